@@ -1,0 +1,149 @@
+"""What was heard of each device: columns over a group's nodes, folded from the rows of frames.
+
+Only maxima and minima are kept, so late and reordered readings leave the same columns as ordered ones.
+Two clocks: ``on_ms`` and ``off_ms`` are in the device's own clock (what people are told); adding ``lag_ms``, the
+smallest delay ever seen between the device's clock and our receipt, brings them to ours (what inference compares).
+"""
+
+from dataclasses import dataclass, field, fields
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detectors.settings import EngineSettings
+from grid.frame import Rows
+from grid.network import I64, U8, Bools
+from grid.reading import Kind, Quality
+
+NEVER = np.int64(-1 << 60)
+NO_LAG = np.int32((1 << 31) - 1)
+
+BEATS_TO_LEARN = 2  # gaps that must agree before a period is believed
+PERIOD_S_MIN = 5.0
+PERIOD_S_MAX = 86_400.0
+
+
+@dataclass(slots=True, eq=False)
+class Hearing:
+    """One entry a node.  About 60 bytes each."""
+
+    on_ms: I64  # last word that it has power, device clock; NEVER
+    off_ms: I64  # last word that it has none, device clock; NEVER
+    beat_ms: I64  # last regular report, device clock; NEVER
+    back_ms: I64  # last power-up, device clock; NEVER
+    void_ms: I64  # our clock: what was heard before is history, its outage was restored then; NEVER
+    lag_ms: NDArray[np.int32]  # least (receipt - device clock); NO_LAG where unknown
+    period_s: NDArray[np.float32]  # learned reporting period; 0 where unknown
+    agreed: U8  # gaps that agreed with period_s
+    lost_phases: U8  # bits of phases that are dead while others live
+    called: U8  # trouble calls since the last word that it has power
+    dirty: bool = field(default=False)
+
+    def lag(self) -> I64:
+        """Device clock to ours, 0 where nothing was heard."""
+        return np.where(self.lag_ms == NO_LAG, 0, self.lag_ms).astype(np.int64)
+
+
+def columns() -> tuple[str, ...]:
+    """The names of the columns, in the order of the snapshot."""
+    return tuple(f.name for f in fields(Hearing) if f.name != "dirty")
+
+
+def silence(nodes: int) -> Hearing:
+    """Nothing heard of anyone yet."""
+
+    def never() -> I64:
+        return np.full(nodes, NEVER, np.int64)
+
+    return Hearing(
+        on_ms=never(),
+        off_ms=never(),
+        beat_ms=never(),
+        back_ms=never(),
+        void_ms=never(),
+        lag_ms=np.full(nodes, NO_LAG, np.int32),
+        period_s=np.zeros(nodes, np.float32),
+        agreed=np.zeros(nodes, np.uint8),
+        lost_phases=np.zeros(nodes, np.uint8),
+        called=np.zeros(nodes, np.uint8),
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Said:
+    """What rows say about power.  One entry a row."""
+
+    on: Bools
+    off: Bools
+    lost_phases: U8
+
+
+def said(rows: Rows, limits: EngineSettings) -> Said:
+    """Judge rows by voltage where they have one (DL/T: off when all phases < 60 %, on when any >= 80 %), else by word.
+
+    Between the two limits, and where the device itself says "not valid", a row says nothing.
+    """
+    kind = rows["kind"]
+    valid = (rows["quality"] & Quality.INVALID) == 0
+    volts = rows["volts"] / limits.nominal_v
+    measured = ~np.isnan(volts)
+    has_volts = measured.any(axis=1)
+    dead = measured & (volts < limits.off_pu)
+    live = measured & (volts >= limits.on_pu)
+    all_dead = has_volts & (dead | ~measured).all(axis=1)
+    any_live = live.any(axis=1)
+    report = (kind == Kind.HEARTBEAT) | (kind == Kind.VOLTAGE) | (kind == Kind.PING_REPLY)
+    wordless = report & ~has_volts
+    on = any_live & report
+    on |= wordless & (rows["on"] != 0)
+    on |= (kind == Kind.POWER_UP) | (kind == Kind.PHASE_LOSS) | (kind == Kind.PHASE_OK)
+    off = (kind == Kind.LAST_GASP) | (all_dead & report) | (wordless & (rows["on"] == 0))
+    bits = np.array([1, 2, 4], np.uint8)
+    lost = np.where(any_live, (dead * bits).sum(axis=1), 0).astype(np.uint8)
+    lost = np.where(kind == Kind.PHASE_LOSS, rows["phases"], lost)
+    return Said(on & valid, off & valid, lost)
+
+
+def fold(hearing: Hearing, rows: Rows, limits: EngineSettings) -> None:
+    """Take rows in, each node at most once among them, in the order they came."""
+    node = rows["node"].astype(np.int64)
+    happened = rows["happened_ms"].astype(np.int64)
+    kind = rows["kind"]
+    words = said(rows, limits)
+    late = np.clip(rows["received_ms"] - happened, -NO_LAG, NO_LAG - 1).astype(np.int32)
+    hearing.lag_ms[node] = np.minimum(hearing.lag_ms[node], late)
+    _latest(hearing.on_ms, node, happened, words.on)
+    _latest(hearing.off_ms, node, happened, words.off)
+    back = kind == Kind.POWER_UP
+    _latest(hearing.back_ms, node, happened, back)
+    told = back & (rows["off_at_ms"] > 0)  # it tells of a gasp that was lost
+    _latest(hearing.off_ms, node, rows["off_at_ms"], told)
+    _learn_period(hearing, node, happened, words.on & (kind == Kind.HEARTBEAT))
+    hearing.lost_phases[node[words.on]] = words.lost_phases[words.on]
+    hearing.called[node[words.on]] = 0
+    calls = node[kind == Kind.CALL_NO_POWER]
+    hearing.called[calls] = np.minimum(hearing.called[calls], 254) + 1
+
+
+def _latest(column: I64, node: I64, at: I64, where: Bools) -> None:
+    picked = node[where]
+    column[picked] = np.maximum(column[picked], at[where])
+
+
+def _learn_period(hearing: Hearing, node: I64, happened: I64, where: Bools) -> None:
+    """A period is learned from gaps that agree within a tenth; a gap of several periods is missed beats."""
+    node, happened = node[where], happened[where]
+    newer = happened > hearing.beat_ms[node]
+    node, happened = node[newer], happened[newer]
+    known = hearing.beat_ms[node] != NEVER
+    gap_s = ((happened - hearing.beat_ms[node]) / 1000.0).astype(np.float32)
+    hearing.beat_ms[node] = happened
+    usable = known & (gap_s >= PERIOD_S_MIN) & (gap_s <= PERIOD_S_MAX)
+    node, gap_s = node[usable], gap_s[usable]
+    period = hearing.period_s[node]
+    times = np.maximum(np.rint(gap_s / np.where(period > 0, period, gap_s)), 1)
+    same = (period > 0) & (np.abs(gap_s / times - period) <= 0.1 * period)
+    smooth = period + (gap_s / times - period) / 4
+    hearing.period_s[node] = np.where(same, smooth, gap_s)
+    agreed = hearing.agreed[node]
+    hearing.agreed[node] = np.where(same, np.minimum(agreed, 250) + 1, 1)

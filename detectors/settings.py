@@ -1,0 +1,34 @@
+"""The engine's limits and rates.  Times in seconds, voltages per unit of nominal, rates as probabilities.
+
+Sources are the clauses in docs/detection.md.
+"""
+
+import msgspec
+
+
+class EngineSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Everything the engine can be told.  A change is a command in the recorded stream."""
+
+    nominal_v: float = 220.0
+    off_pu: float = 0.6  # off when all phases are below (Chinese terminals, C82_DL689)
+    on_pu: float = 0.8  # on when any phase is at or above
+    heartbeat_s: float = 900.0  # a meter's reporting period until its own is learned
+    heartbeat_slack_s: float = 30.0  # delivery delay that a due heartbeat is granted
+    telemetry_stale_s: float = 180.0  # a breaker's word on its position ages out
+    momentary_scada_s: float = 60.0  # open and closed again within (ArcFM Responder)
+    momentary_s: float = 300.0  # restored within (IEEE 1366-2012, 3.14)
+    close_after_s: float = 300.0  # a restored outage closes
+    plan_tolerance_s: float = 900.0  # a plan may begin early and end late by this
+    delivery: float = 0.5  # a dead meter's last gasp arrives, until learned
+    false_gasp: float = 1e-4  # a live meter gasps
+    false_terminal: float = 1e-3
+    power_up_lost: float = 0.1  # a restored meter's power-up does not arrive
+    missed_beat: float = 1e-4  # a live meter's due heartbeat does not come
+    comms_loss: float = 0.1  # a concentrator with customers in the dark goes mute
+    comms_loss_quiet: float = 0.01  # one without does
+    prior_breaker: float = 1e-3
+    prior_switch: float = 1e-3
+    prior_recloser: float = 1e-3
+    prior_fuse: float = 2e-3
+    prior_transformer: float = 2e-3
+    prior_meter: float = 1e-5

@@ -1,0 +1,58 @@
+"""The tree, laid out for level-wise arithmetic: which nodes lie on which level, and the slices below them."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from grid.network import I64, Bools, Group, NodeKind
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Tree:
+    """A feeder group's shape.  N nodes in preorder; children lists are never needed."""
+
+    parent: I64
+    size: I64
+    depth: I64
+    transformer: I64  # nearest transformer at or above each node, -1 where there is none
+    meters: Bools  # nodes that have customers
+    depth_max: int
+
+
+def tree_of(group: Group) -> Tree:
+    """Lay out a group."""
+    transformer = np.full(len(group.ids), -1, np.int64)
+    for depth in range(int(group.depth.max(initial=0)) + 1):
+        nodes = np.flatnonzero(group.depth == depth)
+        own = group.kind[nodes] == NodeKind.TRANSFORMER
+        above = group.parent[nodes]
+        inherited = np.where(above >= 0, transformer[above], -1)
+        transformer[nodes] = np.where(own, nodes, inherited)
+    return Tree(
+        parent=group.parent,
+        size=group.size,
+        depth=group.depth,
+        transformer=transformer,
+        meters=np.diff(group.customer_from) > 0,
+        depth_max=int(group.depth.max(initial=0)),
+    )
+
+
+def with_ancestors(tree: Tree, nodes: I64) -> I64:
+    """The nodes and everything above them, ascending; the substation's node 0 left out."""
+    marked = np.zeros(len(tree.parent), np.bool_)
+    while len(nodes):
+        nodes = nodes[~marked[nodes]]
+        marked[nodes] = True
+        nodes = np.unique(tree.parent[nodes[nodes > 0]])
+    marked[0] = False
+    return np.flatnonzero(marked)
+
+
+def spread(tree: Tree, nodes: I64) -> tuple[I64, I64]:
+    """All nodes below each of ``nodes``, one subtree after the other, and where each subtree starts."""
+    sizes = tree.size[nodes]
+    starts = np.cumsum(sizes) - sizes
+    below = np.arange(int(sizes.sum()), dtype=np.int64)
+    below += np.repeat(nodes - starts, sizes)
+    return below, starts

@@ -1,0 +1,1 @@
+"""The dispatch centre's HTTP API, and who may ask it what."""

@@ -1,0 +1,160 @@
+"""A frame: a stretch of one feeder group's recorded stream, as columns.
+
+The stream of a group is everything that changes its engine, in order: readings (rows) and commands.  Every entry has
+a stream time (``stream_ms``): the engine's clock when it was applied, never falling.  A command comes before the rows
+of its own millisecond and after all earlier ones, so a frame may be cut anywhere between two stream times and the
+engine does not notice.
+"""
+
+import zlib
+from dataclasses import dataclass
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+READING = np.dtype(
+    [
+        ("group", "<i4"),
+        ("node", "<i4"),  # place in the group's tree
+        ("dcu", "<i4"),  # concentrator it came through, index in the group's dcus; -1 for none
+        ("kind", "u1"),  # grid.reading.Kind
+        ("quality", "u1"),  # grid.reading.Quality
+        ("phases", "u1"),
+        ("on", "i1"),  # 1, 0, or -1 where it does not say; of a breaker: closed
+        ("commanded", "i1"),
+        ("boot", "<u4"),  # digest of the sender's boot id; 0 where it gave none
+        ("seq", "<i8"),  # -1 where it gave none
+        ("happened_ms", "<i8"),  # device clock, repaired
+        ("received_ms", "<i8"),  # ours
+        ("stream_ms", "<i8"),  # the engine's
+        ("off_at_ms", "<i8"),  # 0 where it does not say
+        ("volts", "<f4", (3,)),  # NaN where not measured
+        ("amps", "<f4", (3,)),
+        ("power_kw", "<f4"),
+    ]
+)
+
+Rows = NDArray[np.void]
+"""An array of READING."""
+
+NO_ROWS: Rows = np.zeros(0, READING)
+
+
+class SourceLost(msgspec.Struct, frozen=True, tag=True):
+    """A source hears nothing from here on: no silence counts until its ``Deaf`` says that it is back."""
+
+    at_ms: int
+    source: str
+
+
+class Deaf(msgspec.Struct, frozen=True, tag=True):
+    """A source is back after we heard nothing from it: silence in between is no evidence.
+
+    Its backlog comes now; the engine keeps what follows and decides nothing until ``CaughtUp``.
+    """
+
+    at_ms: int  # stream time of the entry
+    source: str  # "mqtt", "modbus"
+    from_ms: int
+    until_ms: int
+
+
+class CaughtUp(msgspec.Struct, frozen=True, tag=True):
+    """A source's backlog is in: what was kept since its ``Deaf`` is now gone through in the devices' own order."""
+
+    at_ms: int
+    source: str
+
+
+class PlanEntered(msgspec.Struct, frozen=True, tag=True):
+    """A planned, temporary, arrears or curtailment outage of a device's subtree (the outage pool)."""
+
+    at_ms: int
+    plan_id: str
+    device_id: str
+    from_ms: int
+    to_ms: int
+    kind: str  # a value of grid.outage.OutageKind
+    reason: str
+
+
+class PlanCancelled(msgspec.Struct, frozen=True, tag=True):
+    """A plan that will not happen."""
+
+    at_ms: int
+    plan_id: str
+
+
+class PingSent(msgspec.Struct, frozen=True, tag=True):
+    """A meter was asked whether it has power; its answer is a reading."""
+
+    at_ms: int
+    device_id: str
+
+
+class SettingsChanged(msgspec.Struct, frozen=True, tag=True):
+    """The engine's settings from here on: detectors.settings.EngineSettings as builtins."""
+
+    at_ms: int
+    settings: dict[str, float]
+
+
+class NetworkChanged(msgspec.Struct, frozen=True, tag=True):
+    """From here on the rows' nodes are those of another version of the network."""
+
+    at_ms: int
+    version: str
+
+
+Command = (
+    SourceLost
+    | Deaf
+    | CaughtUp
+    | PlanEntered
+    | PlanCancelled
+    | PingSent
+    | SettingsChanged
+    | NetworkChanged
+)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Frame:
+    """A stretch of one group's stream.  ``rows`` by ascending stream time; time has come to ``until_ms`` after it."""
+
+    group: int
+    position: int  # counts the group's frames from 1
+    network: str  # version that ``node`` and ``dcu`` are numbered by
+    until_ms: int
+    rows: Rows = NO_ROWS
+    commands: tuple[Command, ...] = ()
+
+
+class _Wire(msgspec.Struct, frozen=True, array_like=True):
+    group: int
+    position: int
+    network: str
+    until_ms: int
+    rows: bytes
+    commands: tuple[Command, ...]
+
+
+_decode = msgspec.msgpack.Decoder(_Wire).decode
+_encode = msgspec.msgpack.Encoder().encode
+
+
+def to_bytes(frame: Frame) -> bytes:
+    """The frame as it is recorded."""
+    packed = zlib.compress(frame.rows.tobytes(), 1)
+    wire = _Wire(
+        frame.group, frame.position, frame.network, frame.until_ms, packed, frame.commands
+    )
+    return _encode(wire)
+
+
+def from_bytes(body: bytes) -> Frame:
+    """The frame that ``to_bytes`` recorded."""
+    wire = _decode(body)
+    rows = np.frombuffer(zlib.decompress(wire.rows), READING)
+    return Frame(wire.group, wire.position, wire.network, wire.until_ms, rows, wire.commands)

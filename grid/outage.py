@@ -1,0 +1,124 @@
+"""Outages, their changes and what else an engine says.  States as CIM IEC 61968-3 ``OutageStatusKind``, with side exits."""
+
+from enum import StrEnum
+
+import msgspec
+
+
+class State(StrEnum):
+    """The life of an outage: predicted, confirmed, partially_restored, restored, closed; and the side exits."""
+
+    PREDICTED = "predicted"
+    CONFIRMED = "confirmed"
+    PARTIALLY_RESTORED = "partially_restored"
+    RESTORED = "restored"
+    CLOSED = "closed"
+    VERIFY = "verify"
+    REJECTED = "rejected"
+    MOMENTARY = "momentary"
+
+
+RUNNING = frozenset({State.PREDICTED, State.CONFIRMED, State.PARTIALLY_RESTORED, State.VERIFY})
+"""Somebody is, or may be, in the dark."""
+
+ENDED = frozenset({State.CLOSED, State.REJECTED, State.MOMENTARY})
+"""Nothing will change any more."""
+
+
+class OutageKind(StrEnum):
+    """The outage pool (停电池)."""
+
+    FAULT = "fault"
+    PLANNED = "planned"
+    TEMPORARY = "temporary"
+    ARREARS = "arrears"
+    CURTAILMENT = "curtailment"
+    CUSTOMER_OWNED = "customer_owned"
+    UNKNOWN = "unknown"
+
+
+class Etr(msgspec.Struct, frozen=True):
+    """Estimated time of restoration.  ``source`` history or crew; ``confidence`` 0 to 1."""
+
+    at_ms: int
+    source: str
+    confidence: float
+
+
+class Step(msgspec.Struct, frozen=True):
+    """Customers with the same off and on time.  ``inferred``: their meters could not say it themselves."""
+
+    off_ms: int
+    on_ms: int | None  # None while out
+    customers: tuple[str, ...]
+    inferred: bool = False
+
+
+class Outage(msgspec.Struct, frozen=True):
+    """One failed or opened device and the customers behind it, as of ``version``."""
+
+    id: str
+    version: int
+    group: int
+    state: State
+    kind: OutageKind
+    cause: str | None
+    device_id: str
+    device_kind: str
+    feeder_id: str | None
+    districts: tuple[str, ...]
+    phases: str
+    probability: float
+    started_ms: int
+    detected_ms: int
+    confirmed_ms: int | None
+    restored_ms: int | None
+    customers_affected: int
+    customers_out: int
+    etr: Etr | None
+    evidence: tuple[str, ...]  # sentences
+    parent_id: str | None  # the outage it was left behind by
+    steps: tuple[Step, ...]
+
+
+class Change(msgspec.Struct, frozen=True):
+    """One line of the change log: the outage after it, why, and whose state it changes."""
+
+    at_ms: int  # stream time
+    outage: Outage
+    reason: str  # a sentence
+    customers: tuple[str, ...]
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """What was noticed and is no outage: comms loss, phase loss, a suppressed alarm, a plan that matched.
+
+    ``id`` is deterministic; a finding said again with the same id replaces the earlier one (its end, its count).
+    """
+
+    id: str
+    at_ms: int
+    group: int
+    kind: str  # comms_loss, breaker_unknown, phase_loss, planned, momentary, clock, back_feed
+    device_id: str
+    district: str
+    since_ms: int
+    until_ms: int | None
+    reason: str
+
+
+class Ping(msgspec.Struct, frozen=True):
+    """A meter to be asked."""
+
+    at_ms: int
+    device_id: str
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """What the engine says to a frame.  ``wake_ms``: when silence alone will make it speak; None if never."""
+
+    changes: tuple[Change, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    pings: tuple[Ping, ...] = ()
+    wake_ms: int | None = None
+    repeat_rows: tuple[int, ...] = ()  # rows of the frame that were heard before: not to be stored again

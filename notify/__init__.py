@@ -1,0 +1,1 @@
+"""What people are told: feeds over websockets, read from the committed log and nothing else."""
