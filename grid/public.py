@@ -60,6 +60,13 @@ class PublicChange(msgspec.Struct, frozen=True):
     outage: PublicOutage
 
 
+class PublicOutageDetail(PublicOutage, frozen=True):
+    """An outage with its steps, oldest first, and its change log, oldest first."""
+
+    steps: tuple[PublicStep, ...]
+    changes: tuple[PublicChange, ...]
+
+
 class PublicFinding(msgspec.Struct, frozen=True):
     """Something noticed that is no outage."""
 
@@ -71,6 +78,33 @@ class PublicFinding(msgspec.Struct, frozen=True):
     since: str
     until: str | None
     reason: str
+
+
+class PublicPlan(msgspec.Struct, frozen=True, rename={"from_": "from"}):
+    """A planned, temporary, arrears or curtailment outage of a device's subtree (the outage pool)."""
+
+    id: str
+    device_id: str
+    districts: tuple[str, ...]
+    from_: str
+    to: str
+    kind: str
+    reason: str
+    entered_by: str
+    entered_at: str
+    cancelled_at: str | None
+
+
+class PublicCall(msgspec.Struct, frozen=True):
+    """A customer's word about their power: no_power, partial or restored."""
+
+    id: str
+    customer_id: str
+    at: str
+    kind: str
+    text: str
+    entered_by: str  # "customer" or the dispatcher's name
+    received_at: str
 
 
 class CustomerStatus(msgspec.Struct, frozen=True):
