@@ -1,0 +1,49 @@
+# Lastgasp: what there is to do here.  `make` alone lists it.
+
+BIN := .venv/bin
+PYTEST := $(BIN)/python -m pytest
+
+.DEFAULT_GOAL := help
+.PHONY: help install run services check test soak bench lint unit everything clean
+
+help:  ## list these
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 12
+
+install: .venv/.installed  ## make .venv with all extras
+
+.venv/.installed: pyproject.toml scripts/install.sh
+	@scripts/install.sh
+
+run: install  ## the whole thing with a simulated city: a board in this terminal, Ctrl-C ends it
+	@$(BIN)/lastgasp up --demo $(ARGS)
+
+services:  ## install the peers that tests want: as root on Debian, else say what is missing
+	@scripts/services.sh
+
+check: install  ## before every commit: style, types, imports, the fast tests; under 2 minutes
+	@$(MAKE) --no-print-directory -j2 --output-sync=target lint unit
+
+test: install lint everything  ## everything that this machine can run; says what it left out
+
+soak: install  ## the tests that take many minutes
+	$(PYTEST) -m soak --timeout=3600 $(ARGS)
+
+bench: install  ## all benchmarks, one line of JSON each
+	$(BIN)/python -m bench all
+
+lint: install
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+unit: install
+	$(PYTEST) -q -m "not services and not soak" --cov --cov-report= $(ARGS)
+	$(BIN)/python scripts/branch_floor.py
+
+everything: install
+	$(PYTEST) -q -m "not soak" --cov --cov-report= --durations=15 $(ARGS)
+	$(BIN)/python scripts/branch_floor.py
+
+clean:  ## remove what can be made again: .venv, build, caches
+	rm -rf --one-file-system .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage

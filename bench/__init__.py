@@ -1,0 +1,1 @@
+"""Named benchmarks, each printing ratios: ours against a public peer, measured in the same run."""
