@@ -1,6 +1,7 @@
-"""What the API may ask of the rest of the house, and the words it asks in.  ``service/desk.py`` answers.
+"""What the API may ask of the rest of the house.  ``service/desk.py`` answers.
 
-Every method may raise ``Unreachable`` (answered 503 with Retry-After) and ``Refused`` (answered 409 with its sentence).
+Every method may raise ``Unreachable`` (answered 503 with Retry-After) and ``Refused``
+(answered 409 with its sentence).
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,7 +20,10 @@ from grid.public import (
 
 
 class NewCall(msgspec.Struct, frozen=True):
-    """A customer's word, checked.  ``kind`` no_power, partial or restored; ``entered_by`` customer or a name."""
+    """A customer's word, checked.
+
+    ``kind`` no_power, partial or restored; ``entered_by`` "customer" or a dispatcher's name.
+    """
 
     customer_id: str
     at_ms: int
@@ -30,7 +34,7 @@ class NewCall(msgspec.Struct, frozen=True):
 
 
 class NewPlan(msgspec.Struct, frozen=True):
-    """A plan, checked: from before to, the device known.  ``kind`` a value of grid.outage.OutageKind."""
+    """A plan, checked: from before to, the device known.  ``kind`` as grid.outage.OutageKind."""
 
     device_id: str
     districts: tuple[str, ...]
@@ -50,18 +54,6 @@ class Component(msgspec.Struct, frozen=True):
     reason: str | None = None
 
 
-class Audit(Protocol):
-    """Where it is kept who was refused, and who looked at what.
-
-    ``event`` is a constant word, ``subject`` who it was as far as known, ``detail`` a sentence without secrets.
-    """
-
-    async def __call__(
-        self, event: str, *, at_ms: int, subject: str | None, address: str | None, detail: str
-    ) -> None:
-        """Keep one line."""
-
-
 class Desk(Protocol):
     """The service, as a person at a desk may ask it."""
 
@@ -72,9 +64,9 @@ class Desk(Protocol):
         at_ms: int | None = None,
         districts: Sequence[str] | None = None,
     ) -> Sequence[PublicOutage]:
-        """Outages, newest first: everything not closed, or those in ``state``; as they stood at ``at_ms``.
+        """Outages, newest first: everything not closed, or those in ``state``.
 
-        ``districts``: only those that touch one of them.
+        ``at_ms``: as they stood then.  ``districts``: only those that touch one of them.
         """
 
     async def outage(self, outage_id: str) -> PublicOutageDetail | None:

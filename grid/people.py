@@ -1,6 +1,7 @@
 """Who asks: the bearer of a token."""
 
 from enum import StrEnum
+from typing import Protocol
 
 import msgspec
 
@@ -19,3 +20,15 @@ class Principal(msgspec.Struct, frozen=True):
     subject: str  # customer id, or the dispatcher's name
     district: str | None
     expires_ms: int
+
+
+class Audit(Protocol):
+    """Where it is kept who was let in or refused, and who looked at whose data."""
+
+    async def __call__(
+        self, event: str, *, at_ms: int, subject: str | None, address: str | None, detail: str
+    ) -> None:
+        """Keep one line: a constant word, who (as far as known), from where, and a sentence.
+
+        Tokens, phones and payloads never go into ``detail``.
+        """

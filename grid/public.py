@@ -81,7 +81,7 @@ class PublicFinding(msgspec.Struct, frozen=True):
 
 
 class PublicPlan(msgspec.Struct, frozen=True, rename={"from_": "from"}):
-    """A planned, temporary, arrears or curtailment outage of a device's subtree (the outage pool)."""
+    """An outage foreseen for a device's subtree: planned, temporary, arrears or curtailment."""
 
     id: str
     device_id: str

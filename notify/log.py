@@ -1,8 +1,9 @@
-"""The feed log, as the feeds need it.  ``store.postgres.Store`` is one; tests/contracts/test_feed_log.py says what holds.
+"""The feed log, as the feeds need it: ``store.postgres.Store`` is one.
 
-A channel is ``dispatch``, ``dispatch:<district>`` or ``customer:<id>``.  Its rows have contiguous offsets from 1,
-given in the transaction of the change itself.  The epoch changes when history was lost (a restored backup): offsets of
-another epoch mean nothing.  A channel nobody ever wrote to is at offset 0.
+A channel is ``dispatch``, ``dispatch:<district>`` or ``customer:<id>``.  Its rows have contiguous
+offsets from 1, given in the transaction of the change itself.  The epoch changes when history was
+lost (a restored backup): offsets of another epoch mean nothing.  A channel nobody ever wrote to is
+at offset 0.  What must hold is in tests/contracts/test_feed_log.py.
 """
 
 from collections.abc import Mapping, Sequence
@@ -41,7 +42,7 @@ class FeedLog(Protocol):
     async def feed_read_many(
         self, after: Mapping[str, int], limit: int
     ) -> Mapping[str, Sequence[FeedRow]]:
-        """As ``feed_read`` for many channels at once, in one round trip; channels without news are absent."""
+        """As ``feed_read``, for many channels in one round trip; those without news are absent."""
 
     async def feed_snapshot(self, channel: str) -> tuple[str, int, bytes]:
         """Epoch, offset, and the JSON of the channel's state at exactly that offset."""
