@@ -1,4 +1,4 @@
-"""One module a device family, each its datasheet: topics, payloads, register maps; decode and encode.
+"""One module a device family, each its datasheet: topics, payloads, register maps.
 
-Shared by the gateways, the simulators and the golden tests.  Pure.
+Decode and encode, shared by the gateways, the simulators and the golden tests.  Pure.
 """
