@@ -1,0 +1,155 @@
+"""Settings: one frozen tree of the parts' own subtrees, from a TOML file; secrets from the
+environment.
+
+Parts are handed *their* subtree; nobody reads settings by import.  A key nobody knows is refused
+with its path, for a misspelt setting that silently does nothing is worse than none.
+"""
+
+import difflib
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import get_type_hints
+
+import msgspec
+
+from detectors.settings import EngineSettings
+from grid.errors import ConfigError
+from service.broker import BrokerSettings
+from service.postgres import PostgresSettings
+
+SECRET_WORDS = ("password", "secret", "token", "database_url")
+
+
+class HttpSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Where the API listens.  Beyond loopback only with a certificate."""
+
+    listen: str = "127.0.0.1:8470"
+    tls_cert: str = ""  # PEM file
+    tls_key: str = ""
+    stop_s: float = 3.0  # requests in flight are given this long at a stop
+
+
+class LogSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The log: for a person by default, one JSON object a line with ``json``."""
+
+    level: str = "info"
+    json: bool = False
+    file_mb_max: int = 16  # while the board has the terminal, the log goes to files
+    files_max: int = 4
+
+
+class CareSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What is done now and then: old things are let go, progress is looked at."""
+
+    every_s: float = 60.0
+    quarantine_keep_s: float = 30 * 86400.0
+    feed_keep_s: float = 7 * 86400.0
+    stop_s: float = 10.0  # how long each part may take to stop
+
+
+class Secrets(msgspec.Struct, frozen=True, kw_only=True):
+    """What only the environment may say."""
+
+    database_url: str = ""  # LASTGASP_DATABASE_URL
+    mqtt_username: str = ""  # LASTGASP_MQTT_USERNAME
+    mqtt_password: str = ""  # LASTGASP_MQTT_PASSWORD
+
+    def __repr__(self) -> str:
+        """Secrets stay out of logs and tracebacks."""
+        return "Secrets(...)"
+
+
+class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Everything that an installation can be told, a section for each part."""
+
+    engine: EngineSettings = EngineSettings()
+    http: HttpSettings = HttpSettings()
+    broker: BrokerSettings = BrokerSettings()
+    postgres: PostgresSettings = PostgresSettings()
+    log: LogSettings = LogSettings()
+    care: CareSettings = CareSettings()
+    secrets: Secrets = Secrets()
+
+
+def load(path: Path | None, env: Mapping[str, str]) -> Settings:
+    """The settings of a file (None: all defaults) and the environment.
+
+    Raises:
+        ConfigError: The file cannot be read, or says something that is no setting; with its path.
+    """
+    tree = _read(path) if path else {}
+    where = str(path or "settings")
+    if "secrets" in tree:
+        raise _no_secrets_here(where, "$.secrets")
+    try:
+        settings = msgspec.convert(tree, Settings)
+    except msgspec.ValidationError as error:
+        raise _refusal(where, str(error)) from error
+    _check(settings, where)
+    return msgspec.structs.replace(settings, secrets=_secrets(env))
+
+
+def environment() -> Mapping[str, str]:
+    """The process's environment; the only place where it is read."""
+    return os.environ  # noqa: TID251  this is the one place
+
+
+def _read(path: Path) -> dict[str, object]:
+    try:
+        return tomllib.loads(path.read_text())
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}; check --config") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: is not TOML: {error}") from error
+
+
+def _secrets(env: Mapping[str, str]) -> Secrets:
+    names = Secrets.__struct_fields__
+    return Secrets(**{name: env.get(f"LASTGASP_{name.upper()}", "") for name in names})
+
+
+def _refusal(where: str, said: str) -> ConfigError:
+    """Msgspec's sentence with the whole path: ``lastgasp.toml: unknown setting $.mqtt.prot``."""
+    at = re.search(r" - at `\$?([^`]*)`", said)
+    path = "$" + (at.group(1) if at else "")
+    what = re.sub(r" - at `.*`$", "", said)
+    unknown = re.search(r"unknown field `([^`]*)`", what)
+    if unknown is None:
+        return ConfigError(f"{where}: {what[:1].lower() + what[1:]} - at {path}")
+    name = unknown.group(1)
+    if any(word in name.lower() for word in SECRET_WORDS):
+        return _no_secrets_here(where, f"{path}.{name}")
+    known = _fields_at(path)
+    near = difflib.get_close_matches(name, known, 1)
+    hint = f"did you mean {near[0]}?" if near else f"known there: {', '.join(known)}"
+    return ConfigError(f"{where}: unknown setting {path}.{name}; {hint}")
+
+
+def _no_secrets_here(where: str, path: str) -> ConfigError:
+    names = ", ".join(f"LASTGASP_{name.upper()}" for name in Secrets.__struct_fields__)
+    return ConfigError(f"{where}: {path} is a secret; secrets come from the environment: {names}")
+
+
+def _fields_at(path: str) -> list[str]:
+    kind: type = Settings
+    for name in path.split(".")[1:]:
+        kind = get_type_hints(kind).get(name, kind)
+    fields = getattr(kind, "__struct_fields__", ())
+    return [name for name in fields if name != "secrets"]
+
+
+def _check(settings: Settings, where: str) -> None:
+    """Numbers that are limits or times are not negative, whatever part they are of."""
+    tree = msgspec.to_builtins(settings)
+    for section, values in tree.items():
+        for name, value in values.items() if isinstance(values, dict) else ():
+            if isinstance(value, int | float) and value < 0:
+                raise ConfigError(f"{where}: {value} is below zero - at $.{section}.{name}")
+    if settings.log.level not in ("debug", "info", "warning", "error"):
+        raise ConfigError(
+            f"{where}: {settings.log.level!r} is no level - at $.log.level; "
+            f"use debug, info, warning or error"
+        )
