@@ -5,22 +5,28 @@ and is listed at the end with the command that brings it; with CI set, anything 
 failure.
 """
 
+import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 import uuid
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn, TypeVar
 
+import httpx
 import psycopg
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
+LASTGASP = str(Path(sys.executable).with_name("lastgasp"))
 TRIXIE = ROOT / "build" / "trixie"
 ENV = os.environ  # noqa: TID251 - the one place that cleans it
 IN_CI = ENV.get("CI", "").lower() not in ("", "0", "false")
@@ -34,6 +40,7 @@ PACKAGE_OF = {
     "npm": "npm",
 }
 LEFT_OUT = "left out: "
+T = TypeVar("T")
 
 
 # -- the environment -------------------------------------------------------------------------------
@@ -270,3 +277,124 @@ def mosquitto(
     yield start
     for broker in started:
         broker.stop(kill=True)
+
+
+# -- the service -----------------------------------------------------------------------------------
+
+
+@dataclass
+class Service:
+    """A ``lastgasp up`` of a test's own, as a process group of its own."""
+
+    data: Path
+    arguments: tuple[str, ...]
+    http: int
+    feeds: int
+    mqtt: int
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def log(self) -> Path:
+        """What it said."""
+        return self.data.with_suffix(".log")
+
+    def start(self, wait_s: float = 60) -> "Service":
+        """Start it and wait until it says that a message published now will be acted on."""
+        listen = {"--http": self.http, "--feeds": self.feeds, "--mqtt": self.mqtt}
+        flags = [word for flag, port in listen.items() for word in (flag, f"127.0.0.1:{port}")]
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [LASTGASP, "up", "--data", str(self.data), *flags, *self.arguments],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+            )  # fmt: skip
+        self.wait(lambda: self.ready, wait_s, "the service to be ready")
+        return self
+
+    @property
+    def ready(self) -> bool:
+        """Whether ``/readyz`` says so."""
+        assert self.process is not None
+        assert self.process.poll() is None, f"ended with {self.process.returncode}: {self.tail()}"
+        try:
+            return httpx.get(f"http://127.0.0.1:{self.http}/readyz", timeout=2).status_code == 200
+        except httpx.HTTPError:
+            return False
+
+    def wait(self, condition: Callable[[], T], within_s: float, what: str) -> T:
+        """The first true value of a condition."""
+        until = time.monotonic() + within_s
+        while time.monotonic() < until:
+            if value := condition():
+                return value
+            time.sleep(0.05)
+        raise AssertionError(f"waited {within_s} s for {what}: {self.tail()}")
+
+    def kill(self) -> None:
+        """``kill -9`` of the whole process group."""
+        assert self.process is not None
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait(10)
+
+    def stop(self) -> int:
+        """Ctrl-C, and its exit code."""
+        assert self.process is not None
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGINT)
+        return self.process.wait(30)
+
+    def tail(self) -> str:
+        """The last that it said."""
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-30:])
+
+    def command(self, name: str, *arguments: str, check: bool = True) -> str:
+        """What a command on this service's data prints."""
+        ran = subprocess.run(
+            [LASTGASP, *name.split(), "--data", str(self.data), *arguments],
+            capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
+        assert ran.returncode == 0 or not check, ran.stderr
+        return ran.stdout if ran.returncode == 0 else ran.stderr
+
+    def token(self, role: str = "dispatcher", subject: str = "anna", *more: str) -> str:
+        """A token as ``lastgasp token`` gives it."""
+        return self.command("token", "--role", role, "--subject", subject, *more).strip()
+
+    @cached_property
+    def anna(self) -> str:
+        """The token of a dispatcher of everything."""
+        return self.token()
+
+    def get(self, path: str, token: str | None = None, **query: str) -> Any:
+        """What the API answers, as JSON."""
+        headers = {"Authorization": f"Bearer {token or self.anna}"}
+        url = f"http://127.0.0.1:{self.http}{path}"
+        answer = httpx.get(url, headers=headers, params=query, timeout=10)
+        assert answer.status_code == 200, answer.text
+        return json.loads(answer.content)
+
+    def metric(self, name: str) -> float:
+        """The sum of a metric over its labels."""
+        lines = httpx.get(f"http://127.0.0.1:{self.http}/metrics", timeout=10).text.splitlines()
+        own = [x for x in lines if x.startswith((f"{name} ", f"{name}{{"))]
+        return sum(float(line.rsplit(" ", 1)[1]) for line in own)
+
+
+@pytest.fixture(scope="session")
+def lastgasp_up(
+    tmp_path_factory: pytest.TempPathFactory, free_port: Callable[[], int]
+) -> Iterator[Callable[..., Service]]:
+    """Make services: ``lastgasp_up("--network", "city:200:3")``, not started yet."""
+    made: list[Service] = []
+
+    def make(*arguments: str) -> Service:
+        data = tmp_path_factory.mktemp("service") / "data"
+        made.append(Service(data, arguments, free_port(), free_port(), free_port()))
+        return made[-1]
+
+    yield make
+    for service in made:
+        if service.process is not None and service.process.poll() is None:
+            service.stop()
+        pid_file = service.data / "postgres" / "postmaster.pid"
+        if pid_file.exists():  # killed and never started again
+            os.kill(int(pid_file.read_text().split()[0]), signal.SIGINT)
