@@ -19,6 +19,7 @@ from detectors.settings import EngineSettings
 from grid.errors import ConfigError
 from service.broker import BrokerSettings
 from service.postgres import PostgresSettings
+from store.settings import StoreSettings
 
 SECRET_WORDS = ("password", "secret", "token", "database_url")
 
@@ -42,11 +43,9 @@ class LogSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
 
 
 class CareSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What is done now and then: old things are let go, progress is looked at."""
+    """What is done now and then: what is older than ``$.store.keep_*`` is let go."""
 
-    every_s: float = 60.0
-    quarantine_keep_s: float = 30 * 86400.0
-    feed_keep_s: float = 7 * 86400.0
+    every_s: float = 600.0
     stop_s: float = 10.0  # how long each part may take to stop
 
 
@@ -66,6 +65,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     """Everything that an installation can be told, a section for each part."""
 
     engine: EngineSettings = EngineSettings()
+    store: StoreSettings = StoreSettings()
     http: HttpSettings = HttpSettings()
     broker: BrokerSettings = BrokerSettings()
     postgres: PostgresSettings = PostgresSettings()
