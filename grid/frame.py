@@ -7,7 +7,7 @@ engine does not notice.
 """
 
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import msgspec
 import numpy as np
@@ -127,7 +127,7 @@ class Frame:
     position: int  # counts the group's frames from 1
     network: str  # version that ``node`` and ``dcu`` are numbered by
     until_ms: int
-    rows: Rows = NO_ROWS
+    rows: Rows = field(default_factory=lambda: NO_ROWS)  # an array has no hash
     commands: tuple[Command, ...] = ()
 
 

@@ -1,7 +1,7 @@
 """What a gateway hands over, and to whom."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import msgspec
@@ -26,7 +26,7 @@ class Quarantined(msgspec.Struct, frozen=True):
 class Parcel:
     """Readings of any groups in the order they came (``stream_ms`` still 0), and what could not be read."""
 
-    rows: Rows = NO_ROWS
+    rows: Rows = field(default_factory=lambda: NO_ROWS)  # an array has no hash
     quarantined: tuple[Quarantined, ...] = ()
 
 
