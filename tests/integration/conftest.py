@@ -1,0 +1,104 @@
+"""Programs of other houses, and the village of docs/examples that they talk to."""
+
+import json
+import os
+import selectors
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+WS = ROOT / "build" / "node" / "node_modules"
+VILLAGE = ROOT / "docs" / "examples" / "village"
+
+
+@dataclass
+class Talk:
+    """What another program says, line by line."""
+
+    process: subprocess.Popen[bytes]
+
+    def until(self, wanted: Callable[[str], Any], within_s: float = 20) -> str:
+        """The first line that is wanted."""
+        assert self.process.stdout is not None
+        heard: list[str] = []
+        deadline = time.monotonic() + within_s
+        with selectors.DefaultSelector() as selector:
+            selector.register(self.process.stdout, selectors.EVENT_READ)
+            while selector.select(max(0.0, deadline - time.monotonic())):
+                line = self.process.stdout.readline().decode()
+                if not line:
+                    break
+                heard.append(line)
+                if wanted(line):
+                    return line
+        raise AssertionError(f"not within {within_s} s; it said: {''.join(heard)}")
+
+    def message(self, within_s: float = 20, **wanted: Any) -> dict[str, Any]:
+        """The first JSON object with these values."""
+        found: dict[str, Any] = json.loads(
+            self.until(lambda line: wanted.items() <= json.loads(line).items(), within_s)
+        )
+        return found
+
+
+@pytest.fixture
+def talk() -> Iterator[Callable[..., Talk]]:
+    """Start a program whose lines are wanted; it is ended with the test."""
+    started: list[subprocess.Popen[bytes]] = []
+
+    def start(*command: str, **environment: str) -> Talk:
+        process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, bufsize=0,
+            env={"PATH": os.defpath, **environment},
+        )  # fmt: skip
+        started.append(process)
+        return Talk(process)
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+@pytest.fixture
+def node_feed(
+    tool: Callable[[str], str], left_out: Callable[[str, str], NoReturn], talk: Callable[..., Talk]
+) -> Callable[..., Talk]:
+    """A feed client on Node's ``ws``: ``node_feed(port, token, channel)``."""
+    if not (WS / "ws").is_dir():
+        left_out("the Node package ws", "make services")
+
+    def start(port: int, token: str, channel: str, origin: str = "") -> Talk:
+        url, script = f"ws://127.0.0.1:{port}", str(ROOT / "docs" / "examples" / "feed.cjs")
+        return talk(tool("node"), script, url, token, channel, origin, NODE_PATH=str(WS))
+
+    return start
+
+
+@pytest.fixture(scope="session")
+def village(lastgasp_up: Callable[..., Any]) -> Iterator[Any]:
+    """A running service on the village, nothing simulated."""
+    service = lastgasp_up("--network", str(VILLAGE)).start()
+    yield service
+    assert service.stop() == 0
+
+
+@pytest.fixture
+def publish(tool: Callable[[str], str], village: Any) -> Callable[[str, bytes | dict], None]:
+    """``mosquitto_pub`` at QoS 1: bytes as they are, a dict as JSON."""
+
+    def send(topic: str, payload: bytes | dict[str, Any]) -> None:
+        body = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
+        subprocess.run(
+            [tool("mosquitto_pub"), "-p", str(village.mqtt), "-q", "1",
+             "-t", f"lastgasp/v1/{topic}", "-s"],
+            input=body, check=True, timeout=30,
+        )  # fmt: skip
+
+    return send
