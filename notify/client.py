@@ -1,0 +1,131 @@
+"""One connected client: what is written to its socket, and what happens when it does not read.
+
+Messages for everybody are written straight to the transport, as the ready-made frame.  Once the
+transport holds ``direct_bytes_max`` that the client has not read, messages wait in its backlog, and
+one task hands them over as fast as the client reads.
+"""
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Protocol
+
+from websockets.asyncio.server import ServerConnection
+from websockets.exceptions import ConnectionClosed
+from websockets.protocol import State
+
+from notify.backlog import Backlog
+from notify.closing import Closing, reason_text
+from notify.messages import Error, Item, write
+from notify.protocol import Conversation
+from notify.settings import FeedSettings
+from notify.tally import Tally
+
+
+class House(Protocol):
+    """What a client needs of the server it is connected to."""
+
+    settings: FeedSettings
+    tally: Tally
+
+    def spawn(self, work: Coroutine[None, None, None]) -> None:
+        """Run something beside, until the server stops."""
+
+    def retry_after_ms(self) -> int:
+        """When a client that is sent away now may come back."""
+
+
+class Client:
+    """A socket, its conversation, and its place in the heartbeat."""
+
+    __slots__ = ("_backlog", "_house", "_leaving", "_ws", "address", "slot", "talk")
+
+    def __init__(
+        self, ws: ServerConnection, talk: Conversation, house: House, *, address: str, slot: int
+    ) -> None:
+        self._ws = ws
+        self._house = house
+        self._backlog: Backlog | None = None
+        self._leaving = False
+        self.talk = talk
+        self.address = address
+        self.slot = slot
+
+    @property
+    def behind(self) -> bool:
+        """Whether messages wait for it."""
+        return self._backlog is not None
+
+    @property
+    def leaving(self) -> bool:
+        """Whether it is being sent away."""
+        return self._leaving
+
+    @property
+    def who(self) -> str | None:
+        """Its bearer's subject, once known."""
+        return self.talk.principal.subject if self.talk.principal else None
+
+    def offer(self, item: Item) -> None:
+        """Write a message now, or let it wait; a client with no room left is sent away."""
+        if self._leaving or self._ws.protocol.state is not State.OPEN:
+            return
+        if self._backlog is None:
+            if self._unread < self._house.settings.direct_bytes_max:
+                self._ws.transport.write(item.frame)
+                return
+            limits = self._house.settings
+            self._backlog = Backlog(limits.queue_messages_max, limits.queue_bytes_max)
+            self._house.tally.queued += 1
+            self._house.spawn(self._hand_over(self._backlog))
+        if not self._backlog.push(item):
+            self.hang_up(Closing.INSUFFICIENT_STATE)
+
+    def beat(self, frame: bytes) -> None:
+        """Write a heartbeat, unless messages wait: it would claim that they have arrived."""
+        if not self._leaving and not self.behind and self._ws.protocol.state is State.OPEN:
+            self._ws.transport.write(frame)
+
+    async def send(self, text: bytes) -> None:
+        """Write one message and wait until the client keeps up.
+
+        Raises:
+            ConnectionClosed: It has gone.
+        """
+        await self._ws.send(text, text=True)
+
+    def forget(self, channel: str) -> None:
+        """Drop what waits of a channel it has left."""
+        if self._backlog is not None:
+            self._backlog.drop(channel)
+
+    def hang_up(self, closing: Closing, detail: str | None = None) -> None:
+        """Close the connection beside whatever else is going on; once is enough."""
+        if not self._leaving:
+            self._leaving = True
+            self._house.tally.closed[closing.word] += 1
+            self._house.spawn(self._close(closing, detail))
+
+    async def _close(self, closing: Closing, detail: str | None) -> None:
+        try:
+            if detail is not None:
+                said = write(Error(closing.code, closing.word, detail))
+                async with asyncio.timeout(self._house.settings.close_s):
+                    await self.send(said)
+        except (ConnectionClosed, TimeoutError):
+            pass  # it does not read; the close frame is all we owe it
+        await self._ws.close(closing.code, reason_text(closing, self._house.retry_after_ms()))
+
+    async def _hand_over(self, backlog: Backlog) -> None:
+        """Hand over what waits; ends when nothing does, or with the connection."""
+        try:
+            while (text := backlog.pop()) is not None:
+                await self.send(text)
+        except ConnectionClosed:
+            return  # the backlog stays in place: nothing more is written directly
+        finally:
+            self._house.tally.coalesced += backlog.coalesced
+        self._backlog = None
+
+    @property
+    def _unread(self) -> int:
+        return self._ws.transport.get_write_buffer_size()

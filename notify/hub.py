@@ -1,0 +1,282 @@
+"""The channels that somebody listens to: one reader of the log for all, and a way in for each.
+
+Whoever joins is first brought to where the channel is (a gapless replay, or a snapshot and what
+followed it), reading on their own and paced by their own socket; then they are one of its members.
+From then on the reader reads each channel once for all members.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+import msgspec
+import structlog
+
+from grid.errors import Unreachable
+from notify.client import Client
+from notify.closing import Closing
+from notify.log import FeedLog, FeedRow
+from notify.messages import Pos, Since, Subscribed, pub, text_frame, write
+from notify.settings import FeedSettings
+from notify.tally import Tally
+
+log = structlog.get_logger()
+
+OFFERS_MAX = 1_000  # written before the sockets get their turn
+
+
+@dataclass(slots=True)
+class Channel:
+    """A channel with members, all of whom were offered everything up to ``offset``."""
+
+    name: str
+    epoch: str
+    offset: int
+    members: dict[Client, int] = field(default_factory=dict)  # -> nothing up to here is news
+
+
+@dataclass(slots=True)
+class Opening:
+    """What a joining client is told first."""
+
+    epoch: str
+    at: int  # offset it will then have
+    top: int
+    snapshot: bytes | None  # None: recovered
+    rows: Sequence[FeedRow] = ()
+
+
+class Hub:
+    """Members by channel, and the reading of the log."""
+
+    def __init__(
+        self, feed_log: FeedLog, settings: FeedSettings, tally: Tally, now_ms: Callable[[], int]
+    ) -> None:
+        self._log = feed_log
+        self._settings = settings
+        self._tally = tally
+        self._now_ms = now_ms
+        self._channels: dict[str, Channel] = {}
+        self._news: set[str] = set()  # channels to be looked at
+        self._woken = asyncio.Event()
+        self._reading = asyncio.Semaphore(settings.reads_parallel_max)
+        self._snapshots: dict[str, asyncio.Task[tuple[str, int, bytes]]] = {}
+        self.epoch = ""
+        self.healthy = False
+
+    def __len__(self) -> int:
+        return len(self._channels)
+
+    # -- members -----------------------------------------------------------------------------------
+
+    async def join(self, client: Client, channel: str, requested: str, since: Since | None) -> None:
+        """Answer a subscription and bring the client up to date.
+
+        Raises:
+            Unreachable: The log cannot be read now.
+            ConnectionClosed: The client has gone.
+        """
+        self.leave(client, channel)
+        opening = await self._open(channel, since)
+        self._tally.subscribed["snapshot" if opening.snapshot is not None else "recovered"] += 1
+        await client.send(_subscribed(channel, requested, opening, since))
+        await self._catch_up(client, channel, opening)
+
+    def leave(self, client: Client, channel: str) -> None:
+        """Take a client out of a channel, and what waits for it."""
+        live = self._channels.get(channel)
+        if live is not None and live.members.pop(client, None) is not None:
+            client.forget(channel)
+            if not live.members:
+                del self._channels[channel]
+
+    def beat(self, client: Client) -> None:
+        """Tell a client how far each of its channels has come."""
+        for name in client.talk.channels:
+            live = self._channels.get(name)
+            if live is not None and client in live.members:
+                offset = max(live.offset, live.members[client])
+                client.beat(text_frame(write(Pos(name, live.epoch, offset))))
+
+    async def _open(self, channel: str, since: Since | None) -> Opening:
+        if since is not None:
+            async with self._reading:
+                epoch, top = await self._log.feed_position(channel)
+            back = top - since.offset
+            if since.epoch == epoch and 0 <= back <= self._settings.replay_max:
+                rows = await self._read(channel, since.offset) if back else ()
+                if not back or _follows(rows, since.offset):
+                    return Opening(epoch, since.offset, top, None, rows)
+        epoch, offset, body = await self._snapshot(channel)
+        return Opening(epoch, offset, offset, body)
+
+    async def _snapshot(self, channel: str) -> tuple[str, int, bytes]:
+        """The channel's state; those who ask while it is being read share the answer."""
+        task = self._snapshots.get(channel)
+        if task is None:
+            task = self._snapshots[channel] = asyncio.create_task(self._read_snapshot(channel))
+            task.add_done_callback(lambda done: self._snapshot_read(channel, done))
+        return await asyncio.shield(task)
+
+    async def _read_snapshot(self, channel: str) -> tuple[str, int, bytes]:
+        async with self._reading:
+            return await self._log.feed_snapshot(channel)
+
+    def _snapshot_read(self, channel: str, done: asyncio.Task[tuple[str, int, bytes]]) -> None:
+        del self._snapshots[channel]
+        if not done.cancelled():
+            done.exception()  # those who wait are told; when none does any more, nobody cares
+
+    async def _catch_up(self, client: Client, channel: str, opening: Opening) -> None:
+        """Replay until the client is where the channel is, and make it a member in that moment."""
+        at, rows = opening.at, opening.rows
+        while True:
+            for row in rows:
+                await client.send(pub(channel, opening.epoch, row, self._now_ms()).text)
+                at = row.offset
+            live = self._channels.get(channel)
+            if live is not None and live.epoch != opening.epoch:
+                return client.hang_up(Closing.INSUFFICIENT_STATE)
+            if at >= (opening.top if live is None else live.offset):
+                break
+            rows = await self._read(channel, at)
+            if not _follows(rows, at):
+                return client.hang_up(Closing.INSUFFICIENT_STATE)
+        if live is None:
+            live = self._channels[channel] = Channel(channel, opening.epoch, at)
+        live.members[client] = at
+        return self.wake((channel,))  # for what was committed while nobody listened
+
+    async def _read(self, channel: str, after: int) -> Sequence[FeedRow]:
+        async with self._reading:
+            return await self._log.feed_read(channel, after, self._settings.page_max)
+
+    # -- the reader --------------------------------------------------------------------------------
+
+    def wake(self, channels: Iterable[str] | None = None) -> None:
+        """Something was committed: in these channels, or who knows where."""
+        self._news.update(self._channels if channels is None else channels)
+        self._woken.set()
+
+    async def open(self) -> None:
+        """Learn the log's epoch; waits for a log that is away."""
+        while not self.healthy:
+            try:
+                self.epoch, _ = await self._log.feed_position("dispatch")
+                self.healthy = True
+            except Unreachable as error:
+                await self._wait_out(error)
+
+    async def run(self) -> None:
+        """Read what is new whenever somebody says so, and now and then anyway."""
+        loop = asyncio.get_running_loop()
+        look_at = loop.time()
+        while True:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout_at(look_at):
+                    await self._woken.wait()
+            self._woken.clear()
+            try:
+                if loop.time() >= look_at:
+                    self._news.update(self._channels)
+                    await self._check_epoch()
+                    look_at = loop.time() + self._settings.poll_s
+                await self._read_news()
+                self.healthy = True
+            except Unreachable as error:
+                self.wake()  # look at everything again
+                await self._wait_out(error)
+
+    def close(self) -> None:
+        """Stop reading for those who are still joining."""
+        for task in self._snapshots.values():
+            task.cancel()
+
+    async def _wait_out(self, error: Unreachable) -> None:
+        if self.healthy:
+            log.warning("feed_log_unreachable", reason=error.message)
+        self.healthy = False
+        await asyncio.sleep(error.retry_in_s)
+
+    async def _read_news(self) -> None:
+        """Fan out everything new; the dispatch channels first."""
+        while due := sorted(self._news & self._channels.keys(), key=_dispatch_first):
+            self._news.clear()
+            size = self._settings.read_channels_max
+            for start in range(0, len(due), size):
+                await self._read_channels(due[start : start + size])
+        self._news.clear()
+
+    async def _read_channels(self, names: Sequence[str]) -> None:
+        after = {n: self._channels[n].offset for n in names if n in self._channels}
+        found = await self._log.feed_read_many(after, self._settings.page_max) if after else {}
+        for name, rows in found.items():
+            live = self._channels.get(name)
+            if live is None:
+                continue
+            if live.offset != after[name]:
+                self._news.add(name)  # left and joined anew while we read
+            elif not _follows(rows, live.offset):
+                self._lose(live)
+            else:
+                await self._fan_out(live, rows)
+
+    async def _fan_out(self, live: Channel, rows: Sequence[FeedRow]) -> None:
+        offers = unsent = 0
+        for row in rows:
+            item = pub(live.name, live.epoch, row, self._now_ms())
+            for client, known in live.members.items():
+                if row.offset > known:
+                    client.offer(item)
+            live.offset = row.offset
+            self._tally.published += 1
+            self._tally.delivered += len(live.members)
+            offers += len(live.members)
+            unsent += len(item.frame)
+            if offers >= OFFERS_MAX or unsent >= self._settings.direct_bytes_max // 2:
+                offers = unsent = 0
+                await asyncio.sleep(0)  # let the sockets be written, or fast readers look slow
+        if len(rows) >= self._settings.page_max:
+            self._news.add(live.name)
+
+    async def _check_epoch(self) -> None:
+        """One channel's position now and then tells whether history is still the same."""
+        epoch, _ = await self._log.feed_position("dispatch")
+        if epoch != self.epoch:
+            log.warning("feed_epoch_changed", was=self.epoch, now=epoch)
+            self.epoch = epoch
+            for live in tuple(self._channels.values()):
+                self._lose(live)
+
+    def _lose(self, live: Channel) -> None:
+        """What came next in a channel is gone: its members have to subscribe again."""
+        log.warning("feed_history_lost", channel=live.name, offset=live.offset)
+        del self._channels[live.name]
+        for client in live.members:
+            client.hang_up(Closing.INSUFFICIENT_STATE)
+
+
+def _subscribed(channel: str, requested: str, opening: Opening, since: Since | None) -> bytes:
+    snapshot = None if opening.snapshot is None else msgspec.Raw(opening.snapshot)
+    return write(
+        Subscribed(
+            channel=channel,
+            requested=requested,
+            epoch=opening.epoch,
+            offset=opening.at,
+            top=opening.top,
+            recovered=snapshot is None,
+            was_recovering=since is not None,
+            snapshot=snapshot,
+        )
+    )
+
+
+def _follows(rows: Sequence[FeedRow], after: int) -> bool:
+    """Whether rows go on where one was, without a hole."""
+    return bool(rows) and all(row.offset == after + i for i, row in enumerate(rows, 1))
+
+
+def _dispatch_first(channel: str) -> tuple[bool, str]:
+    return not channel.startswith("dispatch"), channel
