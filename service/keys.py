@@ -48,13 +48,21 @@ def open_keys(data: Path) -> Keys:
         _refuse_lost_keys(data, folder)
         folder.mkdir(mode=0o700, parents=True)
     _refuse_others(folder, 0o700)
-    return Keys(**{name: _open(folder / f"{name}.key") for name in NAMES})
+    for name in NAMES:
+        if not (folder / f"{name}.key").exists():
+            _make(folder / f"{name}.key")
+    return read_keys(data)
 
 
-def exist(data: Path) -> bool:
-    """Whether the keys were made already."""
+def read_keys(data: Path) -> Keys:
+    """The keys as they lie there.
+
+    Raises:
+        ConfigError: One is missing, damaged, or readable by others.
+    """
     folder = folder_of(data)
-    return all((folder / f"{name}.key").exists() for name in NAMES)
+    _refuse_others(folder, 0o700)
+    return Keys(**{name: _read(folder / f"{name}.key") for name in NAMES})
 
 
 def _refuse_lost_keys(data: Path, folder: Path) -> None:
@@ -66,9 +74,7 @@ def _refuse_lost_keys(data: Path, folder: Path) -> None:
         )
 
 
-def _open(path: Path) -> bytes:
-    if not path.exists():
-        _make(path)
+def _read(path: Path) -> bytes:
     _refuse_others(path, 0o600)
     try:
         key = bytes.fromhex(path.read_text().strip())
@@ -96,7 +102,10 @@ def _make(path: Path) -> None:
 
 
 def _refuse_others(path: Path, mode: int) -> None:
-    found = stat.S_IMODE(path.stat().st_mode)
+    try:
+        found = stat.S_IMODE(path.stat().st_mode)
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read ({error.strerror}); check its owner") from error
     if found & ~mode:
         raise ConfigError(
             f"{path} has mode {found:o}, so others may read it; run: chmod {mode:o} {path}"

@@ -25,7 +25,7 @@ _QUIET = ("uvicorn.access", "websockets", "pymodbus", "paho", "asyncio", "httpco
 def mask_phones(
     _logger: object, _method: str, event: MutableMapping[str, Any]
 ) -> MutableMapping[str, Any]:
-    """A processor: ``13812348000`` becomes ``138****8000`` in every text of a record."""
+    """A processor: a mobile in any text of a record keeps three digits and the last four."""
     for name, value in event.items():
         event[name] = _masked(value)
     return event

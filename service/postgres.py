@@ -86,6 +86,13 @@ def embedded(
         yield database
 
 
+def found(data: Path) -> Database | None:
+    """The server of a data folder as it runs now, without using it; None where it does not."""
+    folder = folder_of(data)
+    running = postmaster.running(folder)
+    return _database(folder, running.socket_folder, "found") if running else None
+
+
 def _stop_if_last(
     data: Path,
     users: IO[bytes],

@@ -17,6 +17,7 @@ import msgspec
 
 from detectors.settings import EngineSettings
 from grid.errors import ConfigError
+from notify.settings import FeedSettings
 from service.broker import BrokerSettings
 from service.postgres import PostgresSettings
 from store.settings import StoreSettings
@@ -66,6 +67,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
     engine: EngineSettings = EngineSettings()
     store: StoreSettings = StoreSettings()
+    feeds: FeedSettings = FeedSettings()
     http: HttpSettings = HttpSettings()
     broker: BrokerSettings = BrokerSettings()
     postgres: PostgresSettings = PostgresSettings()

@@ -1,0 +1,146 @@
+"""The command line.  Each command says what it does; what it needs is imported when it runs.
+
+``lastgasp --help`` and ``lastgasp replay`` have to be there at once, so nothing heavy is imported
+here.
+"""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from grid.errors import LastgaspError
+from service import exits
+from service.exits import EPILOG
+from service.place import DATA
+
+Data = Annotated[Path, typer.Option("--data", help="Folder of the service's data.")]
+Config = Annotated[Path | None, typer.Option("--config", help="Settings, a TOML file.")]
+DatabaseUrl = Annotated[
+    str | None, typer.Option("--database", help="PostgreSQL URL; without it the embedded one.")
+]
+Json = Annotated[bool, typer.Option("--json", help="JSON instead of text.")]
+
+app = typer.Typer(
+    name="lastgasp",
+    help="Hears the last gasp of every meter, names the failed device, tells who is in the dark.",
+    epilog=EPILOG,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+@app.command()
+def up(
+    demo: Annotated[
+        bool, typer.Option("--demo", help="A simulated city of 20,000 customers and a story.")
+    ] = False,
+    scenario: Annotated[
+        str | None, typer.Option("--scenario", help="Simulate: a scenario file, or a shipped one.")
+    ] = None,
+    network: Annotated[
+        str | None,
+        typer.Option(
+            "--network",
+            help="CSV folder, pandapower .json, simbench:CODE or city:METERS:SEED; kept for later.",
+        ),
+    ] = None,
+    data: Data = DATA,
+    config: Config = None,
+    http: Annotated[
+        str | None, typer.Option("--http", help="HOST:PORT of the API [127.0.0.1:8470].")
+    ] = None,
+    feeds: Annotated[
+        str | None, typer.Option("--feeds", help="HOST:PORT of the websockets [127.0.0.1:8471].")
+    ] = None,
+    mqtt: Annotated[
+        str | None,
+        typer.Option("--mqtt", help="HOST:PORT of the embedded broker [127.0.0.1:1883]."),
+    ] = None,
+    mqtt_url: Annotated[
+        str | None, typer.Option("--mqtt-url", help="Another broker, like mqtt://HOST:PORT.")
+    ] = None,
+    database: DatabaseUrl = None,
+    board: Annotated[
+        bool, typer.Option("--board/--no-board", help="The live board in this terminal.")
+    ] = True,
+) -> None:
+    """Run the service, until Ctrl-C.  Without --demo or --scenario nothing is simulated."""
+    from service import up as running
+
+    options = running.Options(
+        demo=demo, scenario=scenario, network=network, data=data, config=config, http=http,
+        feeds=feeds, mqtt=mqtt, mqtt_url=mqtt_url, database=database, board=board,
+    )  # fmt: skip
+    raise typer.Exit(running.run(options))
+
+
+@app.command()
+def watch(
+    data: Data = DATA,
+    config: Config = None,
+    database: DatabaseUrl = None,
+    http: Annotated[
+        str | None, typer.Option("--http", help="Address of the API, like http://HOST:PORT.")
+    ] = None,
+    feeds: Annotated[
+        str | None, typer.Option("--feeds", help="Address of the feeds, like ws://HOST:PORT.")
+    ] = None,
+    token: Annotated[
+        str | None, typer.Option("--token", help="A dispatcher's; without it made from --data.")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Each view as a line of JSON.")] = False,
+    once: Annotated[bool, typer.Option("--once", help="One view, then end.")] = False,
+) -> None:
+    """Show the live board of a running service."""
+    from service import watch as watching
+
+    where = watching.find(data, config, database, http=http, feeds=feeds, token=token)
+    raise typer.Exit(watching.run(where, json=json, once=once))
+
+
+@app.command()
+def token(
+    role: Annotated[str, typer.Option("--role", help="dispatcher or customer.")],
+    subject: Annotated[str, typer.Option("--subject", help="Customer id, or dispatcher's name.")],
+    district: Annotated[
+        str | None, typer.Option("--district", help="Of a dispatcher; without it all of them.")
+    ] = None,
+    data: Data = DATA,
+    ttl: Annotated[int, typer.Option("--ttl", min=1, help="Seconds until it expires.")] = 3600,
+) -> None:
+    """Print a token for the API and the feeds.  Needs no running server."""
+    from service import commands
+
+    typer.echo(commands.token(role, subject, district, data, ttl))
+
+
+@app.command()
+def doctor(
+    data: Data = DATA, config: Config = None, database: DatabaseUrl = None, json: Json = False
+) -> None:
+    """Say in plain words what is wrong with this machine, installation or configuration."""
+    from service import commands
+
+    raise typer.Exit(commands.doctor(data, config, database, json=json))
+
+
+def main() -> None:
+    """The console script."""
+    try:
+        app()
+    except LastgaspError as error:
+        exits.say(error)
+        sys.exit(exits.code_of(error))
+    except KeyboardInterrupt:
+        sys.exit(exits.INTERRUPTED)
+    except BrokenPipeError:  # the reader of our output has had enough
+        sys.stderr.close()
+        sys.exit(0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,197 @@
+"""A client of a running service: the dispatch feed, kept up over broken connections, and its
+figures.
+
+It uses what every client may use: the websocket protocol and the open pages of the HTTP API.
+"""
+
+import asyncio
+import http.client
+import random
+import ssl
+from collections.abc import Callable, Mapping
+from urllib.parse import urlsplit
+
+import msgspec
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
+
+from grid.errors import Refused
+from grid.outage import ENDED
+from grid.public import PublicChange, PublicFinding, PublicOutage
+from service.board import Source, View
+
+CHANNEL = "dispatch"
+MESSAGE_BYTES_MAX = 64 * 1024 * 1024  # a snapshot of a storm
+BACK_OFF_S = (0.5, 10.0)
+TIMEOUT_S = 3.0
+
+
+class Where(msgspec.Struct, frozen=True):
+    """A running service, and how to prove that one may look: ``token()`` gives a fresh one."""
+
+    http: str
+    feeds: str
+    token: Callable[[], str]
+
+
+class Snapshot(msgspec.Struct, frozen=True):
+    """The dispatch channel's state."""
+
+    outages: tuple[PublicOutage, ...] = ()
+    findings: tuple[PublicFinding, ...] = ()
+
+
+class _Said(msgspec.Struct):
+    """Whatever the server says; what is of no interest is left out."""
+
+    op: str
+    epoch: str = ""
+    offset: int = 0
+    recovered: bool = False
+    snapshot: msgspec.Raw | None = None
+    type: str = ""
+    data: msgspec.Raw = msgspec.Raw(b"null")
+    message: str = ""
+
+
+class Dispatch:
+    """What the dispatch feed has told so far."""
+
+    def __init__(self) -> None:
+        self.outages: dict[str, PublicOutage] = {}
+        self.findings: dict[str, PublicFinding] = {}
+        self.note = "connecting"
+        self.since: dict[str, object] | None = None
+        self.changed = asyncio.Event()
+
+    async def follow(self, where: Where) -> None:
+        """Keep up with the feed until cancelled.
+
+        Raises:
+            Refused: The service does not let us.
+        """
+        wait_s = BACK_OFF_S[0]
+        while True:
+            try:
+                async with connect(
+                    where.feeds, compression=None, max_size=MESSAGE_BYTES_MAX, proxy=None
+                ) as ws:
+                    await self._talk(ws, where.token())
+            except ConnectionClosed as closed:
+                code = closed.rcvd.code if closed.rcvd else 0
+                if code in (4401, 4403, 4406):
+                    raise Refused(
+                        f"the feed refused us: {closed.rcvd and closed.rcvd.reason}"
+                    ) from None
+                wait_s = BACK_OFF_S[0]
+            except (OSError, InvalidHandshake, InvalidURI, TimeoutError) as error:
+                self._say(f"{where.feeds} does not answer: {error}")
+            self._say(self.note or "connection lost, the view is old")
+            await asyncio.sleep(wait_s * random.uniform(0.5, 1.0))  # noqa: S311  jitter
+            wait_s = min(BACK_OFF_S[1], wait_s * 2)
+
+    async def _talk(self, ws: ClientConnection, token: str) -> None:
+        await ws.send(msgspec.json.encode({"op": "auth", "token": token}).decode())
+        asked = {"op": "subscribe", "channel": CHANNEL, "since": self.since}
+        await ws.send(msgspec.json.encode(asked).decode())
+        async for text in ws:
+            self._hear(msgspec.json.decode(text, type=_Said))
+
+    def _hear(self, said: _Said) -> None:
+        if said.op == "subscribed":
+            self.note = ""
+            if said.snapshot is not None:
+                state = msgspec.json.decode(said.snapshot, type=Snapshot)
+                self.outages = {o.id: o for o in state.outages}
+                self.findings = {f.id: f for f in state.findings}
+        elif said.op == "pub" and said.type == "change":
+            outage = msgspec.json.decode(said.data, type=PublicChange).outage
+            if outage.state in ENDED:
+                self.outages.pop(outage.id, None)
+            else:
+                self.outages[outage.id] = outage
+        elif said.op == "pub" and said.type == "finding":
+            finding = msgspec.json.decode(said.data, type=PublicFinding)
+            self.findings[finding.id] = finding
+        if said.op in ("subscribed", "pub"):
+            self.since = {"epoch": said.epoch, "offset": said.offset}
+            self.changed.set()
+
+    def _say(self, note: str) -> None:
+        self.note = note
+        self.changed.set()
+
+
+class Figures(msgspec.Struct, frozen=True):
+    """What the open pages of the HTTP API say."""
+
+    sources: tuple[Source, ...] = ()
+    customers: int | None = None
+    answered: bool = False
+
+
+def figures(url: str) -> Figures:
+    """Ask ``/readyz`` and ``/metrics``; blocks for at most a few seconds."""
+    try:
+        parts = msgspec.json.decode(_get(url, "/readyz"))
+        values = _metrics(_get(url, "/metrics").decode())
+    except (OSError, http.client.HTTPException, msgspec.DecodeError) as error:
+        return Figures((Source("api", ready=False, reason=str(error) or "no answer"),))
+    found = parts.get("components", parts)
+    ages = values.get("lastgasp_source_age_seconds", {})
+    sources = [
+        Source(name, part["ready"], ages.get(name), part.get("reason"))
+        for name, part in found.items()
+        if isinstance(part, dict)
+    ]
+    named = {source.name for source in sources}
+    sources += [
+        Source(name, ready=True, age_s=age) for name, age in ages.items() if name not in named
+    ]
+    customers = values.get("lastgasp_customers", {}).get("")
+    return Figures(tuple(sources), int(customers) if customers else None, answered=True)
+
+
+def view(dispatch: Dispatch, seen: Figures, service: str, now_ms: int) -> View:
+    """What the board shows of both."""
+    findings = sorted(
+        dispatch.findings.values(), key=lambda f: (f.until is None, f.at), reverse=True
+    )
+    return View(
+        at_ms=now_ms,
+        service=service,
+        outages=tuple(dispatch.outages.values()),
+        findings=tuple(findings),
+        sources=seen.sources,
+        customers=seen.customers,
+        note=dispatch.note,
+    )
+
+
+def _get(url: str, path: str) -> bytes:
+    """The body of a page, whatever its status: ``/readyz`` says 503 and why."""
+    parts = urlsplit(url)
+    connection: http.client.HTTPConnection
+    if parts.scheme == "https":
+        context = ssl.create_default_context()
+        connection = http.client.HTTPSConnection(parts.netloc, timeout=TIMEOUT_S, context=context)
+    else:
+        connection = http.client.HTTPConnection(parts.netloc, timeout=TIMEOUT_S)
+    try:
+        connection.request("GET", path)
+        return connection.getresponse().read()
+    finally:
+        connection.close()
+
+
+def _metrics(text: str) -> Mapping[str, Mapping[str, float]]:
+    """Values by name and by the value of their one label (blank where they have none)."""
+    found: dict[str, dict[str, float]] = {}
+    for line in text.splitlines():
+        if line.startswith("#") or not line:
+            continue
+        name, _, value = line.rpartition(" ")
+        name, _, label = name.partition("{")
+        key = label.partition('="')[2].rstrip('"}') if label else ""
+        found.setdefault(name, {})[key] = float(value)
+    return found
