@@ -1,1 +1,3 @@
-"""PostgreSQL and TimescaleDB: the one transaction, the recorded stream, the change log.  Only this folder knows SQL."""
+"""PostgreSQL and TimescaleDB: the one transaction, the recorded stream, the change log.  Only this
+folder knows SQL.
+"""

@@ -1,0 +1,497 @@
+-- Lastgasp: everything that is remembered.  PostgreSQL 15 or newer; with TimescaleDB (Apache or
+-- Community licence) readings and device events are hypertables, without it native partitions.
+--
+-- Idempotent: running it again changes nothing.  A change to an existing table is a numbered file
+-- in store/migrations/, and this file is then the state after it.  Every time is timestamptz.
+-- Telephone numbers, names and the words of calls are sealed (AES-GCM) before they come here.
+
+CREATE TABLE IF NOT EXISTS schema_version (
+    version    integer PRIMARY KEY,
+    name       text NOT NULL,
+    digest     text NOT NULL,             -- of schema.sql as it was when last applied
+    applied_at timestamptz NOT NULL DEFAULT now()
+);
+COMMENT ON TABLE schema_version IS 'Which migrations this database has had.';
+
+-- TimescaleDB: used where it is there.  Creating it is asked only of a role that may, on a server
+-- that has it preloaded (elsewhere the attempt would end the connection, not just the statement).
+DO $$
+BEGIN
+    IF current_setting('shared_preload_libraries') LIKE '%timescaledb%' THEN
+        CREATE EXTENSION IF NOT EXISTS timescaledb;
+    END IF;
+EXCEPTION WHEN insufficient_privilege OR undefined_file OR feature_not_supported THEN
+    NULL;  -- an administrator creates it, or there is none: plain PostgreSQL serves as well
+END $$;
+
+CREATE OR REPLACE FUNCTION has_timescale() RETURNS boolean LANGUAGE sql STABLE AS
+    $$ SELECT EXISTS (SELECT FROM pg_extension WHERE extname = 'timescaledb') $$;
+COMMENT ON FUNCTION has_timescale IS 'Are readings and device events hypertables here?';
+
+----------------------------------------------------------------------------------------------------
+-- The network
+----------------------------------------------------------------------------------------------------
+
+CREATE TABLE IF NOT EXISTS devices (
+    device_no integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    class     text NOT NULL CHECK (class IN ('device', 'concentrator')),
+    device_id text NOT NULL,
+    UNIQUE (class, device_id)
+);
+COMMENT ON TABLE devices IS
+    'A number for each branch, transformer, meter and concentrator ever known; readings carry it.';
+
+CREATE TABLE IF NOT EXISTS network_graphs (
+    version   text PRIMARY KEY,
+    graph     bytea NOT NULL,   -- MessagePack of grid.graph.Graph without names and phones, deflated
+    contacts  bytea NOT NULL,   -- names and phones, sealed
+    devices   integer NOT NULL,
+    customers integer NOT NULL
+);
+COMMENT ON TABLE network_graphs IS 'Each network ever saved, whole, by its digest.';
+
+CREATE TABLE IF NOT EXISTS network_versions (
+    network_no bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    version    text NOT NULL REFERENCES network_graphs,
+    valid_from timestamptz NOT NULL,
+    source     text NOT NULL,
+    saved_at   timestamptz NOT NULL DEFAULT now()
+);
+CREATE INDEX IF NOT EXISTS network_versions_valid ON network_versions (valid_from, network_no);
+COMMENT ON TABLE network_versions IS 'Which network held from when; the last valid_from wins.';
+
+CREATE TABLE IF NOT EXISTS feeder_groups (
+    version    text NOT NULL REFERENCES network_graphs,
+    group_no   integer NOT NULL,
+    slug       text NOT NULL,
+    name       text NOT NULL,
+    device_nos bytea NOT NULL,  -- int32, little-endian: devices.device_no by node, deflated
+    dcu_nos    bytea NOT NULL,  -- the same by index of concentrator
+    kinds      bytea NOT NULL,  -- one byte a node: grid.network.NodeKind, deflated
+    PRIMARY KEY (version, group_no)
+);
+COMMENT ON TABLE feeder_groups IS 'How the rows of a recorded frame name their devices.';
+
+CREATE TABLE IF NOT EXISTS network_devices (
+    device_id   text PRIMARY KEY,
+    device_no   integer NOT NULL REFERENCES devices,
+    kind        text NOT NULL,
+    group_slug  text NOT NULL,
+    parent_id   text,
+    feeder_id   text,
+    district    text NOT NULL,
+    phases      text NOT NULL,
+    telemetered boolean NOT NULL,
+    x           double precision,
+    y           double precision,
+    customers   integer NOT NULL    -- behind it
+);
+CREATE INDEX IF NOT EXISTS network_devices_parent ON network_devices (parent_id);
+COMMENT ON TABLE network_devices IS 'The newest network, flat, for people who use psql.';
+
+CREATE TABLE IF NOT EXISTS customers (
+    customer_id  text PRIMARY KEY,
+    meter_id     text NOT NULL,
+    language     text NOT NULL,
+    priority     text NOT NULL,
+    name_sealed  bytea,
+    phone_sealed bytea,
+    phone_index  bytea              -- keyed hash of the normalised number
+);
+CREATE INDEX IF NOT EXISTS customers_phone ON customers (phone_index) WHERE phone_index IS NOT NULL;
+CREATE INDEX IF NOT EXISTS customers_meter ON customers (meter_id);
+COMMENT ON TABLE customers IS 'The customers of the newest network.';
+
+----------------------------------------------------------------------------------------------------
+-- What devices said
+----------------------------------------------------------------------------------------------------
+
+CREATE TABLE IF NOT EXISTS reading_kinds (kind smallint PRIMARY KEY, word text NOT NULL UNIQUE);
+INSERT INTO reading_kinds VALUES
+    (0, 'last_gasp'), (1, 'power_up'), (2, 'heartbeat'), (3, 'voltage'), (4, 'ping_reply'),
+    (5, 'phase_loss'), (6, 'phase_ok'), (7, 'tamper'), (8, 'trip'), (9, 'open'), (10, 'close'),
+    (11, 'lockout'), (12, 'no_answer'), (13, 'call_no_power'), (14, 'call_partial'),
+    (15, 'call_restored')
+ON CONFLICT DO NOTHING;
+COMMENT ON TABLE reading_kinds IS 'Words of grid.reading.Kind.';
+
+-- Both are cut by day of receipt: rows come in that order, so only the newest piece is written.
+DO $$
+DECLARE
+    by_day text := CASE WHEN has_timescale() THEN '' ELSE 'PARTITION BY RANGE (received_at)' END;
+    fields text := '
+        received_at timestamptz NOT NULL,  -- our clock
+        happened_at timestamptz NOT NULL,  -- the device''s clock, repaired where quality says so
+        device_no   integer NOT NULL,
+        kind        smallint NOT NULL,
+        quality     smallint NOT NULL,     -- bits of grid.reading.Quality; 0 is good
+        phases      smallint,              -- bits A 1, B 2, C 4
+        energised   boolean,               -- of a breaker: closed
+        commanded   boolean,
+        via_no      integer,               -- concentrator it came through
+        boot        bigint,                -- digest of the sender''s boot id
+        seq         bigint,
+        off_at      timestamptz';
+BEGIN
+    IF to_regclass('readings') IS NULL THEN
+        EXECUTE format('CREATE TABLE readings (%s,
+            volts_a real, volts_b real, volts_c real,
+            amps_a real, amps_b real, amps_c real, power_kw real) %s', fields, by_day);
+        CREATE INDEX readings_device ON readings (device_no, happened_at);
+    END IF;
+    IF to_regclass('device_events') IS NULL THEN
+        EXECUTE format('CREATE TABLE device_events (%s) %s', fields, by_day);
+        CREATE INDEX device_events_device ON device_events (device_no, happened_at);
+        CREATE INDEX device_events_happened ON device_events (happened_at);
+    END IF;
+    IF has_timescale() THEN
+        PERFORM create_hypertable('readings', 'received_at', create_default_indexes => false,
+            chunk_time_interval => interval '1 day', if_not_exists => true);
+        PERFORM create_hypertable('device_events', 'received_at', create_default_indexes => false,
+            chunk_time_interval => interval '1 day', if_not_exists => true);
+    END IF;
+END $$;
+COMMENT ON TABLE readings IS 'Every reading of every device; see reading_log for names and words.';
+COMMENT ON TABLE device_events IS
+    'Those of the readings that are events (power, phase, position, tamper, calls); kept longer.';
+
+-- Compression needs TimescaleDB's Community licence; under the Apache licence there is none.
+DO $$
+BEGIN
+    IF has_timescale() AND current_setting('timescaledb.license', true) = 'timescale' THEN
+        ALTER TABLE readings SET (timescaledb.compress,
+            timescaledb.compress_segmentby = 'device_no',
+            timescaledb.compress_orderby = 'happened_at');
+        PERFORM add_compression_policy('readings', interval '7 days', if_not_exists => true);
+    END IF;
+END $$;
+
+CREATE OR REPLACE FUNCTION ensure_day(day date) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    parent text;
+BEGIN
+    IF has_timescale() THEN
+        RETURN;  -- chunks come by themselves
+    END IF;
+    FOREACH parent IN ARRAY ARRAY['readings', 'device_events'] LOOP
+        IF to_regclass(parent || to_char(day, '"_"YYYYMMDD')) IS NULL THEN
+            EXECUTE format('CREATE TABLE IF NOT EXISTS %I PARTITION OF %I FOR VALUES FROM (%L) TO (%L)',
+                parent || to_char(day, '"_"YYYYMMDD'), parent,
+                day::timestamp AT TIME ZONE 'UTC', (day + 1)::timestamp AT TIME ZONE 'UTC');
+        END IF;
+    END LOOP;
+END $$;
+COMMENT ON FUNCTION ensure_day IS 'Make room for the readings received on a day (UTC).';
+
+CREATE OR REPLACE FUNCTION drop_days(parent text, before timestamptz) RETURNS integer
+LANGUAGE plpgsql AS $$
+DECLARE
+    piece   text;
+    dropped integer := 0;
+BEGIN
+    IF has_timescale() THEN
+        SELECT count(*) INTO dropped FROM drop_chunks(parent::regclass, older_than => before);
+        RETURN dropped;
+    END IF;
+    FOR piece IN
+        SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+        WHERE i.inhparent = parent::regclass AND c.relname ~ '_[0-9]{8}$'
+          AND to_date(right(c.relname, 8), 'YYYYMMDD') + 1 <= (before AT TIME ZONE 'UTC')::date
+    LOOP
+        EXECUTE format('DROP TABLE %I', piece);
+        dropped := dropped + 1;
+    END LOOP;
+    RETURN dropped;
+END $$;
+COMMENT ON FUNCTION drop_days IS 'Forget whole days of readings or device events; how many went.';
+
+----------------------------------------------------------------------------------------------------
+-- The recorded stream of each feeder group
+----------------------------------------------------------------------------------------------------
+
+CREATE TABLE IF NOT EXISTS progress (
+    group_slug text PRIMARY KEY,
+    position   bigint NOT NULL,          -- last frame committed
+    until_at   timestamptz NOT NULL,     -- stream time after it
+    network    text NOT NULL
+) WITH (fillfactor = 50);
+COMMENT ON TABLE progress IS 'How far the engine of each feeder group has come.';
+
+CREATE TABLE IF NOT EXISTS recorded_frames (
+    group_slug text NOT NULL,
+    position   bigint NOT NULL,
+    until_at   timestamptz NOT NULL,
+    readings   integer NOT NULL,
+    digest     bigint NOT NULL,          -- CRC-32 of body
+    body       bytea NOT NULL,           -- grid.frame.to_bytes
+    PRIMARY KEY (group_slug, position)
+);
+ALTER TABLE recorded_frames ALTER body SET STORAGE EXTERNAL;  -- deflated already
+CREATE INDEX IF NOT EXISTS recorded_frames_until ON recorded_frames (group_slug, until_at);
+COMMENT ON TABLE recorded_frames IS
+    'Everything that changed an engine, in order; replaying it gives the same changes.';
+
+CREATE TABLE IF NOT EXISTS snapshots (
+    group_slug text NOT NULL,
+    position   bigint NOT NULL,
+    until_at   timestamptz NOT NULL,
+    body       bytea NOT NULL,
+    PRIMARY KEY (group_slug, position)
+);
+ALTER TABLE snapshots ALTER body SET STORAGE EXTERNAL;
+COMMENT ON TABLE snapshots IS 'An engine after a frame, now and then; older ones are thinned out.';
+
+CREATE TABLE IF NOT EXISTS sources (
+    source     text NOT NULL,            -- meter, terminal, breaker, concentrator, call; mqtt, modbus
+    group_slug text NOT NULL,
+    heard_at   timestamptz,              -- our clock
+    readings   bigint NOT NULL DEFAULT 0,
+    deaf_since timestamptz,              -- not null while its backlog is awaited
+    PRIMARY KEY (source, group_slug)
+) WITH (fillfactor = 50);
+COMMENT ON TABLE sources IS 'When we last heard each kind of source in each feeder group.';
+
+----------------------------------------------------------------------------------------------------
+-- Outages
+----------------------------------------------------------------------------------------------------
+
+CREATE TABLE IF NOT EXISTS outages (
+    id                 text PRIMARY KEY,
+    version            integer NOT NULL,
+    group_slug         text NOT NULL,
+    state              text NOT NULL,
+    kind               text NOT NULL,
+    cause              text,
+    device_id          text NOT NULL,
+    device_kind        text NOT NULL,
+    feeder_id          text,
+    districts          text[] NOT NULL,
+    phases             text NOT NULL,
+    probability        real NOT NULL,
+    started_at         timestamptz NOT NULL,
+    detected_at        timestamptz NOT NULL,
+    confirmed_at       timestamptz,
+    restored_at        timestamptz,
+    customers_affected integer NOT NULL,
+    customers_out      integer NOT NULL,
+    etr_at             timestamptz,
+    etr_source         text,
+    etr_confidence     real,
+    evidence           text[] NOT NULL,
+    parent_id          text,
+    changed_at         timestamptz NOT NULL,
+    ended_at           timestamptz       -- when it was closed, rejected or found momentary
+) WITH (fillfactor = 70);
+CREATE INDEX IF NOT EXISTS outages_running ON outages (detected_at) WHERE ended_at IS NULL;
+CREATE INDEX IF NOT EXISTS outages_time ON outages (detected_at, ended_at);
+COMMENT ON TABLE outages IS 'Each outage as of its last version.';
+
+CREATE TABLE IF NOT EXISTS outage_steps (
+    outage_id text NOT NULL,
+    step_no   integer NOT NULL,
+    off_at    timestamptz NOT NULL,
+    on_at     timestamptz,
+    inferred  boolean NOT NULL,
+    customers text[] NOT NULL,
+    PRIMARY KEY (outage_id, step_no)
+);
+COMMENT ON TABLE outage_steps IS 'Customers with the same off and on time, as of the last version.';
+
+CREATE TABLE IF NOT EXISTS changes (
+    outage_id    text NOT NULL,
+    version      integer NOT NULL,
+    group_slug   text NOT NULL,
+    at           timestamptz NOT NULL,   -- stream time
+    reason       text NOT NULL,
+    customers    text[] NOT NULL,        -- whose state it changes
+    outage       json NOT NULL,          -- grid.public.PublicOutage as of this version
+    position     bigint NOT NULL,        -- the frame that brought it
+    committed_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (outage_id, version)
+);
+CREATE INDEX IF NOT EXISTS changes_at ON changes (at);
+COMMENT ON TABLE changes IS 'The change log: append-only.';
+
+CREATE TABLE IF NOT EXISTS findings (
+    id         text PRIMARY KEY,
+    group_slug text NOT NULL,
+    at         timestamptz NOT NULL,
+    kind       text NOT NULL,
+    device_id  text NOT NULL,
+    district   text NOT NULL,
+    since_at   timestamptz NOT NULL,
+    until_at   timestamptz,
+    reason     text NOT NULL
+);
+CREATE INDEX IF NOT EXISTS findings_open ON findings (at) WHERE until_at IS NULL;
+COMMENT ON TABLE findings IS 'What was noticed and is no outage; each as last said.';
+
+CREATE TABLE IF NOT EXISTS customer_power (
+    customer_id text PRIMARY KEY,
+    outage_id   text,                    -- the outage that last concerned them; null: none does
+    off_at      timestamptz,
+    on_at       timestamptz,
+    inferred    boolean NOT NULL,
+    changed_at  timestamptz NOT NULL
+) WITH (fillfactor = 70);
+CREATE INDEX IF NOT EXISTS customer_power_dark ON customer_power (outage_id)
+    WHERE off_at IS NOT NULL AND on_at IS NULL;
+COMMENT ON TABLE customer_power IS 'Each customer an outage ever concerned: their last step.';
+
+----------------------------------------------------------------------------------------------------
+-- The feed log
+----------------------------------------------------------------------------------------------------
+
+CREATE TABLE IF NOT EXISTS feed_epoch (
+    only_one boolean PRIMARY KEY DEFAULT true CHECK (only_one),
+    epoch    text NOT NULL
+);
+INSERT INTO feed_epoch (epoch) VALUES (replace(gen_random_uuid()::text, '-', ''))
+    ON CONFLICT DO NOTHING;
+COMMENT ON TABLE feed_epoch IS
+    'Offsets are comparable within an epoch.  After a restore from a backup: SELECT new_feed_epoch().';
+
+CREATE OR REPLACE FUNCTION new_feed_epoch() RETURNS text LANGUAGE sql AS
+    $$ UPDATE feed_epoch SET epoch = replace(gen_random_uuid()::text, '-', '') RETURNING epoch $$;
+
+CREATE TABLE IF NOT EXISTS feed_channels (
+    channel text PRIMARY KEY,
+    top     bigint NOT NULL              -- the last offset given
+) WITH (fillfactor = 70);
+
+CREATE TABLE IF NOT EXISTS feed_log (
+    channel  text NOT NULL,
+    "offset" bigint NOT NULL,            -- 1, 2, 3 ... without gaps within a channel
+    at       timestamptz NOT NULL,
+    type     text NOT NULL,              -- change, finding, status
+    body     json NOT NULL,
+    PRIMARY KEY (channel, "offset")
+);
+CREATE INDEX IF NOT EXISTS feed_log_at ON feed_log USING brin (at) WITH (pages_per_range = 16);
+COMMENT ON TABLE feed_log IS 'What the feeds tell, by channel: dispatch, dispatch:DISTRICT, customer:ID.';
+
+----------------------------------------------------------------------------------------------------
+-- The desk
+----------------------------------------------------------------------------------------------------
+
+CREATE TABLE IF NOT EXISTS calls (
+    call_no     bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    customer_id text NOT NULL,
+    at          timestamptz NOT NULL,    -- when it was noticed, as the caller says
+    received_at timestamptz NOT NULL,
+    kind        text NOT NULL CHECK (kind IN ('no_power', 'partial', 'restored')),
+    entered_by  text NOT NULL,           -- customer, or the dispatcher's name
+    text_sealed bytea                    -- people say names and numbers
+);
+CREATE INDEX IF NOT EXISTS calls_received ON calls (received_at);
+COMMENT ON TABLE calls IS 'Trouble calls (95598, web, app).';
+
+CREATE TABLE IF NOT EXISTS plans (
+    plan_id      text PRIMARY KEY,
+    device_id    text NOT NULL,
+    from_at      timestamptz NOT NULL,
+    to_at        timestamptz NOT NULL,
+    kind         text NOT NULL,
+    districts    text[] NOT NULL,
+    reason       text NOT NULL,
+    entered_by   text NOT NULL,
+    entered_at   timestamptz NOT NULL,
+    cancelled_at timestamptz,
+    cancelled_by text
+);
+CREATE INDEX IF NOT EXISTS plans_time ON plans (to_at, from_at);
+COMMENT ON TABLE plans IS 'Planned, temporary, arrears and curtailment outages (the outage pool).';
+
+CREATE TABLE IF NOT EXISTS quarantine (
+    quarantine_no bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    received_at   timestamptz NOT NULL,
+    source        text NOT NULL,
+    topic         text NOT NULL,
+    reason        text NOT NULL,
+    length        bigint NOT NULL,       -- of the whole payload
+    sha256        text NOT NULL,         -- of the whole payload
+    body          bytea NOT NULL CHECK (length(body) <= 65536),
+    replayed_at   timestamptz
+);
+CREATE INDEX IF NOT EXISTS quarantine_received ON quarantine (received_at);
+COMMENT ON TABLE quarantine IS 'Payloads that could not be read; they expire.';
+
+CREATE TABLE IF NOT EXISTS audit (
+    audit_no bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    at       timestamptz NOT NULL,
+    event    text NOT NULL,              -- a constant word
+    subject  text,                       -- who it was, as far as known
+    address  text,
+    detail   text NOT NULL
+);
+CREATE INDEX IF NOT EXISTS audit_at ON audit (at);
+COMMENT ON TABLE audit IS 'Who asked for what.  Append-only; rows may go after 180 days.';
+
+CREATE OR REPLACE FUNCTION keep_audit() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF TG_OP = 'DELETE' AND OLD.at < now() - interval '180 days' THEN
+        RETURN OLD;
+    END IF;
+    RAISE EXCEPTION 'the audit log is append-only' USING ERRCODE = 'insufficient_privilege';
+END $$;
+CREATE OR REPLACE TRIGGER audit_rows_stay BEFORE UPDATE OR DELETE ON audit
+    FOR EACH ROW EXECUTE FUNCTION keep_audit();
+CREATE OR REPLACE TRIGGER audit_stays BEFORE TRUNCATE ON audit
+    FOR EACH STATEMENT EXECUTE FUNCTION keep_audit();
+
+----------------------------------------------------------------------------------------------------
+-- For a person at psql
+----------------------------------------------------------------------------------------------------
+
+CREATE OR REPLACE VIEW outages_now AS
+    SELECT id, state, kind, device_kind, device_id, feeder_id, customers_out, customers_affected,
+           round(probability::numeric, 4) AS probability, started_at, confirmed_at, restored_at,
+           etr_at, evidence, version
+    FROM outages WHERE ended_at IS NULL ORDER BY customers_out DESC, started_at;
+COMMENT ON VIEW outages_now IS 'Outages that have not ended, the largest first.';
+
+CREATE OR REPLACE VIEW dark_customers AS
+    SELECT p.customer_id, c.meter_id, c.priority, d.district, d.feeder_id, p.off_at,
+           o.id AS outage_id, o.state, o.kind, o.device_id, o.etr_at
+    FROM customer_power p
+    JOIN outages o ON o.id = p.outage_id AND o.ended_at IS NULL
+    LEFT JOIN customers c USING (customer_id)
+    LEFT JOIN network_devices d ON d.device_id = c.meter_id
+    WHERE p.off_at IS NOT NULL AND p.on_at IS NULL;
+COMMENT ON VIEW dark_customers IS 'Who has no power now, and why.';
+
+CREATE OR REPLACE VIEW dark_feeders AS
+    SELECT feeder_id, district, count(*) AS customers, min(off_at) AS since
+    FROM dark_customers GROUP BY feeder_id, district;
+COMMENT ON VIEW dark_feeders IS 'Customers without power, by feeder and district.';
+
+CREATE OR REPLACE VIEW open_findings AS
+    SELECT id, kind, device_id, district, since_at, reason, at
+    FROM findings WHERE until_at IS NULL ORDER BY since_at DESC;
+COMMENT ON VIEW open_findings IS 'Comms losses, phase losses and the like that go on now.';
+
+CREATE OR REPLACE VIEW reading_log AS
+    SELECT r.happened_at, r.received_at, d.device_id, k.word AS kind, r.energised, r.commanded,
+           r.volts_a, r.volts_b, r.volts_c, r.amps_a, r.amps_b, r.amps_c, r.power_kw, r.phases,
+           r.off_at, v.device_id AS concentrator, r.boot, r.seq, r.quality, r.device_no
+    FROM readings r
+    JOIN devices d ON d.device_no = r.device_no
+    JOIN reading_kinds k ON k.kind = r.kind
+    LEFT JOIN devices v ON v.device_no = r.via_no;
+COMMENT ON VIEW reading_log IS 'Readings with names and words.';
+
+CREATE OR REPLACE VIEW event_log AS
+    SELECT e.happened_at, e.received_at, d.device_id, k.word AS kind, e.energised, e.commanded,
+           e.phases, e.off_at, v.device_id AS concentrator, e.boot, e.seq, e.quality, e.device_no
+    FROM device_events e
+    JOIN devices d ON d.device_no = e.device_no
+    JOIN reading_kinds k ON k.kind = e.kind
+    LEFT JOIN devices v ON v.device_no = e.via_no;
+COMMENT ON VIEW event_log IS 'Device events with names and words.';
+
+CREATE OR REPLACE VIEW change_log AS
+    SELECT at, outage_id, version, outage->>'state' AS state, outage->>'device_id' AS device_id,
+           (outage->>'customers_out')::integer AS customers_out, cardinality(customers) AS customers,
+           reason, committed_at
+    FROM changes ORDER BY at, outage_id, version;
+COMMENT ON VIEW change_log IS 'What happened to each outage, and why.';

@@ -1,0 +1,286 @@
+"""The one transaction: readings, events, outages, changes, the feed log and the engines' progress,
+or nothing.
+
+A batch may come again when nobody knows whether its commit arrived.  What is recorded already is
+left out by position, and must be the very same frame: another one there means that somebody else
+drives the same group.
+
+Order of the locks, the same for everybody: progress, sources, outages, customers, channels.
+"""
+
+import zlib
+from collections.abc import Callable, Iterable, Sequence
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+import numpy as np
+import psycopg
+
+from grid.errors import Refused
+from grid.frame import Frame, to_bytes
+from grid.network import NodeKind
+from grid.outage import Change
+from grid.parcel import Applied, Batch, Quarantined
+from grid.times import EPOCH
+from store import payload
+from store.copying import (
+    EVENT_COLUMNS,
+    READING_COLUMNS,
+    Column,
+    copy_statement,
+    copy_stream,
+    events_of,
+)
+from store.moments import maybe_moment_ms, moment
+from store.networks import GroupNumbers
+from store.queries import SQL
+from store.sayable import sayable, sayable_json
+from store.standing import News, Standing, follow
+
+Connection = psycopg.AsyncConnection[Any]
+
+COPY_READINGS = copy_statement("readings", READING_COLUMNS)
+COPY_EVENTS = copy_statement("device_events", EVENT_COLUMNS)
+DAY_MS = 86_400_000
+
+_json = msgspec.json.Encoder().encode
+assert len(NodeKind) == 7, "payload.source_rows knows seven kinds"
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """An applied frame, its group, and its bytes as they are recorded."""
+
+    applied: Applied
+    group: GroupNumbers
+    body: bytes
+
+    @property
+    def frame(self) -> Frame:
+        """The frame."""
+        return self.applied.frame
+
+    @property
+    def key(self) -> tuple[str, int]:
+        """Where it stands in the recorded streams."""
+        return self.group.slug, self.applied.frame.position
+
+
+def entries(batch: Batch, groups_of: Callable[[str], Sequence[GroupNumbers]]) -> tuple[Entry, ...]:
+    """The entries of a batch."""
+    return tuple(
+        Entry(a, groups_of(a.frame.network)[a.frame.group], to_bytes(a.frame)) for a in batch
+    )
+
+
+def days_of(batch: Iterable[Entry]) -> set[int]:
+    """The days (since 1970-01-01 UTC) on which the readings were received."""
+    received = [entry.frame.rows["received_ms"] // DAY_MS for entry in batch]
+    return set(np.unique(np.concatenate(received)).tolist()) if received else set()
+
+
+async def ensure_days(connection: Connection, days: Iterable[int]) -> None:
+    """Make room for the readings of some days."""
+    dates = [(EPOCH + timedelta(days=day)).date() for day in sorted(days)]
+    await connection.execute(SQL["ensure_days"], (dates,))
+
+
+async def write(
+    connection: Connection,
+    batch: Sequence[Entry],
+    quarantined: Sequence[Quarantined],
+    begun: Callable[[str], None],
+) -> None:
+    """Write a batch and commit.
+
+    ``begun`` is told the transaction's number where its outcome can be doubted later: with payloads
+    for the quarantine, which have no position that tells whether they were kept.
+
+    Raises:
+        Refused: Somebody else wrote another frame at the same position, or one is missing before
+            it.
+    """
+    named = {c for e in batch for change in e.applied.outcome.changes for c in change.customers}
+    slugs = sorted({entry.group.slug for entry in batch})
+    async with connection.pipeline():
+        locked = await connection.execute(SQL["lock_progress"], (slugs,))
+        if named:
+            held = await connection.execute(SQL["standings"], (list(named),))
+        if quarantined:
+            numbered = await connection.execute(SQL["this_transaction"])
+    if quarantined:
+        begun(str((await numbered.fetchone() or ("",))[0]))
+    positions: dict[str, int] = dict(await locked.fetchall())
+    fresh = await _fresh(connection, batch, positions)
+    if batch and not fresh:
+        return  # all of it was committed before, and what came with it
+    standings = await _standings(held) if named else {}
+    await _copy(connection, fresh)
+    async with connection.pipeline():
+        await _record(connection, fresh)
+        await _tell(connection, fresh, standings)
+        await _quarantine(connection, quarantined)
+        await connection.commit()
+
+
+async def _fresh(
+    connection: Connection, batch: Sequence[Entry], positions: dict[str, int]
+) -> tuple[Entry, ...]:
+    """What is not recorded yet, which must follow what is without a gap."""
+    fresh: list[Entry] = []
+    again: list[Entry] = []
+    for entry in batch:
+        slug, position = entry.key
+        at = positions.get(slug, 0)
+        if position <= at:
+            again.append(entry)
+            continue
+        if position != at + 1:
+            raise Refused(f"{slug} is at frame {at} in the database and was offered {position}")
+        positions[slug] = position
+        fresh.append(entry)
+    if again:
+        await _require_same(connection, again)
+    return tuple(fresh)
+
+
+async def _require_same(connection: Connection, again: Sequence[Entry]) -> None:
+    """Refuse to go on beside another process that drives the same group."""
+    slugs, positions = zip(*(entry.key for entry in again), strict=True)
+    cursor = await connection.execute(SQL["recorded_digests"], (list(slugs), list(positions)))
+    recorded = {(slug, position): digest for slug, position, digest in await cursor.fetchall()}
+    for entry in again:
+        if recorded.get(entry.key, -1) not in (-1, zlib.crc32(entry.body)):
+            raise Refused(
+                f"another process wrote frame {entry.key[1]} of {entry.key[0]} already; "
+                "two services must not run on one database"
+            )
+
+
+async def _standings(cursor: psycopg.AsyncCursor[Any]) -> dict[str, Standing]:
+    return {
+        customer: Standing(outage, maybe_moment_ms(off), maybe_moment_ms(on), inferred)
+        for customer, outage, off, on, inferred in await cursor.fetchall()
+    }
+
+
+async def _copy(connection: Connection, fresh: Sequence[Entry]) -> None:
+    """The readings, and once more those of them that are events, which are kept longer."""
+    groups = [e for e in fresh if len(e.frame.rows)]
+    if not groups:
+        return
+    rows = np.concatenate([e.frame.rows for e in groups])
+    device_nos = np.concatenate([e.group.device_nos[e.frame.rows["node"]] for e in groups])
+    via_nos = np.concatenate([e.group.dcu_nos[e.frame.rows["dcu"]] for e in groups])
+    await _copy_into(connection, COPY_READINGS, READING_COLUMNS, rows, device_nos, via_nos)
+    events = events_of(rows)
+    if events.any():
+        await _copy_into(
+            connection,
+            COPY_EVENTS,
+            EVENT_COLUMNS,
+            rows[events],
+            device_nos[events],
+            via_nos[events],
+        )
+
+
+async def _copy_into(
+    connection: Connection,
+    statement: bytes,
+    columns: tuple[Column, ...],
+    rows: "np.ndarray[Any, Any]",
+    device_nos: "np.ndarray[Any, Any]",
+    via_nos: "np.ndarray[Any, Any]",
+) -> None:
+    async with connection.cursor() as cursor, cursor.copy(statement) as copy:
+        await copy.write(b"".join(copy_stream(rows, device_nos, via_nos, columns)))
+
+
+async def _record(connection: Connection, fresh: Sequence[Entry]) -> None:
+    """The frames, snapshots, progress, and who was heard."""
+    if not fresh:
+        return
+    frames = [(*e.key, moment(e.frame.until_ms), len(e.frame.rows), zlib.crc32(e.body), e.body)
+              for e in fresh]  # fmt: skip
+    await connection.execute(SQL["record_frames"], _columns(frames))
+    kept = [(*e.key, moment(e.frame.until_ms), e.applied.snapshot)
+            for e in fresh if e.applied.snapshot is not None]  # fmt: skip
+    if kept:
+        await connection.execute(SQL["keep_snapshots"], _columns(kept))
+    last = {e.group.slug: e for e in fresh}
+    reached = [(*e.key, moment(e.frame.until_ms), e.frame.network)
+               for _, e in sorted(last.items())]  # fmt: skip
+    await connection.execute(SQL["advance"], _columns(reached))
+    sources = payload.source_rows([(e.group, e.frame) for e in fresh])
+    if sources:
+        await connection.execute(SQL["hear_sources"], {"rows": _json(sources).decode()})
+    await _plans(connection, [e.frame for e in fresh])
+
+
+async def _plans(connection: Connection, frames: Sequence[Frame]) -> None:
+    entered, cancelled = payload.plan_commands(frames)
+    if entered:
+        rows = [(p.plan_id, p.device_id, moment(p.from_ms), moment(p.to_ms), p.kind,
+                 sayable(p.reason), moment(p.at_ms)) for p in entered]  # fmt: skip
+        await connection.execute(SQL["enter_plans"], _columns(rows))
+    if cancelled:
+        gone = [(p.plan_id, moment(p.at_ms)) for p in cancelled]
+        await connection.execute(SQL["cancel_plans"], _columns(gone))
+
+
+async def _tell(
+    connection: Connection, fresh: Sequence[Entry], standings: dict[str, Standing]
+) -> None:
+    """Outages, changes, findings, customers, and last of all the feeds, whose locks are wanted
+    most.
+    """
+    news = [(e, follow(e.applied.outcome.changes, standings)) for e in fresh]
+    changes = [(e.group.slug, c) for e in fresh for c in e.applied.outcome.changes]
+    findings = [(e.group.slug, f) for e in fresh for f in e.applied.outcome.findings]
+    if changes:
+        await _write_changes(connection, fresh, changes)
+        await _write_standings(connection, (item for _, items in news for item in items), standings)
+    if findings:
+        await _take_in(connection, "write_findings", payload.finding_rows(findings))
+    feed = [x for e, items in news for x in payload.feed_entries(items, e.applied.outcome.findings)]
+    if feed:
+        await _take_in(connection, "tell", feed)
+        await connection.execute(SQL["wake_feeds"])
+
+
+async def _write_changes(
+    connection: Connection, fresh: Sequence[Entry], changes: Sequence[tuple[str, Change]]
+) -> None:
+    last = {change.outage.id: change.outage for _, change in changes}
+    await _take_in(connection, "write_outages", payload.outage_rows(changes))
+    await _take_in(connection, "write_steps", payload.step_rows(last.values()))
+    kept = [(outage.id, len(outage.steps)) for outage in last.values()]
+    await connection.execute(SQL["drop_steps"], _columns(kept))
+    lines = [payload.change_row(*e.key, c) for e in fresh for c in e.applied.outcome.changes]
+    await _take_in(connection, "log_changes", lines)
+
+
+async def _write_standings(
+    connection: Connection, news: Iterable[News], standings: dict[str, Standing]
+) -> None:
+    at_ms = {s.customer_id: item.change.at_ms for item in news for s in item.statuses}
+    if at_ms:
+        rows = payload.power_rows(((c, standings[c]) for c in at_ms), at_ms)
+        await _take_in(connection, "write_standings", rows)
+
+
+async def _quarantine(connection: Connection, quarantined: Sequence[Quarantined]) -> None:
+    if quarantined:
+        rows = [(moment(q.received_ms), q.source, sayable(q.topic), sayable(q.reason), q.body,
+                 q.length, q.sha256) for q in quarantined]  # fmt: skip
+        await connection.execute(SQL["keep_quarantined"], _columns(rows))
+
+
+async def _take_in(connection: Connection, name: str, rows: Sequence[msgspec.Struct]) -> None:
+    await connection.execute(SQL[name], (sayable_json(_json(rows).decode()),))
+
+
+def _columns(rows: Sequence[tuple[object, ...]]) -> list[list[object]]:
+    """Rows as the columns that ``unnest`` wants."""
+    return [list(column) for column in zip(*rows, strict=True)]

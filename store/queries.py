@@ -1,0 +1,22 @@
+"""The store's SQL by name.  ``queries.sql`` has each statement under ``-- name: ...`` with a
+sentence on it.
+"""
+
+from collections.abc import Mapping
+from importlib import resources
+
+MARK = "-- name: "
+
+
+def load(text: str) -> Mapping[str, bytes]:
+    """The statements of a file by name."""
+    found: dict[str, bytes] = {}
+    for part in text.split(MARK)[1:]:
+        name, _, body = part.partition("\n")
+        lines = [line for line in body.splitlines() if not line.startswith("--")]
+        assert name.strip() not in found, f"{name} is there twice"
+        found[name.strip()] = "\n".join(lines).strip().rstrip(";").encode()
+    return found
+
+
+SQL: Mapping[str, bytes] = load(resources.files("store").joinpath("queries.sql").read_text("utf-8"))

@@ -1,0 +1,270 @@
+-- The store's statements.  store/queries.py gives each by its name; arrays come with %b (binary).
+
+-- name: lock_networks
+-- One network is saved at a time.
+SELECT pg_advisory_xact_lock(1818325364)
+
+-- name: network_in_force
+-- The version that holds at a moment.
+SELECT version FROM network_versions WHERE valid_from <= %s
+ORDER BY valid_from DESC, network_no DESC LIMIT 1
+
+-- name: newest_network
+-- The version with the last valid_from.
+SELECT version FROM network_versions ORDER BY valid_from DESC, network_no DESC LIMIT 1
+
+-- name: network_graph
+-- A network whole.
+SELECT graph, contacts FROM network_graphs WHERE version = %s
+
+-- name: network_versions
+-- The history of networks.
+SELECT v.version, v.valid_from, v.source, v.saved_at, g.devices, g.customers
+FROM network_versions v JOIN network_graphs g USING (version)
+ORDER BY v.valid_from, v.network_no
+
+-- name: add_network_graph
+-- Keep a network; one that is known stays, but for its contacts.
+INSERT INTO network_graphs (version, graph, contacts, devices, customers)
+VALUES (%s, %s, %s, %s, %s)
+ON CONFLICT (version) DO UPDATE SET contacts = excluded.contacts
+
+-- name: add_network_version
+-- A network holds from a moment on.
+INSERT INTO network_versions (version, valid_from, source) VALUES (%s, %s, %s)
+
+-- name: add_feeder_group
+-- How a group's rows name their devices.
+INSERT INTO feeder_groups (version, group_no, slug, name, device_nos, dcu_nos, kinds)
+VALUES (%s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING
+
+-- name: feeder_groups
+-- The groups of a version, by number.
+SELECT slug, device_nos, dcu_nos, kinds FROM feeder_groups WHERE version = %s ORDER BY group_no
+
+-- name: make_incoming_devices
+-- Where the names of a network's devices arrive.
+CREATE TEMPORARY TABLE incoming_devices (class text, device_id text) ON COMMIT DROP
+
+-- name: copy_incoming_devices
+-- The names of a network's devices.
+COPY incoming_devices (class, device_id) FROM STDIN
+
+-- name: register_devices
+-- Give a number to each device that has none.
+INSERT INTO devices (class, device_id)
+SELECT DISTINCT i.class, i.device_id FROM incoming_devices i
+WHERE NOT EXISTS (SELECT FROM devices d WHERE (d.class, d.device_id) = (i.class, i.device_id))
+ORDER BY 1, 2
+
+-- name: numbers_of_incoming_devices
+-- The numbers of a network's devices.
+SELECT d.class, d.device_id, d.device_no FROM devices d
+JOIN incoming_devices i ON (d.class, d.device_id) = (i.class, i.device_id)
+
+-- name: forget_customers
+-- Another network is the newest now.
+DELETE FROM customers
+
+-- name: copy_customers
+-- The customers of the newest network.
+COPY customers (customer_id, meter_id, language, priority, name_sealed, phone_sealed, phone_index)
+FROM STDIN
+
+-- name: make_incoming_network
+-- Where the devices of the newest network arrive.
+CREATE TEMPORARY TABLE incoming_network (LIKE network_devices) ON COMMIT DROP;
+ALTER TABLE incoming_network ALTER device_no DROP NOT NULL
+
+-- name: copy_incoming_network
+-- The devices of the newest network, without their numbers.
+COPY incoming_network (device_id, kind, group_slug, parent_id, feeder_id, district, phases,
+                       telemetered, x, y, customers) FROM STDIN
+
+-- name: forget_network_devices
+-- Another network is the newest now.
+DELETE FROM network_devices
+
+-- name: add_network_devices
+-- The devices of the newest network.
+INSERT INTO network_devices (device_id, device_no, kind, group_slug, parent_id, feeder_id, district,
+                             phases, telemetered, x, y, customers)
+SELECT i.device_id, d.device_no, i.kind, i.group_slug, i.parent_id, i.feeder_id, i.district,
+       i.phases, i.telemetered, i.x, i.y, i.customers
+FROM incoming_network i JOIN devices d ON d.class = 'device' AND d.device_id = i.device_id
+
+-- name: lock_progress
+-- How far some groups are, so that nobody else goes on with them meanwhile.
+SELECT group_slug, position FROM progress WHERE group_slug = ANY (%b::text[])
+ORDER BY group_slug FOR UPDATE
+
+-- name: standings
+-- The last step of some customers.
+SELECT customer_id, outage_id, off_at, on_at, inferred FROM customer_power
+WHERE customer_id = ANY (%b::text[])
+
+-- name: this_transaction
+-- Under which number to ask later whether this was committed.
+SELECT pg_current_xact_id()::text
+
+-- name: transaction_outcome
+-- What became of a transaction: committed, aborted, in progress, or NULL if long ago.
+SELECT pg_xact_status(%s::xid8)
+
+-- name: recorded_digests
+-- What is recorded at some positions.
+SELECT f.group_slug, f.position, f.digest FROM recorded_frames f
+JOIN unnest(%b::text[], %b::bigint[]) AS asked (group_slug, position) USING (group_slug, position)
+
+-- name: ensure_days
+-- Room for the readings of some days.
+SELECT ensure_day(day) FROM unnest(%s::date[]) AS day
+
+-- name: record_frames
+-- The stream as it was applied.
+INSERT INTO recorded_frames (group_slug, position, until_at, readings, digest, body)
+SELECT * FROM unnest(%b::text[], %b::bigint[], %b::timestamptz[], %b::integer[], %b::bigint[],
+                     %b::bytea[])
+
+-- name: keep_snapshots
+-- Engines after a frame.
+INSERT INTO snapshots (group_slug, position, until_at, body)
+SELECT * FROM unnest(%b::text[], %b::bigint[], %b::timestamptz[], %b::bytea[])
+
+-- name: advance
+-- How far each group is now.
+INSERT INTO progress (group_slug, position, until_at, network)
+SELECT * FROM unnest(%b::text[], %b::bigint[], %b::timestamptz[], %b::text[])
+ON CONFLICT (group_slug) DO UPDATE
+SET position = excluded.position, until_at = excluded.until_at, network = excluded.network
+
+-- name: hear_sources
+-- When each kind of source was heard.
+INSERT INTO sources (source, group_slug, heard_at, readings, deaf_since)
+SELECT source, group_slug, heard_at, readings, deaf_since FROM json_to_recordset(%(rows)s::json)
+    AS r (source text, group_slug text, heard_at timestamptz, readings bigint, deaf_since timestamptz)
+ORDER BY source, group_slug
+ON CONFLICT (source, group_slug) DO UPDATE
+SET heard_at = greatest(sources.heard_at, excluded.heard_at),
+    readings = sources.readings + excluded.readings,
+    deaf_since = CASE WHEN (excluded.source, excluded.group_slug) IN
+        (SELECT source, group_slug FROM json_to_recordset(%(rows)s::json)
+         AS r (source text, group_slug text, tells boolean) WHERE tells)
+        THEN excluded.deaf_since ELSE sources.deaf_since END
+
+-- name: write_outages
+-- Each outage as of its last version; an older one changes nothing.
+INSERT INTO outages AS o
+SELECT * FROM json_populate_recordset(NULL::outages, %s::json)
+ON CONFLICT (id) DO UPDATE SET
+    version = excluded.version, group_slug = excluded.group_slug, state = excluded.state,
+    kind = excluded.kind, cause = excluded.cause, device_id = excluded.device_id,
+    device_kind = excluded.device_kind, feeder_id = excluded.feeder_id,
+    districts = excluded.districts, phases = excluded.phases, probability = excluded.probability,
+    started_at = excluded.started_at, detected_at = excluded.detected_at,
+    confirmed_at = excluded.confirmed_at, restored_at = excluded.restored_at,
+    customers_affected = excluded.customers_affected, customers_out = excluded.customers_out,
+    etr_at = excluded.etr_at, etr_source = excluded.etr_source,
+    etr_confidence = excluded.etr_confidence, evidence = excluded.evidence,
+    parent_id = excluded.parent_id, changed_at = excluded.changed_at, ended_at = excluded.ended_at
+WHERE o.version < excluded.version
+
+-- name: write_steps
+-- The steps of some outages; those that did not change are left alone.
+INSERT INTO outage_steps AS s
+SELECT * FROM json_populate_recordset(NULL::outage_steps, %s::json)
+ON CONFLICT (outage_id, step_no) DO UPDATE SET
+    off_at = excluded.off_at, on_at = excluded.on_at, inferred = excluded.inferred,
+    customers = excluded.customers
+WHERE (s.off_at, s.on_at, s.inferred, s.customers)
+    IS DISTINCT FROM (excluded.off_at, excluded.on_at, excluded.inferred, excluded.customers)
+
+-- name: drop_steps
+-- Steps that an outage has no more.
+DELETE FROM outage_steps s USING unnest(%b::text[], %b::integer[]) AS kept (outage_id, steps)
+WHERE s.outage_id = kept.outage_id AND s.step_no >= kept.steps
+
+-- name: log_changes
+-- The change log.
+INSERT INTO changes (outage_id, version, group_slug, at, reason, customers, outage, position)
+SELECT * FROM json_to_recordset(%s::json)
+    AS r (outage_id text, version integer, group_slug text, at timestamptz, reason text,
+          customers text[], outage json, position bigint)
+
+-- name: write_findings
+-- Each finding as last said.
+INSERT INTO findings AS f
+SELECT * FROM json_populate_recordset(NULL::findings, %s::json)
+ON CONFLICT (id) DO UPDATE SET
+    at = excluded.at, kind = excluded.kind, device_id = excluded.device_id,
+    district = excluded.district, since_at = excluded.since_at, until_at = excluded.until_at,
+    reason = excluded.reason
+
+-- name: write_standings
+-- The last step of some customers.
+INSERT INTO customer_power
+SELECT * FROM json_populate_recordset(NULL::customer_power, %s::json)
+ON CONFLICT (customer_id) DO UPDATE SET
+    outage_id = excluded.outage_id, off_at = excluded.off_at, on_at = excluded.on_at,
+    inferred = excluded.inferred, changed_at = excluded.changed_at
+
+-- name: enter_plans
+-- Plans that the engine was told of; the desk usually knows more of them and came first.
+INSERT INTO plans (plan_id, device_id, from_at, to_at, kind, districts, reason, entered_by, entered_at)
+SELECT plan_id, device_id, from_at, to_at, kind, '{}', reason, '', entered_at
+FROM unnest(%s::text[], %s::text[], %s::timestamptz[], %s::timestamptz[], %s::text[], %s::text[],
+            %s::timestamptz[])
+    AS p (plan_id, device_id, from_at, to_at, kind, reason, entered_at)
+ON CONFLICT DO NOTHING
+
+-- name: cancel_plans
+-- Plans that the engine was told to forget.
+UPDATE plans SET cancelled_at = c.at FROM unnest(%s::text[], %s::timestamptz[]) AS c (plan_id, at)
+WHERE plans.plan_id = c.plan_id AND cancelled_at IS NULL
+
+-- name: keep_quarantined
+-- Payloads that could not be read.
+INSERT INTO quarantine (received_at, source, topic, reason, body, length, sha256)
+SELECT * FROM unnest(%b::timestamptz[], %b::text[], %b::text[], %b::text[], %b::bytea[],
+                     %b::bigint[], %b::text[])
+
+-- name: tell
+-- The feed log: each channel's row gives the offsets and is held until the commit, so they have
+-- no gaps and come in the order of the commits.
+WITH told AS MATERIALIZED (
+    SELECT ordinality AS place, channel, at, type, body,
+           row_number() OVER (PARTITION BY channel ORDER BY ordinality) AS nth
+    FROM ROWS FROM (json_to_recordset(%s::json)
+        AS (channel text, at timestamptz, type text, body json)) WITH ORDINALITY
+), tops AS (
+    INSERT INTO feed_channels AS c (channel, top)
+    SELECT channel, count(*) FROM told GROUP BY channel ORDER BY channel
+    ON CONFLICT (channel) DO UPDATE SET top = c.top + excluded.top
+    RETURNING channel, top
+), counts AS (
+    SELECT channel, count(*) AS n FROM told GROUP BY channel
+)
+INSERT INTO feed_log (channel, "offset", at, type, body)
+SELECT channel, tops.top - counts.n + nth, at, type, body
+FROM told JOIN tops USING (channel) JOIN counts USING (channel)
+
+-- name: wake_feeds
+-- Tell whoever listens that there is news, once this is committed.
+NOTIFY lastgasp_feed
+
+-- name: progress
+-- How far a group is, and its newest snapshot.
+SELECT p.position, p.until_at, s.position, s.body FROM progress p
+LEFT JOIN LATERAL (SELECT position, body FROM snapshots WHERE group_slug = p.group_slug
+                   ORDER BY position DESC LIMIT 1) s ON true
+WHERE p.group_slug = %s
+
+-- name: snapshot_before
+-- The last engine kept that had not come beyond a moment.
+SELECT position, until_at, body FROM snapshots WHERE group_slug = %s AND until_at <= %s
+ORDER BY position DESC LIMIT 1
+
+-- name: recorded
+-- The frames after a position.
+SELECT position, body FROM recorded_frames WHERE group_slug = %s AND position > %s
+ORDER BY position LIMIT %s

@@ -1,0 +1,97 @@
+"""Reaching the database: a bounded pool, and one sentence for every way in which a database can be
+away.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import psycopg
+import structlog
+from psycopg_pool import AsyncConnectionPool, PoolTimeout, TooManyRequests
+
+from grid.errors import ConfigError, Unreachable
+from store.settings import StoreSettings
+
+Connection = psycopg.AsyncConnection[Any]
+AWAY = (
+    psycopg.OperationalError,
+    psycopg.InterfaceError,
+    PoolTimeout,
+    TooManyRequests,
+    TimeoutError,
+)
+
+APPLICATION = "lastgasp"  # what pg_stat_activity shows
+
+log = structlog.get_logger()
+
+
+class Reach:
+    """Connections to one database."""
+
+    def __init__(self, pool: "AsyncConnectionPool[Connection]", settings: StoreSettings) -> None:
+        self._pool = pool
+        self._settings = settings
+
+    @asynccontextmanager
+    async def connection(self, *, limit_s: float | None = None) -> AsyncIterator[Connection]:
+        """A connection; what was not committed at the end is, and rolled back where the block
+        raises.
+
+        Raises:
+            Unreachable: The database is away, restarting, full, or does not answer within
+                ``limit_s``.
+        """
+        limit_s = self._settings.answer_s if limit_s is None else limit_s
+        try:
+            async with asyncio.timeout(limit_s), self._pool.connection() as connection:
+                yield connection
+        except AWAY as away:
+            log.warning("database_unreachable", error=type(away).__name__, why=_sentence(away))
+            raise Unreachable(
+                f"the database does not answer: {_sentence(away)}",
+                retry_in_s=self._settings.retry_s,
+            ) from away
+
+
+async def connect(url: str, settings: StoreSettings) -> Connection:
+    """One connection outside any pool, which says at once why there is none.
+
+    Raises:
+        ConfigError: The URL is none, or the server does not let us in.
+        Unreachable: Nobody answers there, or not yet.
+    """
+    try:
+        return await psycopg.AsyncConnection.connect(
+            url,
+            connect_timeout=max(2, int(settings.connection_wait_s)),
+            application_name=APPLICATION,
+        )
+    except psycopg.ProgrammingError as wrong:
+        raise ConfigError(f"--database is not a PostgreSQL URL: {_sentence(wrong)}") from wrong
+    except psycopg.OperationalError as away:
+        raise Unreachable(
+            f"the database does not answer: {_sentence(away)}", retry_in_s=settings.retry_s
+        ) from away
+
+
+@asynccontextmanager
+async def reach(url: str, settings: StoreSettings) -> AsyncIterator[Reach]:
+    """A pool of connections to a database that has answered before."""
+    pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
+        url,
+        min_size=1,
+        max_size=settings.connections_max,
+        timeout=settings.connection_wait_s,
+        kwargs={"application_name": APPLICATION},
+        open=False,
+    )
+    async with pool:
+        yield Reach(pool, settings)
+
+
+def _sentence(error: BaseException) -> str:
+    """The first line of what the driver says."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
