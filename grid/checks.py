@@ -97,9 +97,9 @@ def _kinds(graph: Graph, locate: Locate) -> Iterator[Problem]:
         if customer.priority not in PRIORITIES:
             found = f"priority {customer.priority!r}"
             yield _unknown(locate("customers.csv", i), customer.customer_id, found, PRIORITIES)
-    good = {text for text in {b.phases for b in graph.branches} if phase_bits(text) is not None}
+    wrong = {text for text in {b.phases for b in graph.branches} if phase_bits(text) is None}
     for i, branch in enumerate(graph.branches):
-        if branch.phases not in good:
+        if branch.phases in wrong:
             yield error(
                 locate("branches.csv", i),
                 f"{branch.id} has phases {branch.phases!r}",
@@ -113,21 +113,36 @@ def _unknown(where: str, name: str, found: str, known: Iterable[str]) -> Problem
 
 def _ids(graph: Graph, locate: Locate) -> Iterator[Problem]:
     """Ids that are blank or given twice, over nodes and branches together."""
-    first: dict[str, tuple[str, int]] = {}
-    for table, rows in _rows(graph):
-        for i, row in enumerate(rows):
-            if not row.id:
-                yield error(locate(table, i), "a row has no id", "give it one, or delete the row")
-            elif (before := first.setdefault(row.id, (table, i))) != (table, i):
-                yield error(
-                    locate(table, i),
-                    f"the id {row.id} is taken: {locate(*before)}",
-                    "ids are unique over nodes and branches together; rename one of the two",
-                )
+    places = [(table, i) for table, rows in _rows(graph) for i in range(len(rows))]
+    names = [row.id for _, rows in _rows(graph) for row in rows]
+    for i in _blank(names):
+        yield error(locate(*places[i]), "a row has no id", "give it one, or delete the row")
+    for i, before in _repeated(names):
+        yield error(
+            locate(*places[i]),
+            f"the id {names[i]} is taken: {locate(*places[before])}",
+            "ids are unique over nodes and branches together; rename one of the two",
+        )
+
+
+def _blank(names: Sequence[str]) -> list[int]:
+    return [i for i, name in enumerate(names) if not name] if "" in names else []
+
+
+def _repeated(names: Sequence[str]) -> Iterator[tuple[int, int]]:
+    """Places of names that came before, and where they first did; blank ones aside."""
+    if len(set(names)) == len(names):
+        return
+    first: dict[str, int] = {}
+    for i, name in enumerate(names):
+        if name and (before := first.setdefault(name, i)) != i:
+            yield i, before
 
 
 def _topic_ids(graph: Graph, locate: Locate) -> Iterator[Problem]:
     for table, rows in _rows(graph):
+        if TOPIC_SIGNS.isdisjoint("".join([row.id for row in rows])):
+            continue
         for i, row in enumerate(rows):
             if not TOPIC_SIGNS.isdisjoint(row.id):
                 yield notice(
@@ -139,40 +154,35 @@ def _topic_ids(graph: Graph, locate: Locate) -> Iterator[Problem]:
 
 def _ends(graph: Graph, locate: Locate) -> Iterator[Problem]:
     nodes = {node.id for node in graph.nodes}
-    for i, branch in enumerate(graph.branches):
-        for end in (branch.from_id, branch.to_id):
-            if end not in nodes:
-                yield error(
-                    locate("branches.csv", i),
-                    f"{branch.id} ends at {end or 'nothing'}, which is no node",
-                    "correct the end, or add the node to nodes.csv",
-                )
-        if branch.from_id == branch.to_id:
-            yield error(
-                locate("branches.csv", i),
-                f"{branch.id} joins {branch.from_id} to itself",
-                "correct one end, or delete the branch",
-            )
+    ends = [(branch.from_id, branch.to_id) for branch in graph.branches]
+    for i, (start, end) in enumerate(ends):
+        if start in nodes and end in nodes and start != end:
+            continue
+        where, name = locate("branches.csv", i), graph.branches[i].id
+        for wrong in {start, end} - nodes:
+            found = f"{name} ends at {wrong or 'nothing'}, which is no node"
+            yield error(where, found, "correct the end, or add the node to nodes.csv")
+        if start == end:
+            found = f"{name} joins {start} to itself"
+            yield error(where, found, "correct one end, or delete the branch")
 
 
 def _customers(graph: Graph, locate: Locate) -> Iterator[Problem]:
+    names = [customer.customer_id for customer in graph.customers]
+    for i in _blank(names):
+        where = locate("customers.csv", i)
+        yield error(where, "a customer has no id", "give it one, or delete the row")
+    for i, before in _repeated(names):
+        yield error(
+            locate("customers.csv", i),
+            f"the customer {names[i]} is listed twice: {locate('customers.csv', before)}",
+            "keep one row a customer, or give each its own id",
+        )
     kinds = {node.id: node.kind for node in graph.nodes}
-    seen: dict[str, int] = {}
     for i, customer in enumerate(graph.customers):
-        name = customer.customer_id
-        if not name:
-            yield error(
-                locate("customers.csv", i), "a customer has no id", "give it one, or delete the row"
-            )
-        elif (before := seen.setdefault(name, i)) != i:
-            yield error(
-                locate("customers.csv", i),
-                f"the customer {name} is listed twice: {locate('customers.csv', before)}",
-                "keep one row a customer, or give each its own id",
-            )
         if kinds.get(customer.meter_id) != "meter":
             where = locate("customers.csv", i)
-            yield _no_meter(where, f"customer {name}", customer.meter_id, kinds)
+            yield _no_meter(where, f"customer {names[i]}", customer.meter_id, kinds)
 
 
 def _no_meter(where: str, who: str, meter: str, kinds: dict[str, str]) -> Problem:
@@ -201,19 +211,15 @@ def _breakers(graph: Graph, locate: Locate) -> Iterator[Problem]:
     if not graph.breakers:
         return
     kinds = {branch.id: branch.kind for branch in graph.branches}
-    seen: dict[str, int] = {}
-    for i, address in enumerate(graph.breakers):
-        name = address.branch_id
+    names = [address.branch_id for address in graph.breakers]
+    for i, name in enumerate(names):
         if kinds.get(name) not in ISOLATING:
             found = f"is a {kinds[name]}" if name in kinds else "is not in branches.csv"
             yield error(
                 locate("breakers.csv", i),
-                f"the address of {name} has nothing to poll: it {found}",
+                f"the address of {name or '(blank)'} has nothing to poll: it {found}",
                 "correct branch_id, or delete the row",
             )
-        elif (before := seen.setdefault(name, i)) != i:
-            yield error(
-                locate("breakers.csv", i),
-                f"{name} has two addresses: {locate('breakers.csv', before)}",
-                "keep one row a branch",
-            )
+    for i, before in _repeated(names):
+        found = f"{names[i]} has two addresses: {locate('breakers.csv', before)}"
+        yield error(locate("breakers.csv", i), found, "keep one row a branch")

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from grid.checks import phase_bits
-from grid.graph import ISOLATING, Graph
+from grid.graph import ISOLATING, Branch, Graph
 from grid.network import I64
 
 
@@ -82,6 +82,28 @@ def unite(graph: Graph, rank: Mapping[str, int]) -> Wires:
         start=start,
         at=at,
     )
+
+
+def standing_first(branches: Sequence[Branch]) -> list[Branch]:
+    """The branches, with the one that stands for its parallels before the others of them.
+
+    A reader who takes the first of parallel branches then sees what ``unite`` makes of them.
+    """
+    result = list(branches)
+    sides: dict[frozenset[str], list[int]] = {}
+    for i, branch in enumerate(branches):
+        if not branch.normally_open:
+            sides.setdefault(frozenset((branch.from_id, branch.to_id)), []).append(i)
+    for rows in sides.values():
+        if len(rows) > 1:
+            best = min(rows, key=lambda i: _standing(branches[i]))
+            result[rows[0]], result[best] = result[best], result[rows[0]]
+    return result
+
+
+def _standing(branch: Branch) -> tuple[bool, int, str]:
+    """The order in which parallel branches stand for all: isolating first, then by ``ranked``."""
+    return branch.kind not in ISOLATING, len(branch.id), branch.id
 
 
 def _twins(rows: I64, isolating: np.ndarray, first: I64) -> dict[int, tuple[int, ...]]:
