@@ -5,7 +5,7 @@ cd "$(dirname "$0")/.."
 
 for python in python3.13 python3.12 python3.11 python3 ""; do
     if [ -z "$python" ]; then
-        echo "Lastgasp needs Python 3.11 or newer, and none was found; on Debian: apt-get install python3" >&2
+        echo "Lastgasp needs Python 3.11 or newer, and none was found; on Debian: apt-get install python3-venv" >&2
         exit 1
     fi
     if "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then

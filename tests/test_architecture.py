@@ -163,6 +163,7 @@ def test_every_command_that_a_page_shows_exists(name: str) -> None:
 
 def _commands() -> set[str]:
     import typer.main
+
     from service.cli import app
 
     return set(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
