@@ -74,9 +74,13 @@ class Power:
         """Whether a node has power."""
         return not any(dark.holds(at_ms) for dark in self.dark(place))
 
+    def stage(self, group: int, at_ms: int) -> int:
+        """Counts the changes of supply in a group so far: where it is equal, so is the supply."""
+        return bisect_right(self._moments[group], at_ms)
+
     def mask(self, group: int, at_ms: int) -> Bools:
         """Which nodes of a group have power, as a column that must not be written to."""
-        stage = bisect_right(self._moments[group], at_ms)
+        stage = self.stage(group, at_ms)
         found = self._masks.get((group, stage))
         if found is None:
             if len(self._masks) >= _MASKS_MAX:

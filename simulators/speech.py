@@ -62,6 +62,8 @@ class Speech:
         for jump in story.jumps:
             self._jumps[jump.place].append(jump)
         self._phases_gone = story.phases_gone
+        self._batch_ms = max(1, round(field.batch_s * 1000))
+        self._batch_phases: dict[str, int] = {}  # as many as there are concentrators
 
     def of_darkness(self, speaker: Speaker) -> Iterator[Fact]:
         """Gasps and power-ups of all the dark intervals of a device, and its word on phases."""
@@ -82,6 +84,11 @@ class Speech:
         """One heartbeat; none where its device has no power."""
         if speaker.solar or self._power.at(speaker.place, at_ms):
             yield from self._way(speaker, Word(Kind.HEARTBEAT, at_ms, at_ms))
+
+    def hello(self, speaker: Speaker, at_ms: int) -> Iterator[Fact]:
+        """A first word out of turn: a voltage, so that nobody takes it for part of the rhythm."""
+        if speaker.solar or self._power.at(speaker.place, at_ms):
+            yield from self._way(speaker, Word(Kind.VOLTAGE, at_ms, at_ms))
 
     def answer(self, speaker: Speaker, asked_ms: int) -> Iterator[Fact]:
         """The answer to a ping, under the meter's own topic and without boot and seq."""
@@ -205,9 +212,11 @@ class Speech:
 
     def _sent_with_batch(self, dcu: str, due_ms: int) -> int:
         """When the concentrator next sends what it has collected."""
-        batch_ms = max(1, round(self._field.batch_s * 1000))
-        phase_ms = int(self._chance.one("batch", dcu) * batch_ms)
-        return due_ms + (self._start_ms + phase_ms - due_ms) % batch_ms
+        phase_ms = self._batch_phases.get(dcu)
+        if phase_ms is None:
+            phase_ms = int(self._chance.one("batch", dcu) * self._batch_ms)
+            self._batch_phases[dcu] = phase_ms
+        return due_ms + (self._start_ms + phase_ms - due_ms) % self._batch_ms
 
     def _silence(self, dcu: str, at_ms: int) -> Silence | None:
         silences = self._silences.get(dcu, ())
