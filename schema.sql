@@ -332,10 +332,9 @@ CREATE TABLE IF NOT EXISTS customer_power (
     off_at      timestamptz,
     on_at       timestamptz,
     inferred    boolean NOT NULL,
-    changed_at  timestamptz NOT NULL
-) WITH (fillfactor = 70);
-CREATE INDEX IF NOT EXISTS customer_power_dark ON customer_power (outage_id)
-    WHERE off_at IS NOT NULL AND on_at IS NULL;
+    changed_at  timestamptz NOT NULL,
+    feed_top    bigint NOT NULL          -- the last offset given on their channel
+) WITH (fillfactor = 50);  -- no other index: its updates stay within a page
 COMMENT ON TABLE customer_power IS 'Each customer an outage ever concerned: their last step.';
 
 ----------------------------------------------------------------------------------------------------
@@ -357,7 +356,8 @@ CREATE OR REPLACE FUNCTION new_feed_epoch() RETURNS text LANGUAGE sql AS
 CREATE TABLE IF NOT EXISTS feed_channels (
     channel text PRIMARY KEY,
     top     bigint NOT NULL              -- the last offset given
-) WITH (fillfactor = 70);
+) WITH (fillfactor = 50);
+COMMENT ON TABLE feed_channels IS 'Dispatch channels; the tops of customers are in customer_power.';
 
 CREATE TABLE IF NOT EXISTS feed_log (
     channel  text NOT NULL,

@@ -105,7 +105,7 @@ async def write(
     async with connection.pipeline():
         locked = await connection.execute(SQL["lock_progress"], (slugs,))
         if named:
-            held = await connection.execute(SQL["standings"], (list(named),))
+            held = await connection.execute(SQL["standings"], (list(named),), binary=True)
         if quarantined:
             numbered = await connection.execute(SQL["this_transaction"])
     if quarantined:
@@ -232,20 +232,18 @@ async def _plans(connection: Connection, frames: Sequence[Frame]) -> None:
 async def _tell(
     connection: Connection, fresh: Sequence[Entry], standings: dict[str, Standing]
 ) -> None:
-    """Outages, changes, findings, customers, and last of all the feeds, whose locks are wanted
-    most.
-    """
+    """Outages, changes, findings, and last of all the feeds, whose locks are wanted most."""
     news = [(e, follow(e.applied.outcome.changes, standings)) for e in fresh]
     changes = [(e.group.slug, c) for e in fresh for c in e.applied.outcome.changes]
     findings = [(e.group.slug, f) for e in fresh for f in e.applied.outcome.findings]
     if changes:
         await _write_changes(connection, fresh, changes)
-        await _write_standings(connection, (item for _, items in news for item in items), standings)
     if findings:
         await _take_in(connection, "write_findings", payload.finding_rows(findings))
     feed = [x for e, items in news for x in payload.feed_entries(items, e.applied.outcome.findings)]
     if feed:
         await _take_in(connection, "tell", feed)
+        await _tell_customers(connection, [item for _, items in news for item in items], standings)
         await connection.execute(SQL["wake_feeds"])
 
 
@@ -261,13 +259,20 @@ async def _write_changes(
     await _take_in(connection, "log_changes", lines)
 
 
-async def _write_standings(
-    connection: Connection, news: Iterable[News], standings: dict[str, Standing]
+async def _tell_customers(
+    connection: Connection, news: Sequence[News], standings: dict[str, Standing]
 ) -> None:
-    at_ms = {s.customer_id: item.change.at_ms for item in news for s in item.statuses}
-    if at_ms:
-        rows = payload.power_rows(((c, standings[c]) for c in at_ms), at_ms)
-        await _take_in(connection, "write_standings", rows)
+    """Each customer's standing and their channel.  After ``tell``: its lock on the row of channel
+    ``dispatch`` makes the commits that tell customers wait for one another.
+    """
+    told = payload.told_rows(news)
+    if told:
+        customers = dict.fromkeys(c for row in told for c in row.customers)
+        rows = payload.power_rows((c, standings[c]) for c in customers)
+        await connection.execute(
+            SQL["tell_customers"],
+            {"told": _json(told).decode(), "standings": _json(rows).decode()},
+        )
 
 
 async def _quarantine(connection: Connection, quarantined: Sequence[Quarantined]) -> None:

@@ -108,9 +108,9 @@ class FindingRow(msgspec.Struct, frozen=True):
 
 
 class PowerRow(msgspec.Struct, frozen=True):
-    """A row of customer_power."""
+    """Rows of customer_power that differ by the customer only."""
 
-    customer_id: str
+    customers: list[str]
     outage_id: str | None
     off_at: str | None
     on_at: str | None
@@ -118,13 +118,21 @@ class PowerRow(msgspec.Struct, frozen=True):
     changed_at: str
 
 
+class ToldRow(msgspec.Struct, frozen=True):
+    """Rows of customers' channels that differ by the customer only; ``body`` lacks their id."""
+
+    customers: tuple[str, ...]
+    at: str
+    body: msgspec.Raw
+
+
 class FeedEntry(msgspec.Struct, frozen=True):
-    """A row of feed_log, but for its offset."""
+    """A row of a dispatch channel, but for its offset."""
 
     channel: str
     at: str
     type: str
-    body: PublicChange | PublicFinding | CustomerStatus
+    body: PublicChange | PublicFinding
 
 
 class SourceRow(msgspec.Struct, frozen=True):
@@ -195,25 +203,42 @@ def finding_rows(findings: Iterable[tuple[str, Finding]]) -> list[FindingRow]:
     ]  # fmt: skip
 
 
-def power_rows(standings: Iterable[tuple[str, Standing]], at_ms: dict[str, int]) -> list[PowerRow]:
-    """The standings of customers; ``at_ms`` is when each changed."""
+def power_rows(standings: Iterable[tuple[str, Standing]]) -> list[PowerRow]:
+    """The standings of customers, alike ones together."""
+    alike: dict[Standing, list[str]] = {}
+    for customer, standing in standings:
+        alike.setdefault(standing, []).append(customer)
     return [
         PowerRow(
-            customer, s.outage_id, maybe_rfc3339(s.off_ms), maybe_rfc3339(s.on_ms), s.inferred,
-            to_rfc3339(at_ms[customer]),
+            customers, s.outage_id, maybe_rfc3339(s.off_ms), maybe_rfc3339(s.on_ms), s.inferred,
+            to_rfc3339(s.changed_ms),
         )
-        for customer, s in standings
+        for s, customers in alike.items()
     ]  # fmt: skip
 
 
+def told_rows(news: Iterable[News]) -> list[ToldRow]:
+    """What customers are told, in order."""
+    return [
+        ToldRow(told.customers, told.status.updated_at, _without_id(told.status))
+        for item in news
+        for told in item.told
+    ]
+
+
+def _without_id(status: CustomerStatus) -> msgspec.Raw:
+    """The status without its first field, which the statement puts back for each customer."""
+    fields = msgspec.to_builtins(status)
+    del fields["customer_id"]
+    return msgspec.Raw(msgspec.json.encode(fields))
+
+
 def feed_entries(news: Iterable[News], findings: Iterable[Finding]) -> Iterator[FeedEntry]:
-    """What the feeds tell of one frame, in order."""
+    """What the dispatch feeds tell of one frame, in order."""
     for item in news:
         public = public_change(item.change)
         for channel in (DISPATCH, *map(district_channel, item.change.outage.districts)):
             yield FeedEntry(channel, public.at, "change", public)
-        for status in item.statuses:
-            yield FeedEntry(customer_channel(status.customer_id), public.at, "status", status)
     for finding in findings:
         said = public_finding(finding)
         channels = (

@@ -200,14 +200,6 @@ ON CONFLICT (id) DO UPDATE SET
     district = excluded.district, since_at = excluded.since_at, until_at = excluded.until_at,
     reason = excluded.reason
 
--- name: write_standings
--- The last step of some customers.
-INSERT INTO customer_power
-SELECT * FROM json_populate_recordset(NULL::customer_power, %s::json)
-ON CONFLICT (customer_id) DO UPDATE SET
-    outage_id = excluded.outage_id, off_at = excluded.off_at, on_at = excluded.on_at,
-    inferred = excluded.inferred, changed_at = excluded.changed_at
-
 -- name: enter_plans
 -- Plans that the engine was told of; the desk usually knows more of them and came first.
 INSERT INTO plans (plan_id, device_id, from_at, to_at, kind, districts, reason, entered_by, entered_at)
@@ -229,8 +221,8 @@ SELECT * FROM unnest(%b::timestamptz[], %b::text[], %b::text[], %b::text[], %b::
                      %b::bigint[], %b::text[])
 
 -- name: tell
--- The feed log: each channel's row gives the offsets and is held until the commit, so they have
--- no gaps and come in the order of the commits.
+-- The dispatch channels: each channel's row gives the offsets and is held until the commit, so they
+-- have no gaps and come in the order of the commits.
 WITH told AS MATERIALIZED (
     SELECT ordinality AS place, channel, at, type, body,
            row_number() OVER (PARTITION BY channel ORDER BY ordinality) AS nth
@@ -247,6 +239,35 @@ WITH told AS MATERIALIZED (
 INSERT INTO feed_log (channel, "offset", at, type, body)
 SELECT channel, tops.top - counts.n + nth, at, type, body
 FROM told JOIN tops USING (channel) JOIN counts USING (channel)
+
+-- name: tell_customers
+-- The customers' channels, in the same way; the row that gives the offsets is that of their standing.
+WITH told AS MATERIALIZED (
+    SELECT customer_id, at, body, row_number() OVER of_customer AS nth, count(*) OVER whole AS n
+    FROM ROWS FROM (json_to_recordset(%(told)s::json)
+        AS (customers text[], at timestamptz, body json)) WITH ORDINALITY
+        AS r (customers, at, body, place), unnest(customers) AS customer_id
+    WINDOW whole AS (PARTITION BY customer_id), of_customer AS (whole ORDER BY place)
+), tops AS (
+    INSERT INTO customer_power AS p
+        (customer_id, outage_id, off_at, on_at, inferred, changed_at, feed_top)
+    SELECT customer_id, outage_id, off_at, on_at, inferred, changed_at, n
+    FROM json_to_recordset(%(standings)s::json)
+        AS r (customers text[], outage_id text, off_at timestamptz, on_at timestamptz,
+              inferred boolean, changed_at timestamptz),
+        unnest(customers) AS customer_id JOIN told USING (customer_id)
+    WHERE nth = 1
+    ORDER BY customer_id
+    ON CONFLICT (customer_id) DO UPDATE SET
+        outage_id = excluded.outage_id, off_at = excluded.off_at, on_at = excluded.on_at,
+        inferred = excluded.inferred, changed_at = excluded.changed_at,
+        feed_top = p.feed_top + excluded.feed_top
+    RETURNING customer_id, feed_top
+)
+INSERT INTO feed_log (channel, "offset", at, type, body)
+SELECT 'customer:' || customer_id, feed_top - n + nth, at, 'status',
+       ('{"customer_id":' || to_json(customer_id) || ',' || substr(body::text, 2))::json
+FROM told JOIN tops USING (customer_id)
 
 -- name: wake_feeds
 -- Tell whoever listens that there is news, once this is committed.

@@ -1,11 +1,11 @@
-"""Whose power a change really changes, and what each of them may be told.  Pure.
+"""Whose power a change really changes, and what they may be told.  Pure.
 
 An outage speaks of its own steps only.  A customer may be in several: restored in one and dark
 again in its nested successor, or moved from one outage to another in the same breath.  What counts
 for them is the outage they are dark in, else the one they were last dark in.
 """
 
-from collections.abc import Iterable, Mapping, MutableMapping
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 
 import msgspec
 
@@ -20,6 +20,7 @@ class Standing(msgspec.Struct, frozen=True):
     off_ms: int | None = None
     on_ms: int | None = None
     inferred: bool = False
+    changed_ms: int = 0  # stream time of the change that said so
 
     @property
     def dark(self) -> bool:
@@ -27,11 +28,21 @@ class Standing(msgspec.Struct, frozen=True):
         return self.off_ms is not None and self.on_ms is None
 
 
+NOWHERE = Standing()
+
+
+class Told(msgspec.Struct, frozen=True):
+    """What some customers are told alike; ``status`` is that of the first of them."""
+
+    customers: tuple[str, ...]
+    status: CustomerStatus
+
+
 class News(msgspec.Struct, frozen=True):
-    """What one change says to the customers whom it concerns."""
+    """A change, and what it says to the customers for whom it counts."""
 
     change: Change
-    statuses: tuple[CustomerStatus, ...]
+    told: tuple[Told, ...]
 
 
 def follow(changes: Iterable[Change], standings: MutableMapping[str, Standing]) -> tuple[News, ...]:
@@ -42,7 +53,7 @@ def follow(changes: Iterable[Change], standings: MutableMapping[str, Standing]) 
     placed = [_places(change) for change in changes]
     held = {customer for places in placed for customer in places}
     return tuple(
-        News(change, _tell(change, places, held, standings))
+        News(change, tuple(_tell(change, _heard(change, places, held, standings))))
         for change, places in zip(changes, placed, strict=True)
     )
 
@@ -53,32 +64,41 @@ def _places(change: Change) -> Mapping[str, Step]:
     return {c: step for step in change.outage.steps for c in step.customers if c in named}
 
 
-def _tell(
+def _heard(
     change: Change,
     places: Mapping[str, Step],
     held: set[str],
     standings: MutableMapping[str, Standing],
-) -> tuple[CustomerStatus, ...]:
-    """Statuses of those for whom this change counts."""
-    told: list[str] = []
+) -> Iterable[list[str]]:
+    """Those for whom this change counts, by the step they are in."""
+    outage_id = change.outage.id
+    gone = Standing(changed_ms=change.at_ms)
+    of_step = {
+        id(s): Standing(outage_id, s.off_ms, s.on_ms, s.inferred, change.at_ms)
+        for s in change.outage.steps
+    }
+    heard: dict[int, list[str]] = {}
     for customer in dict.fromkeys(change.customers):
-        before, step = standings.get(customer, Standing()), places.get(customer)
-        after = _after(change.outage.id, before, step, held_elsewhere=customer in held)
-        if after is not None:
-            standings[customer] = after
-            told.append(customer)
-    statuses = customer_statuses(msgspec.structs.replace(change, customers=tuple(told)))
-    return tuple(statuses.values())
+        before, step = standings.get(customer, NOWHERE), places.get(customer)
+        if step is None:
+            if before.outage_id != outage_id or customer in held:
+                continue  # it was not the one that counts, or another takes over in this frame
+        elif _stale(step, outage_id, before):
+            continue
+        standings[customer] = of_step[id(step)] if step else gone
+        heard.setdefault(id(step), []).append(customer)
+    return heard.values()
 
 
-def _after(
-    outage_id: str, before: Standing, step: Step | None, *, held_elsewhere: bool
-) -> Standing | None:
-    """The customer's standing after a change; None where the change is not theirs to hear."""
-    if step is None:
-        mine = before.outage_id == outage_id
-        return Standing() if mine and not held_elsewhere else None
-    other = before.outage_id not in (None, outage_id)
-    if other and step.on_ms is not None and (before.dark or step.off_ms < (before.off_ms or 0)):
-        return None
-    return Standing(outage_id, step.off_ms, step.on_ms, step.inferred)
+def _stale(step: Step, outage_id: str, before: Standing) -> bool:
+    """Is an ended step old news to somebody whom another outage concerns?"""
+    if before.outage_id in (None, outage_id) or step.on_ms is None:
+        return False
+    return before.dark or step.off_ms < (before.off_ms or 0)
+
+
+def _tell(change: Change, heard: Iterable[list[str]]) -> Iterator[Told]:
+    """One status for each step: but for the customer's id all in it are told the same."""
+    for customers in heard:
+        one = msgspec.structs.replace(change, customers=(customers[0],))
+        yield Told(tuple(customers), customer_statuses(one)[customers[0]])
