@@ -153,9 +153,10 @@ def _columns(
         district = node.district or district  # a branch is of the district it leads to
         if wires.isolating[wire]:
             device = columns.add(branch.id, KIND_OF[branch.kind], device, phases, district)
-            columns.telemetered[device] = branch.telemetered
+            twins = [graph.branches[i] for i in wires.twins.get(wire, ())]
+            columns.telemetered[device] = branch.telemetered or any(t.telemetered for t in twins)
             columns.put_at(node.x, node.y)
-            columns.twins += [(graph.branches[i].id, device) for i in wires.twins.get(wire, ())]
+            columns.twins += [(twin.id, device) for twin in twins]
         if node.kind != "bus":
             device = columns.add(node.id, KIND_OF[node.kind], device, phases, district)
             columns.put_at(node.x, node.y)

@@ -25,6 +25,10 @@ def _where(graph: Graph, name: str) -> str:
     return graph.where.get(name, name)
 
 
+def _count(things: Sequence[object], word: str) -> str:
+    return f"{len(things)} {word}{'' if len(things) == 1 else 's'}"
+
+
 def _named(names: Sequence[str]) -> str:
     more = len(names) - NAMED_MAX
     return ", ".join(names[:NAMED_MAX]) + (f" and {more} more" if more > 0 else "")
@@ -91,11 +95,11 @@ def _islands(
 def _island(graph: Graph, nodes: Sequence[Node], bridge: str | None) -> Problem:
     meters = [node for node in nodes if node.kind == "meter"]
     place = _where(graph, (meters or nodes)[0].id)
-    held = f" with {len(meters)} meters" if meters else ""
+    held = f" with {_count(meters, 'meter')}" if meters else ""
     fix = f"close {bridge} (normally_open = 0), or " if bridge else ""
     return error(
         place,
-        f"island of {len(nodes)} nodes{held} without a closed path to a substation: "
+        f"island of {_count(nodes, 'node')}{held} without a closed path to a substation: "
         + _named([node.id for node in nodes]),
         fix + "add the missing branch, or delete the nodes",
     )
