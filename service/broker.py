@@ -42,6 +42,7 @@ IotCoreBroker(config_path=sys.argv[1]).run_forever()
 class BrokerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The embedded broker.  Of no meaning with ``--mqtt-url``."""
 
+    enabled: bool = True  # false with a broker of your own: $.mqtt.url
     listen: str = "127.0.0.1:1883"
     payload_bytes_max: int = 16 * 1024 * 1024  # beyond it the broker drops the connection
     connections_max: int = 10_000

@@ -6,13 +6,14 @@ here.
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from grid.errors import LastgaspError
 from service import exits
 from service.exits import EPILOG
+from service.network_commands import network_app
 from service.place import DATA
 
 Data = Annotated[Path, typer.Option("--data", help="Folder of the service's data.")]
@@ -126,6 +127,45 @@ def doctor(
     from service import commands
 
     raise typer.Exit(commands.doctor(data, config, database, json=json))
+
+
+@app.command()
+def replay(
+    file: Annotated[
+        str, typer.Argument(help="Recorded lines, - for standard input; left out with --from.")
+    ] = "",
+    network: Annotated[
+        str | None, typer.Option("--network", help="As of up; of --data without it.")
+    ] = None,
+    json: Json = False,
+    lockstep: Annotated[
+        bool, typer.Option("--lockstep", help="Answer each tick before the next line is read.")
+    ] = False,
+    begin: Annotated[
+        str | None, typer.Option("--from", help="Replay what up recorded, from then (RFC 3339).")
+    ] = None,
+    end: Annotated[str | None, typer.Option("--to", help="Until then.")] = None,
+    data: Data = DATA,
+    config: Config = None,
+    database: DatabaseUrl = None,
+) -> None:
+    """Run the engine over recorded device events in stream time, as fast as it can."""
+    from service import replaying
+
+    if begin is not None or end is not None:
+        replaying.recorded(begin, end, json=json, data=data, config=config, database=database)
+    else:
+        replaying.lines(file, network, json=json, lockstep=lockstep, config=config)
+
+
+def _with_store(work: Any, **options: Any) -> Any:
+    """service/stores.py's, imported when a command needs it."""
+    from service.stores import with_store
+
+    return with_store(work, **options)
+
+
+app.add_typer(network_app(_with_store), name="network")
 
 
 def main() -> None:

@@ -146,7 +146,8 @@ def _leftovers(data: Path) -> Iterator[Check]:
 
 
 def _broker(found: Place, note: Note | None) -> Iterator[Check]:
-    url = found.settings.mqtt.url or (note.mqtt if note else "")
+    url = "" if found.settings.broker.enabled else found.settings.mqtt.url
+    url = note.mqtt if note else url
     if not url:
         yield Check("broker", "ok", "the embedded one starts with the service")
         return

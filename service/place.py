@@ -7,7 +7,7 @@ commands that talk to it.
 
 import contextlib
 import fcntl
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -48,8 +48,10 @@ def place_of(data: Path, config: Path | None, database: str | None) -> Place:
 
 
 @contextlib.contextmanager
-def database(place: Place, tell: Callable[[str], None] = lambda _: None) -> Iterator[str]:
+def database(place: Place, *, make: bool = False) -> Iterator[str]:
     """The URL of the place's database; the embedded one is started if it does not run.
+
+    ``make``: and made, where there is none.
 
     Raises:
         ConfigError: There is none, or it does not start.
@@ -57,12 +59,12 @@ def database(place: Place, tell: Callable[[str], None] = lambda _: None) -> Iter
     if place.database_url:
         yield place.database_url
         return
-    if not (postgres.folder_of(place.data) / "PG_VERSION").exists():
+    if not make and not (postgres.folder_of(place.data) / "PG_VERSION").exists():
         raise ConfigError(
             f"{place.data} has no database yet; give --data DIR of an installation, "
             f"--database URL, or start one: lastgasp up --data {place.data}"
         )
-    with postgres.embedded(place.data, place.settings.postgres, tell) as found:
+    with postgres.embedded(place.data, place.settings.postgres) as found:
         yield found.url
 
 

@@ -11,12 +11,14 @@ import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import get_type_hints
+from typing import Any, get_type_hints
 
 import msgspec
+from msgspec.structs import replace
 
 from detectors.settings import EngineSettings
 from grid.errors import ConfigError
+from ingest.settings import ModbusSettings, MqttSettings
 from notify.settings import FeedSettings
 from service.broker import BrokerSettings
 from service.postgres import PostgresSettings
@@ -67,6 +69,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
     engine: EngineSettings = EngineSettings()
     store: StoreSettings = StoreSettings()
+    mqtt: MqttSettings = MqttSettings()
+    modbus: ModbusSettings = ModbusSettings()
     feeds: FeedSettings = FeedSettings()
     http: HttpSettings = HttpSettings()
     broker: BrokerSettings = BrokerSettings()
@@ -91,7 +95,9 @@ def load(path: Path | None, env: Mapping[str, str]) -> Settings:
     except msgspec.ValidationError as error:
         raise _refusal(where, str(error)) from error
     _check(settings, where)
-    return msgspec.structs.replace(settings, secrets=_secrets(env))
+    if "url" in tree.get("mqtt", {}):  # a broker of one's own needs no embedded one
+        settings = replace(settings, broker=replace(settings.broker, enabled=False))
+    return replace(settings, secrets=_secrets(env))
 
 
 def environment() -> Mapping[str, str]:
@@ -99,7 +105,7 @@ def environment() -> Mapping[str, str]:
     return os.environ  # noqa: TID251  this is the one place
 
 
-def _read(path: Path) -> dict[str, object]:
+def _read(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text())
     except OSError as error:

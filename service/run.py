@@ -1,0 +1,33 @@
+"""What a run of the service is made of: settled before anything starts, and unchanged after."""
+
+from pathlib import Path
+
+import msgspec
+
+from service.keys import Keys
+from service.settings import Settings
+
+
+class Run(msgspec.Struct, frozen=True, kw_only=True):
+    """Settings with the addresses that are really listened on, and everything else it takes."""
+
+    settings: Settings
+    data: Path
+    keys: Keys
+    database_url: str
+    psql: str  # how a person looks into the embedded database; empty with one of their own
+    network: str | None  # source; None for what the database has
+    scenario: str | None  # a file, or a shipped one's name; None: nothing is simulated
+    board: bool
+
+    @property
+    def http_url(self) -> str:
+        """Where the API answers."""
+        http = self.settings.http
+        return f"{'https' if http.tls_cert else 'http'}://{http.listen}"
+
+    @property
+    def feeds_url(self) -> str:
+        """Where the feeds are."""
+        feeds = self.settings.feeds
+        return f"{'wss' if feeds.tls_cert else 'ws'}://{feeds.listen}"

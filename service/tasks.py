@@ -1,0 +1,71 @@
+"""The task boundary: what runs beside, what becomes of it when it fails, and how it is stopped."""
+
+import asyncio
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+from typing import Any
+
+import structlog
+
+log = structlog.get_logger()
+
+
+class Failure:
+    """The first task that failed, for whoever waits for it."""
+
+    def __init__(self) -> None:
+        self._event = asyncio.Event()
+        self.error: BaseException | None = None
+
+    def note(self, error: BaseException) -> None:
+        """Keep the first."""
+        if self.error is None:
+            self.error = error
+        self._event.set()
+
+    async def wait(self) -> None:
+        """Return when something has failed."""
+        await self._event.wait()
+
+
+@asynccontextmanager
+async def running(
+    name: str, work: Coroutine[Any, Any, None], failure: Failure, *, stop_s: float
+) -> AsyncIterator[None]:
+    """Run a part beside the block, and stop it when the block is left.
+
+    A part that fails ends the service: half of one is worse than none, and a supervisor starts it
+    again.  A part that does not stop in time is left behind with a line in the log.
+    """
+    task = asyncio.get_running_loop().create_task(_boundary(name, work, failure), name=name)
+    try:
+        yield
+    finally:
+        task.cancel()
+        _, late = await asyncio.wait({task}, timeout=stop_s)
+        if late:
+            log.error("task_did_not_stop", task=name, within_s=stop_s)
+
+
+async def _boundary(name: str, work: Coroutine[Any, Any, None], failure: Failure) -> None:
+    try:
+        await work
+    except asyncio.CancelledError:
+        raise
+    except Exception as error:
+        log.exception("task_failed", task=name)
+        failure.note(error)
+        raise
+    else:
+        log.debug("task_ended", task=name)
+
+
+async def first_of(*waits: Coroutine[Any, Any, Any]) -> None:
+    """Return when one of them does; the others are cancelled."""
+    tasks = {asyncio.ensure_future(wait) for wait in waits}
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
