@@ -1,0 +1,215 @@
+"""The MQTT gateway: devices' messages in, acknowledgements out once they are committed.
+
+The promise (design.md 2, step 6; docs/protocols.md): a message is acknowledged to the broker and to
+its device after ``Intake.deliver`` has returned, in the order of receipt, to the broker only on the
+connection that brought it.  What is outstanding is bounded; at the bound we stop reading, and what
+comes stays with the broker.  Whoever sends what cannot be read is answered like everybody else.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+
+import structlog
+from prometheus_client import CollectorRegistry
+
+from devices.mqtt_v1 import encode_ping, topic_of
+from grid.errors import Unreachable
+from grid.network import Network
+from grid.outage import Ping
+from grid.parcel import Intake
+from ingest.backlog import Backlog, BacklogRule
+from ingest.backoff import Backoff
+from ingest.concentrators import Concentrators
+from ingest.deliveries import Deliveries, Delivery
+from ingest.link import Link
+from ingest.metrics import IngestMetrics
+from ingest.packets import Message, pubacks, publish
+from ingest.packing import Packer
+from ingest.settings import MqttSettings
+from ingest.unloading import SOURCE, Load, Unloader, ack_of_array
+
+log = structlog.get_logger(__name__)
+
+
+class MqttGateway:
+    """Hears every device of one broker.  ``run`` it until it is cancelled."""
+
+    def __init__(
+        self,
+        settings: MqttSettings,
+        packer: Packer,
+        intake: Intake,
+        now_ms: Callable[[], int],
+        *,
+        username: str = "",
+        password: str = "",
+        metrics: IngestMetrics | None = None,
+    ) -> None:
+        self._settings = settings
+        self._packer = packer
+        self._intake = intake
+        self._now_ms = now_ms
+        self._metrics = metrics or IngestMetrics(CollectorRegistry())
+        self._unloader = Unloader(settings.prefix, settings.payload_bytes_max)
+        self._concentrators = Concentrators(settings.concentrators_max, settings.gap_arrays_max)
+        self._deliveries = Deliveries(settings, intake, unload=self._unload, answer=self._answer)
+        self._link = Link(
+            settings, username=username, password=password, now_ms=now_ms, heard=self._take
+        )
+        self._backlog: Backlog | None = None
+        self._caught_up_epoch = -1
+
+    @property
+    def ready(self) -> bool:
+        """Whether a message published now will be acted on."""
+        return self._link.connected and self._caught_up_epoch == self._link.epoch
+
+    @property
+    def last_heard_ms(self) -> int:
+        """When the broker last said anything; 0 for never."""
+        return self._link.last_heard_ms
+
+    def replace_network(self, network: Network) -> None:
+        """From the next message on, devices are those of another version."""
+        self._packer = Packer(network)
+
+    async def ping(self, pings: Sequence[Ping]) -> None:
+        """Ask meters whether they have power; while the broker is away nobody is asked."""
+        if not self._link.connected:
+            log.warning("mqtt_pings_not_sent", pings=len(pings))
+            return
+        prefix = self._settings.prefix
+        self._link.send(
+            b"".join(
+                publish(
+                    topic_of("meter", ping.device_id, "ping", prefix=prefix),
+                    encode_ping(ping.at_ms),
+                )
+                for ping in pings
+            )
+        )
+
+    async def run(self) -> None:
+        """Stay connected and deliver, for ever."""
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._deliveries.run())
+                tasks.create_task(self._stay_connected())
+        finally:
+            self._link.close()
+
+    async def _stay_connected(self) -> None:
+        settings = self._settings
+        backoff = Backoff(settings.reconnect_s_min, settings.reconnect_s_max)
+        loop = asyncio.get_running_loop()
+        while True:
+            heard_until_ms = self._link.last_heard_ms
+            opened_s = loop.time()
+            try:
+                await self._link.open()
+                reason = await self._while_connected(heard_until_ms)
+            except Unreachable as away:
+                reason = away.message
+            finally:
+                self._link.close()
+                self._metrics.connected.labels(SOURCE).set(0)
+            if loop.time() - opened_s > settings.reconnect_s_max:
+                backoff.reset()  # it lasted: no broker that throws us out at once
+            wait_s = backoff.next_s()
+            log.warning("mqtt_disconnected", reason=reason, retry_in_s=round(wait_s, 3))
+            await asyncio.sleep(wait_s)
+
+    async def _while_connected(self, heard_until_ms: int) -> str:
+        """Until the connection is lost; the reason."""
+        self._metrics.connected.labels(SOURCE).set(1)
+        greeting = asyncio.ensure_future(self._greet(heard_until_ms))
+        closed = asyncio.ensure_future(self._link.closed())
+        try:
+            await asyncio.wait({greeting, closed}, return_when=asyncio.FIRST_COMPLETED)
+            if greeting.done():
+                greeting.result()  # its failure is ours
+            return await closed
+        finally:
+            self._backlog = None
+            greeting.cancel()
+            closed.cancel()
+            await asyncio.gather(greeting, closed, return_exceptions=True)
+
+    async def _greet(self, heard_until_ms: int) -> None:
+        """Say since when we were deaf, let the backlog in, and say when it is."""
+        settings, loop, epoch = self._settings, asyncio.get_running_loop(), self._link.epoch
+        connected_ms = self._now_ms()
+        rule = BacklogRule(
+            settings.caught_up_quiet_s,
+            settings.caught_up_s_min,
+            settings.caught_up_s_max,
+            int(settings.caught_up_old_s * 1000),
+        )
+        await _insist(lambda: self._intake.deaf(SOURCE, heard_until_ms, connected_ms))
+        self._backlog = backlog = Backlog(rule, connected_ms, loop.time())
+        self._deliveries.open(epoch)
+        while True:
+            await self._deliveries.settled()
+            wait_s = backlog.in_at_s() - loop.time()
+            if wait_s <= 0:
+                break
+            await asyncio.sleep(wait_s)
+        await _insist(lambda: self._intake.caught_up(SOURCE))
+        self._caught_up_epoch = epoch
+        log.info("mqtt_caught_up", epoch=epoch, deaf_ms=connected_ms - (heard_until_ms or 0))
+
+    def _take(self, messages: list[Message]) -> None:
+        self._deliveries.take(self._link.epoch, messages)
+        self._metrics.outstanding.labels(SOURCE).set(self._deliveries.messages)
+        if self._deliveries.full:
+            self._link.pause()
+
+    def _unload(self, messages: Sequence[Message]) -> Load:
+        now_ms = self._now_ms()
+        load = self._unloader.unload(messages, self._packer, now_ms)
+        happened_ms = load.parcel.rows["happened_ms"]
+        if len(happened_ms):
+            if self._backlog is not None:
+                oldest_ms = int(happened_ms.min())
+                self._backlog.heard(oldest_ms, asyncio.get_running_loop().time())
+            lag_s = (now_ms - int(happened_ms.max())) / 1000
+            self._metrics.lag_s.labels(SOURCE).set(max(0.0, lag_s))
+        self._metrics.messages.labels(SOURCE, "read").inc(len(happened_ms))
+        for cause in load.causes:
+            self._metrics.messages.labels(SOURCE, "quarantined").inc()
+            self._metrics.quarantined.labels(SOURCE, cause).inc()
+        return load
+
+    def _answer(self, deliveries: Sequence[Delivery]) -> None:
+        """Acknowledge what is committed: to the broker where it may be, to the devices always."""
+        packets: list[bytes] = []
+        connected, epoch = self._link.connected, self._link.epoch
+        for delivery in deliveries:
+            load = delivery.load
+            if delivery.epoch == epoch:
+                packets.append(pubacks(load.mids))
+            packets += load.acks
+            packets += [
+                ack_of_array(
+                    self._settings.prefix,
+                    one.dcu_id,
+                    one.boot,
+                    self._concentrators.committed(one.dcu_id, one.boot, one.seqs, delivery.epoch),
+                )
+                for one in load.covered
+            ]
+        if connected and packets:
+            self._link.send(b"".join(packets))
+        self._metrics.outstanding.labels(SOURCE).set(self._deliveries.messages)
+        if not self._deliveries.full:
+            self._link.resume()
+
+
+async def _insist(say: Callable[[], Awaitable[None]]) -> None:
+    """Say something to the stream until it is accepted."""
+    while True:
+        try:
+            await say()
+            return
+        except Unreachable as away:
+            await asyncio.sleep(away.retry_in_s)
