@@ -90,8 +90,16 @@ class Client:
 
         Raises:
             ConnectionClosed: It has gone.
+            TimeoutError: It has read nothing for ``stall_s`` and was cut off.
         """
-        await self._ws.send(text, text=True)
+        try:
+            async with asyncio.timeout(self._house.settings.stall_s):
+                await self._ws.send(text, text=True)
+        except TimeoutError:  # the library's own ping would wait for the same full buffer
+            self._leaving = True
+            self._house.tally.closed["stalled"] += 1
+            self._ws.transport.abort()
+            raise
 
     def forget(self, channel: str) -> None:
         """Drop what waits of a channel it has left."""
@@ -106,21 +114,23 @@ class Client:
             self._house.spawn(self._close(closing, detail))
 
     async def _close(self, closing: Closing, detail: str | None) -> None:
+        reason = reason_text(closing, self._house.retry_after_ms())
         try:
-            if detail is not None:
-                said = write(Error(closing.code, closing.word, detail))
-                async with asyncio.timeout(self._house.settings.close_s):
-                    await self.send(said)
-        except (ConnectionClosed, TimeoutError):
-            pass  # it does not read; the close frame is all we owe it
-        await self._ws.close(closing.code, reason_text(closing, self._house.retry_after_ms()))
+            async with asyncio.timeout(self._house.settings.close_s):
+                if detail is not None:
+                    await self.send(write(Error(closing.code, closing.word, detail)))
+                await self._ws.close(closing.code, reason)
+        except ConnectionClosed:
+            pass
+        except TimeoutError:  # it does not read; the library would wait for its buffer to empty
+            self._ws.transport.abort()
 
     async def _hand_over(self, backlog: Backlog) -> None:
         """Hand over what waits; ends when nothing does, or with the connection."""
         try:
             while (text := backlog.pop()) is not None:
                 await self.send(text)
-        except ConnectionClosed:
+        except (ConnectionClosed, TimeoutError):
             return  # the backlog stays in place: nothing more is written directly
         finally:
             self._house.tally.coalesced += backlog.coalesced

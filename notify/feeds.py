@@ -189,8 +189,8 @@ class Feeds:
                 if not client.leaving:
                     await self._answer(client, text)
             await ws.wait_closed()
-        except ConnectionClosed:
-            pass
+        except (ConnectionClosed, TimeoutError):
+            pass  # it has gone, or reads nothing and was cut off
         finally:
             self._door.leave(address)
             self._clients.discard(client)

@@ -32,6 +32,7 @@ class FeedSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     pong_s: Seconds = 20.0
     close_s: Seconds = 5.0  # for the other side to close as well
 
+    stall_s: Seconds = 30.0  # a client that reads nothing for so long is cut off
     direct_bytes_max: Count = 65_536  # written ahead of a client before its queue is begun
     queue_messages_max: Count = 256
     queue_bytes_max: Count = 262_144
