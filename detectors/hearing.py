@@ -1,8 +1,9 @@
 """What was heard of each device: columns over a group's nodes, folded from the rows of frames.
 
-Only maxima and minima are kept, so late and reordered readings leave the same columns as ordered ones.
-Two clocks: ``on_ms`` and ``off_ms`` are in the device's own clock (what people are told); adding ``lag_ms``, the
-smallest delay ever seen between the device's clock and our receipt, brings them to ours (what inference compares).
+Only maxima and minima are kept, so late and reordered readings leave the same columns as ordered
+ones. Two clocks: ``on_ms`` and ``off_ms`` are in the device's own clock (what people are told);
+adding ``lag_ms``, the smallest delay ever seen between the device's clock and our receipt, brings
+them to ours (what inference compares).
 """
 
 from dataclasses import dataclass, field, fields
@@ -79,7 +80,8 @@ class Said:
 
 
 def said(rows: Rows, limits: EngineSettings) -> Said:
-    """Judge rows by voltage where they have one (DL/T: off when all phases < 60 %, on when any >= 80 %), else by word.
+    """Judge rows by voltage where they have one (DL/T: off when all phases < 60 %, on when any >=
+    80 %), else by word.
 
     Between the two limits, and where the device itself says "not valid", a row says nothing.
     """
@@ -131,7 +133,9 @@ def _latest(column: I64, node: I64, at: I64, where: Bools) -> None:
 
 
 def _learn_period(hearing: Hearing, node: I64, happened: I64, where: Bools) -> None:
-    """A period is learned from gaps that agree within a tenth; a gap of several periods is missed beats."""
+    """A period is learned from gaps that agree within a tenth; a gap of several periods is missed
+    beats.
+    """
     node, happened = node[where], happened[where]
     newer = happened > hearing.beat_ms[node]
     node, happened = node[newer], happened[newer]

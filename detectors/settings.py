@@ -1,4 +1,5 @@
-"""The engine's limits and rates.  Times in seconds, voltages per unit of nominal, rates as probabilities.
+"""The engine's limits and rates.  Times in seconds, voltages per unit of nominal, rates as
+probabilities.
 
 Sources are the clauses in docs/detection.md.
 """

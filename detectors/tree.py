@@ -1,4 +1,6 @@
-"""The tree, laid out for level-wise arithmetic: which nodes lie on which level, and the slices below them."""
+"""The tree, laid out for level-wise arithmetic: which nodes lie on which level, and the slices
+below them.
+"""
 
 from dataclasses import dataclass
 
@@ -50,7 +52,9 @@ def with_ancestors(tree: Tree, nodes: I64) -> I64:
 
 
 def spread(tree: Tree, nodes: I64) -> tuple[I64, I64]:
-    """All nodes below each of ``nodes``, one subtree after the other, and where each subtree starts."""
+    """All nodes below each of ``nodes``, one subtree after the other, and where each subtree
+    starts.
+    """
     sizes = tree.size[nodes]
     starts = np.cumsum(sizes) - sizes
     below = np.arange(int(sizes.sum()), dtype=np.int64)

@@ -1,0 +1,112 @@
+"""The book of running outages of one group: who belongs to which, and what changed since the last
+page.
+
+No meter is in two running outages.  All changes of one decision to one outage become one line of
+the change log.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detectors.running import OUT, Running, customers_of, outage_id, published
+from detectors.tree import Tree
+from grid.network import I64, Bools, Group
+from grid.outage import ENDED, Change, State
+
+NOBODY = np.int32(-1)
+
+
+@dataclass(slots=True, eq=False)
+class Book:
+    """Running outages by sequence number, in the order they were opened."""
+
+    group: Group
+    tree: Tree
+    owner: NDArray[np.int32]  # entry a node: sequence of the outage it is out in, NOBODY
+    running: dict[int, Running] = field(default_factory=dict)
+    sequence: int = 0
+    reasons: dict[int, list[str]] = field(default_factory=dict)
+    moved: dict[int, list[I64]] = field(default_factory=dict)
+
+    def note(self, outage: Running, reason: str, members: I64 | None = None) -> None:
+        """Put a line down: why the outage changes, and whose state changes."""
+        reasons = self.reasons.setdefault(outage.sequence, [])
+        if reason not in reasons:
+            reasons.append(reason)
+        if members is not None and len(members):
+            self.moved.setdefault(outage.sequence, []).append(members)
+
+    def opened(self, outage: Running) -> Running:
+        """Enter a new outage."""
+        self.sequence += 1
+        outage.sequence = self.sequence
+        self.running[outage.sequence] = outage
+        return outage
+
+    def name(self, outage: Running) -> str:
+        """The id of an outage."""
+        return outage_id(self.group, outage.sequence)
+
+    def meters_below(self, node: int) -> I64:
+        """Meter nodes with customers in a subtree."""
+        end = node + int(self.tree.size[node])
+        return node + np.flatnonzero(self.tree.meters[node:end])
+
+    def contains(self, upper: int, lower: int) -> bool:
+        """Whether ``lower`` is ``upper`` or below it."""
+        return upper <= lower < upper + int(self.tree.size[upper])
+
+    def take_in(
+        self, outage: Running, members: I64, mute: Bools, off_ms: I64, *, inherited: bool = False
+    ) -> I64:
+        """Make meters members that are out, and return those who were not before."""
+        here = np.isin(members, outage.members)
+        fresh = members[~here]
+        outage.add(fresh, off_ms[~here], mute[~here], inherited=inherited)
+        returned = np.isin(outage.members, members[here]) & ~outage.out
+        outage.on_ms[returned] = OUT
+        outage.inferred[returned] = False
+        self.owner[members] = outage.sequence
+        return np.concatenate([fresh, outage.members[returned]])
+
+    def let_go(self, outage: Running, members: I64) -> None:
+        """Take meters out of an outage as if they had never been in it."""
+        outage.keep(~np.isin(outage.members, members))
+        gone = members[self.owner[members] == outage.sequence]
+        self.owner[gone] = NOBODY
+
+    def mark_on(self, outage: Running, which: Bools, on_ms: I64) -> None:
+        """Members have power again; ``on_ms`` in their own clocks, entry a marked member."""
+        outage.on_ms[which] = np.maximum(on_ms, outage.off_ms[which])
+        gone = outage.members[which]
+        self.owner[gone[self.owner[gone] == outage.sequence]] = NOBODY
+
+    def end(self, outage: Running, state: State, reason: str) -> None:
+        """Close the book on an outage."""
+        outage.state = state
+        self.note(outage, reason)
+
+    def page(self, at_ms: int) -> list[Change]:
+        """All changes noted since the last page, one line an outage."""
+        changes = []
+        for sequence in sorted(self.reasons):
+            outage = self.running[sequence]
+            outage.version += 1
+            outage.told = outage.probability
+            touched = self.moved.get(sequence, [])
+            nodes = np.unique(np.concatenate(touched)) if touched else np.zeros(0, np.int64)
+            changes.append(
+                Change(
+                    at_ms=at_ms,
+                    outage=published(self.group, outage),
+                    reason="; ".join(self.reasons[sequence]),
+                    customers=customers_of(self.group, nodes),
+                )
+            )
+            if outage.state in ENDED:
+                del self.running[sequence]
+        self.reasons.clear()
+        self.moved.clear()
+        return changes

@@ -1,0 +1,343 @@
+"""The engine of one feeder group: frames in, changes and a wake-up out.
+
+Entries of the stream are taken in one by one; verdicts are given at whole seconds of stream time,
+and at once when a telemetered device moves.  So where the stream is cut into frames changes
+nothing.
+
+While a source's backlog is coming in, entries are only kept.  When it is in, they are gone through
+in the order of the devices' own clocks, second by second from where we went deaf to now: what began
+and ended meanwhile is found too.
+"""
+
+import numpy as np
+
+from detectors.book import NOBODY, Book
+from detectors.evidence import Ear, Evidence, gather
+from detectors.findings import Findings, note_comms, note_phases, note_position
+from detectors.hearing import Hearing, fold, said, silence
+from detectors.inference import Priors, solve
+from detectors.lifecycle import close, explain, match_plan, switched
+from detectors.positions import Moved, Position, Switching, read_position
+from detectors.reconcile import Scene, reconcile
+from detectors.repeats import Memory, blank, rounds, take
+from detectors.restoration import finish, follow, hear_back, settle_times
+from detectors.running import Running
+from detectors.settings import EngineSettings
+from detectors.tree import tree_of
+from detectors.waking import Waking
+from grid.frame import (
+    CaughtUp,
+    Command,
+    Deaf,
+    Frame,
+    PlanCancelled,
+    PlanEntered,
+    Rows,
+    SettingsChanged,
+    SourceLost,
+)
+from grid.network import Bools, Group, NodeKind
+from grid.outage import Change, Finding, Outcome, State
+from grid.reading import Kind
+
+KEPT_ROWS_MAX = (
+    1_000_000  # backlog that is kept; at the limit it is gone through as far as it is in
+)
+LIVE_AMPS = 1.0  # a closed breaker that carries more is energised
+
+
+class Engine:
+    """State over one group's nodes.  ``position`` counts the frames taken."""
+
+    def __init__(self, group: Group, settings: EngineSettings) -> None:
+        self.group = group
+        self.tree = tree_of(group)
+        self.limits = settings
+        self.position = 0
+        self.clock_ms = 0  # stream time up to which everything is decided
+        self.hearing: Hearing = silence(len(group.ids))
+        self.memory: Memory = blank(len(group.ids))
+        self.positions: dict[int, Position] = {}
+        self.plans: dict[str, PlanEntered] = {}
+        self.book = Book(group, self.tree, np.full(len(group.ids), NOBODY, np.int32))
+        self.findings = Findings(group)
+        self.waking = Waking()
+        self.deaf_until_ms = 0
+        self.lost: set[str] = set()
+        self.catching_up: set[str] = set()
+        self.kept: list[Rows] = []
+        self.gasps_learned = [0.0, 0.0]  # of how many in the dark how many gasped
+        self._at_ms: int | None = None  # when what is gone through late is said
+        self._changes: list[Change] = []
+
+    def apply(self, frame: Frame) -> Outcome:
+        """Take a frame in.  Frames of one group come in order of ``position``, none twice."""
+        assert frame.position == self.position + 1, (frame.position, self.position)
+        self.position = frame.position
+        if self.clock_ms == 0:
+            self.clock_ms = self._first_ms(frame)
+        new = self._new(frame.rows)
+        begin = 0
+        stream = frame.rows["stream_ms"]
+        for command in frame.commands:
+            end = int(np.searchsorted(stream, command.at_ms, "left"))
+            self._rows(frame.rows[begin:end][new[begin:end]])
+            begin = end
+            self._advance(command.at_ms)
+            self._command(command)
+        self._rows(frame.rows[begin:][new[begin:]])
+        self._advance(frame.until_ms)
+        changes, self._changes = tuple(self._changes), []
+        return Outcome(
+            changes=changes,
+            findings=self._findings(),
+            wake_ms=self.waking.next_ms(self.clock_ms),
+            repeat_rows=tuple(np.flatnonzero(~new).tolist()),
+        )
+
+    def _first_ms(self, frame: Frame) -> int:
+        times = [c.at_ms for c in frame.commands] + [frame.until_ms]
+        if len(frame.rows):
+            times.append(int(frame.rows["stream_ms"][0]))
+        return min(times)
+
+    def _new(self, rows: Rows) -> Bools:
+        new = np.ones(len(rows), np.bool_)
+        for part in rounds(rows["node"].astype(np.int64)):
+            new[part] = take(self.memory, rows[part])
+        return new
+
+    def _findings(self) -> tuple[Finding, ...]:
+        return self.findings.page()
+
+    def _rows(self, rows: Rows) -> None:
+        if len(rows) == 0:
+            return
+        if self.catching_up:
+            self.kept.append(rows)
+            if sum(map(len, self.kept)) >= KEPT_ROWS_MAX:
+                self._go_through(int(rows["stream_ms"][-1]))
+            return
+        stream = rows["stream_ms"]
+        begin, last = 0, int(stream[-1])
+        while begin < len(rows):
+            boundary = self.waking.boundary(int(stream[begin]), last)
+            end = int(np.searchsorted(stream, boundary, "left"))
+            self._advance(int(stream[begin]))
+            self._fold(rows[begin:end])
+            begin = end
+
+    def _fold(self, rows: Rows) -> None:
+        """Take in rows between two verdicts; a telemetered move is a verdict of its own."""
+        kinds = self.group.kind[rows["node"]]
+        device = (kinds >= NodeKind.BREAKER) & (kinds <= NodeKind.FUSE)
+        if not device.any():
+            self._hear(rows)
+            return
+        begin = 0
+        for i in np.flatnonzero(device).tolist():
+            event = read_position(rows, i, self.positions.get(int(rows["node"][i])))
+            if event is None:
+                continue
+            self.positions[event.node] = event.position
+            self._energised(rows, i, event)
+            if event.moved is not Moved.NOTHING:
+                self._hear(rows[begin : i + 1][~device[begin : i + 1]])
+                begin = i + 1
+                self._switch(event, int(rows["stream_ms"][i]))
+        self._hear(rows[begin:][~device[begin:]])
+
+    def _hear(self, rows: Rows) -> None:
+        if len(rows) == 0:
+            return
+        node = rows["node"].astype(np.int64)
+        kind = rows["kind"]
+        words = said(rows, self.limits)
+        lost_before = self.hearing.lost_phases[node]
+        for part in rounds(node):
+            fold(self.hearing, rows[part], self.limits)
+        phases = node[self.hearing.lost_phases[node] != lost_before]
+        now = int(rows["stream_ms"][-1])
+        if len(phases):
+            note_phases(self.findings, self.hearing, np.unique(phases), now)
+        urgent = words.off | (kind == Kind.POWER_UP) | (self.book.owner[node] >= 0)
+        urgent |= (kind == Kind.PING_REPLY) | (kind == Kind.CALL_NO_POWER)
+        self.waking.heard(now, urgent=bool(urgent.any()))
+
+    def _energised(self, rows: Rows, i: int, event: Switching) -> None:
+        """A closed device with current or voltage is a word that there is power."""
+        row, limits = rows[i], self.limits
+        volts, amps = row["volts"], row["amps"]
+        live = np.nanmax(amps) > LIVE_AMPS if not np.isnan(amps).all() else False
+        if not np.isnan(volts).all():
+            live = live or bool(np.nanmax(volts) >= limits.on_pu * limits.nominal_v)
+        if event.position.closed and live:
+            node, happened = event.node, int(row["happened_ms"])
+            self.hearing.on_ms[node] = max(int(self.hearing.on_ms[node]), happened)
+            late = int(row["received_ms"]) - happened
+            self.hearing.lag_ms[node] = min(int(self.hearing.lag_ms[node]), late)
+
+    def _switch(self, event: Switching, now_ms: int) -> None:
+        note_position(self.findings, event.node, event.position, now_ms)
+        scene = self._scene(
+            gather(self.group, self.hearing, self._ear(now_ms), self.limits), now_ms
+        )
+        switched(scene, event)
+        self._decide(now_ms)
+        self.waking.heard(now_ms, urgent=True)
+
+    def _advance(self, to_ms: int) -> None:
+        """Let stream time pass, with a verdict at each whole second that needs one."""
+        if self.catching_up:
+            return
+        while (at := self.waking.due(self.clock_ms, to_ms)) is not None:
+            self.clock_ms = at
+            self._decide(at)
+        self.clock_ms = max(self.clock_ms, to_ms)
+
+    def _ear(self, now_ms: int) -> Ear:
+        gasped, dark = self.gasps_learned
+        running = [o for o in self.book.running.values() if self._teaches(o, now_ms)]
+        for outage in running:
+            able = outage.members[~outage.mute]
+            dark += len(able)
+            lag = self.hearing.lag()[able]
+            gasped += int((self.hearing.off_ms[able] + lag >= outage.since_ms - 60_000).sum())
+        weight = 4.0
+        delivery = (weight * self.limits.delivery + gasped) / (weight + dark)
+        return Ear(
+            now_ms=now_ms,
+            deaf_until_ms=self.deaf_until_ms,
+            lost=bool(self.lost),
+            delivery=float(np.clip(delivery, 0.02, 0.98)),
+        )
+
+    def _teaches(self, outage: Running, now_ms: int) -> bool:
+        """A sure and settled outage shows how many of the dead gasp."""
+        old = now_ms - outage.since_ms > 60_000
+        return old and outage.probability > 0.98 and outage.parent is None
+
+    def _scene(self, evidence: Evidence, now_ms: int) -> Scene:
+        return Scene(
+            self.book,
+            self.hearing,
+            evidence,
+            self.positions,
+            now_ms=now_ms,
+            limits=self.limits,
+        )
+
+    def _priors(self, now_ms: int) -> Priors:
+        limits = self.limits
+        by_kind = [
+            1e-9,
+            limits.prior_breaker,
+            limits.prior_switch,
+            limits.prior_recloser,
+            limits.prior_fuse,
+            limits.prior_transformer,
+            limits.prior_meter,
+        ]
+        odds = np.array([np.log(q / (1 - q)) for q in by_kind])
+        logit = odds[self.group.kind]
+        pending = np.where(self.group.kind == NodeKind.METER, odds[NodeKind.BREAKER], logit)
+        is_open = np.zeros(len(logit), np.bool_)
+        for plan in self.plans.values():
+            place = self._plan_node(plan)
+            if place is not None and plan.from_ms - 60_000 <= now_ms <= plan.to_ms:
+                logit[place] = 0.0
+        for node, position in self.positions.items():
+            fresh = now_ms - position.heard_ms <= limits.telemetry_stale_s * 1000
+            if position.closed and fresh:
+                logit[node] = -np.inf
+            elif position.closed is False:
+                is_open[node] = True
+        return Priors(logit, is_open, pending)
+
+    def _plan_node(self, plan: PlanEntered) -> int | None:
+        ids = self.group.ids
+        return ids.index(plan.device_id) if plan.device_id in ids else None
+
+    def _decide(self, now_ms: int) -> None:
+        """One verdict: who is back, who is out, and what that changes."""
+        ear = self._ear(now_ms)
+        evidence = gather(self.group, self.hearing, ear, self.limits)
+        if hear_back(self.book, self.hearing, evidence):
+            evidence = gather(self.group, self.hearing, ear, self.limits)
+        declared = solve(self.tree, evidence, self._priors(now_ms), now_ms)
+        scene = self._scene(evidence, now_ms)
+        held = reconcile(scene, declared)
+        by_node = {found.node: found for found in declared}
+        for outage in list(self.book.running.values()):
+            found = by_node.get(outage.node)
+            if found is not None and outage.back_ms is None and outage.out.any():
+                explain(scene, outage, found)
+            match_plan(scene, outage, self.plans)
+            follow(self.book, outage, self.hearing, ear=ear, limits=self.limits, held=held)
+            if outage.state not in (State.CLOSED, State.REJECTED):
+                settle_times(self.book, outage, self.hearing)
+                finish(self.book, outage, now_ms)
+                close(scene, outage)
+            self._learn(outage)
+        note_comms(self.findings, evidence, held, now_ms)
+        self._changes += self.book.page(now_ms if self._at_ms is None else self._at_ms)
+        self.waking.decided(
+            now_ms,
+            evidence,
+            running=list(self.book.running.values()),
+            hearing=self.hearing,
+            ear=ear,
+            limits=self.limits,
+        )
+
+    def _learn(self, outage: Running) -> None:
+        if outage.state is not State.RESTORED or outage.ended_ms != self.clock_ms:
+            return
+        if outage.parent is None and outage.probability > 0.98 and len(outage.members):
+            able = outage.members[~outage.mute]
+            told = self.hearing.off_ms[able] >= outage.start_ms - 60_000
+            self.gasps_learned[0] = self.gasps_learned[0] * 0.9 + int(told.sum())
+            self.gasps_learned[1] = self.gasps_learned[1] * 0.9 + len(able)
+
+    def _command(self, command: Command) -> None:
+        match command:
+            case SourceLost():
+                self.lost.add(command.source)
+            case Deaf():
+                self.catching_up.add(command.source)
+                self.lost.discard(command.source)
+                self.deaf_until_ms = max(self.deaf_until_ms, command.until_ms)
+            case CaughtUp():
+                self.catching_up.discard(command.source)
+                if not self.catching_up:
+                    self._go_through(command.at_ms)
+            case PlanEntered():
+                self.plans[command.plan_id] = command
+                self.waking.heard(command.at_ms, urgent=True)
+            case PlanCancelled():
+                self.plans.pop(command.plan_id, None)
+            case SettingsChanged():
+                self.limits = EngineSettings(**command.settings)
+            case _:
+                pass  # a ping that was sent changes nothing until it is answered
+
+    def _go_through(self, now_ms: int) -> None:
+        """Take in what was kept, in the order of the devices' clocks brought to ours, as if heard
+        then.
+        """
+        waiting, self.catching_up = self.catching_up, set()
+        kept, self.kept = self.kept, []
+        if kept:
+            rows = np.concatenate(kept)
+            node = rows["node"].astype(np.int64)
+            lag = np.minimum(self.hearing.lag()[node], rows["received_ms"] - rows["happened_ms"])
+            at = np.clip(rows["happened_ms"] + lag, self.clock_ms, now_ms)
+            order = np.argsort(at, kind="stable")
+            rows = rows[order]
+            rows["stream_ms"] = at[order]
+            self._at_ms = now_ms
+            self._rows(rows)
+        self._at_ms = now_ms
+        self._advance(now_ms)
+        self._at_ms = None
+        self.catching_up = waiting

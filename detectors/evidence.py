@@ -1,0 +1,146 @@
+"""What was heard and what was missed, as log-likelihoods of "off" against "on" at one moment
+
+
+A last gasp argues for "off" with log(delivery / false gasp).  Silence argues by what should have
+been heard: a gasp that did not arrive (weakly, for "on"), a heartbeat that was due and did not come
+(strongly, for "off").  The silence of a whole concentrator argues no harder than a mute
+concentrator explains, on both sides.
+"""
+
+from dataclasses import dataclass
+from math import log
+
+import numpy as np
+
+from detectors.hearing import BEATS_TO_LEARN, NEVER, Hearing
+from detectors.settings import EngineSettings
+from grid.network import F64, I64, Bools, Group, NodeKind
+
+FAR = np.int64(1 << 60)
+
+TERMINAL_DELIVERY = 0.9  # terminals have a battery and their own modem
+CALL_LLR = log(
+    0.1 / 1e-4
+)  # one customer in ten calls (Schneider 998-2095); a call without an outage is rare
+POWER_UP_WAIT_MS = (
+    30_000,
+    30_000,
+)  # power-ups arrive from the first to the sum of the two after restoration
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Evidence:
+    """One entry a node, at one moment.  Times by our clock."""
+
+    heard_ms: I64  # last word that it has power; NEVER
+    gasp_ms: I64  # last word that it has none, if that is its last word; NEVER
+    gasp_ll: F64  # what that word is worth
+    due_ms: I64  # when its silence began to mean something; FAR where nothing is overdue
+    off_ll: F64  # log P(silence | off), for one that is silent
+    on_ll: F64  # log P(silence | on)
+    overdue: Bools
+    pending: Bools  # its outage was restored, it has not spoken since
+    mute_dcu: Bools  # entry a concentrator: nothing comes through it although it should
+
+    @property
+    def suspicious(self) -> Bools:
+        """Nodes that give any reason to think of an outage."""
+        suspicious: Bools = (self.gasp_ms != NEVER) | self.overdue | self.pending
+        return suspicious
+
+
+@dataclass(frozen=True, slots=True)
+class Ear:
+    """How well we listened, and what history taught."""
+
+    now_ms: int
+    deaf_until_ms: int  # nothing was due before
+    lost: bool  # a source is lost: nothing is due now
+    delivery: float  # learned probability that a last gasp arrives
+
+
+def gather(group: Group, hearing: Hearing, ear: Ear, limits: EngineSettings) -> Evidence:
+    """Judge all nodes of a group at one moment."""
+    lag = hearing.lag()
+    ever = hearing.on_ms != NEVER
+    heard = np.where(ever, hearing.on_ms + lag, NEVER)
+    off = np.where(hearing.off_ms != NEVER, hearing.off_ms + lag, NEVER)
+    gasped = (hearing.off_ms > hearing.on_ms) & (off > hearing.void_ms)
+    gasp = np.where(gasped, off, NEVER)
+    pending = ever & ~gasped & (hearing.void_ms != NEVER) & (heard < hearing.void_ms)
+    base = np.maximum(np.maximum(heard, hearing.void_ms), ear.deaf_until_ms)
+    due = base + period_ms(hearing, limits) + int(limits.heartbeat_slack_s * 1000)
+    overdue = ever & ~gasped & (ear.now_ms > due) & (not ear.lost)
+    due = np.where(pending, hearing.void_ms, np.where(overdue, due, FAR))
+    terminal = group.kind == NodeKind.TRANSFORMER
+    delivery = np.where(terminal, TERMINAL_DELIVERY, ear.delivery)
+    false = np.where(terminal, limits.false_terminal, limits.false_gasp)
+    silent = ever & ~gasped
+    off_ll = np.where(silent & ~pending, np.log1p(-delivery), 0.0)
+    on_ll = _missed(hearing, overdue, pending, ear, limits)
+    gasp_ll = np.where(gasped, np.log(delivery / false), 0.0)
+    gasp_ll = np.where(gasped & (hearing.called > 0), CALL_LLR, gasp_ll)
+    mute = _clamp(group, (heard, gasp, due), (silent, overdue), (off_ll, on_ll), limits)
+    return Evidence(heard, gasp, gasp_ll, due, off_ll, on_ll, overdue, pending, mute)
+
+
+def period_ms(hearing: Hearing, limits: EngineSettings) -> I64:
+    """Each node's reporting period: learned, or by setting until then."""
+    learned = (hearing.agreed >= BEATS_TO_LEARN) & (hearing.period_s > 0)
+    return (np.where(learned, hearing.period_s, limits.heartbeat_s) * 1000).astype(np.int64)
+
+
+def _missed(
+    hearing: Hearing, overdue: Bools, pending: Bools, ear: Ear, limits: EngineSettings
+) -> F64:
+    """Log P(silence | on): a due heartbeat and, after a restoration, a power-up that did not
+    come.
+    """
+    missed = np.where(overdue, log(limits.missed_beat), 0.0)
+    if pending.any():
+        first, spread = POWER_UP_WAIT_MS
+        waited = (ear.now_ms - hearing.void_ms - first) / spread
+        missed += np.where(pending, np.clip(waited, 0, 1) * log(limits.power_up_lost), 0.0)
+    return missed
+
+
+def _clamp(
+    group: Group,
+    times: tuple[I64, I64, I64],
+    which: tuple[Bools, Bools],
+    ll: tuple[F64, F64],
+    limits: EngineSettings,
+) -> Bools:
+    """Let a silent concentrator explain its meters' silence, on both sides; shared out evenly.
+    Changes ``ll``.
+    """
+    heard, gasp, due = times
+    silent, overdue = which
+    off_ll, on_ll = ll
+    count = len(group.dcus)
+    mute = np.zeros(count, np.bool_)
+    relayed = np.flatnonzero((group.dcu >= 0) & silent)
+    if count == 0 or not overdue[relayed].any():
+        return mute
+    word = np.full(count, NEVER, np.int64)
+    spoke = np.full(count, NEVER, np.int64)
+    through = np.flatnonzero(group.dcu >= 0)
+    np.maximum.at(word, group.dcu[through], heard[through])
+    np.maximum.at(spoke, group.dcu[through], gasp[through])
+    # what a concentrator was heard after, it did not swallow: only silence begun since its last
+    # word is its own
+    own = due[relayed] > word[group.dcu[relayed]]
+    late = relayed[overdue[relayed] & own]
+    mute[group.dcu[late]] = True
+    mute &= spoke <= word
+    member = relayed[mute[group.dcu[relayed]] & own]
+    if len(member) == 0:
+        return mute
+    dcu = group.dcu[member]
+    n = np.maximum(np.bincount(dcu, minlength=count), 1)
+    sum_off = np.bincount(dcu, weights=off_ll[member], minlength=count)
+    sum_on = np.bincount(dcu, weights=on_ll[member], minlength=count)
+    r, quiet = limits.comms_loss, limits.comms_loss_quiet
+    off_ll[member] = (np.log(r + (1 - r) * np.exp(sum_off)) / n)[dcu]
+    on_ll[member] = (np.log(quiet + (1 - quiet) * np.exp(sum_on)) / n)[dcu]
+    return mute

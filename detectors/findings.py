@@ -1,0 +1,117 @@
+"""What is noticed and is no outage: a mute concentrator, an unknown breaker, a lost phase, power
+where none should be.
+
+Each has one deterministic id from its beginning to its end, so "why was this not an outage?" has an
+answer.
+"""
+
+from dataclasses import dataclass, field
+
+import msgspec
+import numpy as np
+
+from detectors.evidence import Evidence
+from detectors.hearing import NEVER, Hearing
+from detectors.positions import Position
+from grid.network import I64, Bools, Group
+from grid.outage import Finding
+
+COMMS_OVERDUE = 2  # meters of a concentrator that must be overdue before it is called mute
+
+
+@dataclass(slots=True, eq=False)
+class Findings:
+    """The open findings of one group, by what they are about."""
+
+    group: Group
+    open: dict[str, Finding] = field(default_factory=dict)
+    said: list[Finding] = field(default_factory=list)
+
+    def begin(
+        self, kind: str, about: str, node: int, *, since_ms: int, now_ms: int, reason: str
+    ) -> None:
+        """Open a finding, unless it is open."""
+        key = f"{kind}/{about}"
+        if key in self.open:
+            return
+        finding = Finding(
+            id=f"{self.group.slug}/{key}/{since_ms}",
+            at_ms=now_ms,
+            group=self.group.no,
+            kind=kind,
+            device_id=about,
+            district=self.group.district[node],
+            since_ms=since_ms,
+            until_ms=None,
+            reason=reason,
+        )
+        self.open[key] = finding
+        self.said.append(finding)
+
+    def end(self, kind: str, about: str, *, now_ms: int) -> None:
+        """Close a finding, if it is open."""
+        finding = self.open.pop(f"{kind}/{about}", None)
+        if finding is not None:
+            self.said.append(msgspec.structs.replace(finding, at_ms=now_ms, until_ms=now_ms))
+
+    def page(self) -> tuple[Finding, ...]:
+        """What was said since the last page."""
+        said, self.said = tuple(self.said), []
+        return said
+
+
+def note_comms(findings: Findings, evidence: Evidence, held: Bools, now_ms: int) -> None:
+    """A concentrator whose meters are all overdue, and who are not in the dark: comms loss."""
+    group = findings.group
+    open_now = {k.split("/", 1)[1] for k in findings.open if k.startswith("comms_loss/")}
+    if not evidence.mute_dcu.any() and not open_now:
+        return
+    mute: set[str] = set()
+    for dcu in np.flatnonzero(evidence.mute_dcu).tolist():
+        members = np.flatnonzero((group.dcu == dcu) & ~held)
+        late = members[evidence.overdue[members]]
+        if len(late) < COMMS_OVERDUE:
+            continue
+        mute.add(group.dcus[dcu])
+        last = int(evidence.heard_ms[members].max())
+        findings.begin(
+            "comms_loss",
+            group.dcus[dcu],
+            int(members[0]),
+            since_ms=last,
+            now_ms=now_ms,
+            reason=f"{len(late)} of {len(members)} meters behind the concentrator are overdue "
+            "and nothing comes through it: comms loss, no sign of an outage",
+        )
+    for name in open_now - mute:
+        findings.end("comms_loss", name, now_ms=now_ms)
+
+
+def note_position(findings: Findings, node: int, position: Position, now_ms: int) -> None:
+    """A breaker whose position is unknown is said to be unknown, never open."""
+    name = findings.group.ids[node]
+    if position.closed is None:
+        reason = f"{name} does not answer: its position is unknown"
+        since = position.heard_ms
+        findings.begin("breaker_unknown", name, node, since_ms=since, now_ms=now_ms, reason=reason)
+    else:
+        findings.end("breaker_unknown", name, now_ms=now_ms)
+
+
+def note_phases(findings: Findings, hearing: Hearing, nodes: I64, now_ms: int) -> None:
+    """A device with dead and live phases has a phase loss (断相), which is no outage."""
+    for node in nodes.tolist():
+        name, lost = findings.group.ids[node], int(hearing.lost_phases[node])
+        if not lost:
+            findings.end("phase_loss", name, now_ms=now_ms)
+            continue
+        phases = "".join(p for bit, p in ((1, "A"), (2, "B"), (4, "C")) if lost & bit)
+        since = int(hearing.on_ms[node])
+        findings.begin(
+            "phase_loss",
+            name,
+            node,
+            since_ms=since if since != NEVER else now_ms,
+            now_ms=now_ms,
+            reason=f"phase {phases} below the limit while another is live: phase loss",
+        )

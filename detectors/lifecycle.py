@@ -1,0 +1,133 @@
+"""The life of an outage beside inference: confirmed by telemetry, matched with a plan, momentary,
+closed.
+"""
+
+import numpy as np
+
+from detectors.book import Book
+from detectors.hearing import NEVER
+from detectors.inference import GUARD_MS, Declared
+from detectors.positions import Moved, Position, Switching
+from detectors.reconcile import Scene
+from detectors.restoration import sign_of_restoration
+from detectors.running import Running
+from grid.frame import PlanEntered
+from grid.network import NodeKind
+from grid.outage import OutageKind, State
+from grid.times import to_rfc3339
+
+CONFIRM_GASPS = 3  # so many devices' own words, and
+CONFIRM_PROBABILITY = 0.95  # this much certainty confirm without a terminal or breaker
+TOLD_STEP = 0.1  # a probability that moved by more is told
+
+
+def switched(scene: Scene, event: Switching) -> None:
+    """What a device's own word about its position does to the outage behind it."""
+    book, position = scene.book, event.position
+    outage = next((o for o in book.running.values() if o.node == event.node), None)
+    name = book.group.ids[event.node]
+    if outage is None:
+        return
+    if event.moved is Moved.OPENED and outage.state is not State.RESTORED:
+        outage.telemetered, outage.closed_ms = True, None
+    elif event.moved is Moved.LOCKED_OUT:
+        book.note(outage, f"{name} locked out")
+    elif event.moved is Moved.CLOSED and outage.telemetered:
+        _closed(scene, outage, position, name)
+
+
+def _closed(scene: Scene, outage: Running, position: Position, name: str) -> None:
+    book, hearing = scene.book, scene.hearing
+    outage.telemetered = False
+    outage.closed_ms = position.since_ms
+    sign_of_restoration(book, outage, hearing, scene.now_ms)
+    quick = position.since_ms - outage.start_ms <= scene.limits.momentary_scada_s * 1000
+    if quick:
+        back = outage.out.copy()
+        members = outage.members[back]
+        book.mark_on(outage, back, np.full(len(members), position.since_ms, np.int64))
+        hearing.void_ms[members] = NEVER
+        book.note(outage, f"{name} closed again after a moment", members)
+    else:
+        book.note(outage, f"{name} closed")
+
+
+def explain(scene: Scene, outage: Running, found: Declared) -> None:
+    """Say why, in words and numbers, and confirm where the devices' own words do."""
+    book, evidence = scene.book, scene.evidence
+    node, end = found.node, found.node + int(book.tree.size[found.node])
+    group = book.group
+    position = scene.positions.get(node)
+    lines = []
+    hard = position is not None and position.closed is False
+    if hard and position is not None:
+        how = "opened by command" if position.commanded else "tripped"
+        lines.append(f"{group.ids[node]} {how} at {to_rfc3339(position.since_ms)}")
+        outage.telemetered = True
+    gasps = evidence.gasp_ms[node:end] >= found.since_ms - GUARD_MS
+    terminals = int((gasps & (group.kind[node:end] == NodeKind.TRANSFORMER)).sum())
+    count = len(outage.members)
+    if terminals:
+        lines.append(f"{terminals} transformer terminals report no voltage")
+    if found.gasps > terminals:
+        lines.append(f"{found.gasps - terminals} of {count} meters sent a last gasp")
+    if found.overdue:
+        lines.append(f"{found.overdue} heartbeats were due and did not come")
+    if outage.parent is not None:
+        lines.append("dark since before the power above came back")
+    lines.append(f"probability {found.probability:.2f}")
+    outage.evidence = tuple(lines)
+    sure = found.gasps >= CONFIRM_GASPS and found.probability >= CONFIRM_PROBABILITY
+    if outage.state is State.PREDICTED and (hard or terminals or sure):
+        outage.state = State.CONFIRMED
+        outage.confirmed_ms = scene.now_ms
+        why = "its breaker" if hard else "terminals" if terminals else "meters"
+        book.note(outage, f"confirmed by {why}", outage.members[outage.out])
+    elif abs(found.probability - outage.told) > TOLD_STEP:
+        book.note(outage, f"probability {outage.told:.2f} to {found.probability:.2f}")
+
+
+def match_plan(scene: Scene, outage: Running, plans: dict[str, PlanEntered]) -> None:
+    """A plan on the device or above it, in its time, makes the outage planned: no alarm."""
+    if outage.plan_id is not None or outage.parent is not None:
+        return
+    book = scene.book
+    tolerance = int(scene.limits.plan_tolerance_s * 1000)
+    for plan in plans.values():
+        node = _node_of(book, plan.device_id)
+        in_time = plan.from_ms - tolerance <= outage.start_ms <= plan.to_ms + tolerance
+        if node is not None and in_time and book.contains(node, outage.node):
+            outage.plan_id = plan.plan_id
+            outage.kind = OutageKind(plan.kind)
+            outage.cause = plan.reason
+            book.note(outage, f"matches plan {plan.plan_id}: no alarm", outage.members)
+            return
+    position = scene.positions.get(outage.node)
+    by_command = position is not None and position.closed is False and position.commanded
+    if outage.kind is OutageKind.FAULT and by_command:
+        outage.kind = OutageKind.UNKNOWN
+        outage.cause = "opened by command"
+        book.note(outage, "opened by command: no fault to look for")
+
+
+def _node_of(book: Book, device_id: str) -> int | None:
+    try:
+        return book.group.ids.index(device_id)
+    except ValueError:
+        return None
+
+
+def close(scene: Scene, outage: Running) -> None:
+    """A restored outage ends: as momentary if it was short, else closed once it stayed restored."""
+    if outage.state is not State.RESTORED or outage.ended_ms is None:
+        return
+    limits = scene.limits
+    waited_s = (scene.now_ms - outage.ended_ms) / 1000
+    lasted_s = ((outage.restored_ms or outage.start_ms) - outage.start_ms) / 1000
+    if outage.closed_ms is not None and lasted_s <= limits.momentary_scada_s:
+        if waited_s >= limits.momentary_scada_s:
+            scene.book.end(outage, State.MOMENTARY, "stayed closed: a momentary interruption")
+    elif waited_s >= limits.close_after_s:
+        short = lasted_s <= limits.momentary_s
+        state = State.MOMENTARY if short else State.CLOSED
+        scene.book.end(outage, state, "stayed restored")

@@ -1,0 +1,282 @@
+"""What inference declares, held against the outages that run: open, relocate, merge, split, leave
+behind, reject.
+
+Identity by rule.  An outage follows its device up or down the tree as the verdict sharpens; of
+several that turn out to be one, the oldest keeps its name; what stays dark behind a fuse or
+transformer after the rest came back is an outage of its own with the old beginning, while a section
+behind a switch is a later step of the same one.
+"""
+
+import numpy as np
+
+from detectors.book import Book
+from detectors.evidence import Evidence, period_ms
+from detectors.hearing import NEVER, Hearing
+from detectors.inference import GUARD_MS, Declared
+from detectors.positions import Position
+from detectors.running import Running
+from detectors.settings import EngineSettings
+from grid.network import I64, Bools, NodeKind
+from grid.outage import OutageKind, State
+from grid.times import to_rfc3339
+
+SWITCHING = frozenset({NodeKind.BREAKER, NodeKind.SWITCH, NodeKind.RECLOSER})
+# a device that opens again this soon opens the same outage (IEEE 1366: one sustained event)
+REOPEN_MS = 180_000
+REJECT_MS = 60_000  # inference may waver this long before an outage without support is withdrawn
+MOVED_MS = 15_000  # a beginning that shifts by more is worth telling
+
+
+class Scene:
+    """Everything one decision looks at."""
+
+    __slots__ = ("book", "evidence", "hearing", "limits", "mute", "now_ms", "positions")
+
+    def __init__(
+        self,
+        book: Book,
+        hearing: Hearing,
+        evidence: Evidence,
+        positions: dict[int, Position],
+        *,
+        now_ms: int,
+        limits: EngineSettings,
+    ) -> None:
+        self.book = book
+        self.hearing = hearing
+        self.evidence = evidence
+        self.positions = positions
+        self.now_ms = now_ms
+        self.limits = limits
+
+    def mute_at(self, members: I64, since_ms: int) -> Bools:
+        """Meters that cannot say they are back: never heard, or silent already when it began."""
+        hearing = self.hearing
+        slack = int(self.limits.heartbeat_slack_s * 1000)
+        heard = self.evidence.heard_ms[members]
+        due = heard + period_ms(hearing, self.limits)[members] + slack
+        gasped = self.evidence.gasp_ms[members] != NEVER
+        waiting = self.evidence.pending[members]
+        mute: Bools = (heard == NEVER) | ((due < since_ms) & ~gasped & ~waiting)
+        return mute
+
+
+def reconcile(scene: Scene, declared: tuple[Declared, ...]) -> Bools:
+    """Bring the book in line with a verdict; returns the nodes it holds for dark."""
+    book = scene.book
+    held = np.zeros(len(book.owner), np.bool_)
+    supported: set[int] = set()
+    for found in declared:
+        members = book.meters_below(found.node)
+        held[found.node : found.node + int(book.tree.size[found.node])] = True
+        outage = _place(scene, found, members)
+        if outage is None:
+            continue
+        supported.add(outage.sequence)
+        outage.unsupported_ms = None
+        if outage.node == found.node:
+            outage.probability = found.probability
+        _begin(scene, outage, found)
+    for outage in list(book.running.values()):
+        if outage.sequence not in supported:
+            _unsupported(scene, outage, held)
+    return held
+
+
+def _place(scene: Scene, found: Declared, members: I64) -> Running | None:
+    """The outage that a declared node belongs to, after moving, merging or opening what it
+    takes.
+    """
+    book = scene.book
+    owners = [book.running[s] for s in np.unique(book.owner[members]).tolist() if s >= 0]
+    restoring = [o for o in owners if o.back_ms is not None]
+    if restoring:
+        return _left_behind(scene, found, members, restoring)
+    same = [o for o in book.running.values() if o.node == found.node]
+    same = [o for o in same if o in owners or _reopens(o, scene.now_ms)]
+    if same:
+        outage = same[0]
+        if outage.state is State.RESTORED:
+            _reopen(scene, outage)
+    elif owners:
+        outage = owners[0]
+        _relocate(scene, outage, found)
+    elif len(members) == 0:
+        return None
+    else:
+        return _open(scene, found, members)
+    for other in owners:
+        if other is not outage:
+            _merge(scene, other, into=outage, node=found.node)
+    _fit(scene, outage, found, members)
+    return outage
+
+
+def _open(scene: Scene, found: Declared, members: I64) -> Running:
+    outage = Running(
+        sequence=0,
+        node=found.node,
+        start_ms=_start(scene, found, None),
+        since_ms=found.since_ms,
+        detected_ms=scene.now_ms,
+        probability=found.probability,
+    )
+    book = scene.book
+    book.opened(outage)
+    mute = scene.mute_at(members, found.since_ms)
+    off = np.full(len(members), outage.start_ms, np.int64)
+    taken = book.take_in(outage, members, mute, off)
+    device = f"{book.group.kind_word(found.node)} {book.group.ids[found.node]}"
+    book.note(outage, f"outage behind {device} detected", taken)
+    return outage
+
+
+def _relocate(scene: Scene, outage: Running, found: Declared) -> None:
+    book = scene.book
+    up = book.contains(found.node, outage.node)
+    before = book.group.ids[outage.node]
+    outage.node = found.node
+    outage.telemetered = False
+    way = "up" if up else "down"
+    book.note(outage, f"moved {way} from {before} to {book.group.ids[found.node]}")
+
+
+def _merge(scene: Scene, other: Running, *, into: Running, node: int) -> None:
+    """What turns out to be part of another outage moves there."""
+    book = scene.book
+    inside = book.contains(node, other.node)
+    members = other.members[book.owner[other.members] == other.sequence]
+    moving = members if inside else members[_within(book, node, members)]
+    place = np.isin(other.members, moving)
+    off, mute = other.off_ms[place], other.mute[place]
+    inherited = bool(other.inherited[place].any())
+    book.let_go(other, moving)
+    book.take_in(into, moving, mute, off if inherited else _same(into, moving), inherited=inherited)
+    book.note(into, f"takes in {book.name(other)}", moving)
+    if len(other.members) == 0:
+        other.cause = f"merged into {book.name(into)}"
+        book.end(other, State.CLOSED, other.cause)
+
+
+def _fit(scene: Scene, outage: Running, found: Declared, members: I64) -> None:
+    """Let the members be exactly the meters behind the declared node."""
+    book = scene.book
+    missing = members[book.owner[members] != outage.sequence]
+    if len(missing):
+        if outage.telemetered:  # a meter that reports power behind an open breaker stays out of it
+            missing = missing[~np.isin(missing, outage.members)]
+        mute = scene.mute_at(missing, outage.since_ms)
+        taken = book.take_in(outage, missing, mute, _same(outage, missing))
+        if len(taken):
+            book.note(outage, f"{len(taken)} more meters are behind it", taken)
+    outside = outage.members[~_within(book, found.node, outage.members)]
+    if len(outside):
+        book.let_go(outage, outside)
+        book.note(outage, f"{len(outside)} meters are not behind it", outside)
+
+
+def _left_behind(
+    scene: Scene, found: Declared, members: I64, restoring: list[Running]
+) -> Running | None:
+    """Part of a restored outage is still dark."""
+    book = scene.book
+    parent = max(restoring, key=lambda o: int((book.owner[members] == o.sequence).sum()))
+    kind = NodeKind(int(book.group.kind[found.node]))
+    if parent.node == found.node or kind in SWITCHING:
+        return parent
+    here = _within(book, found.node, parent.members) & (parent.out | parent.inferred)
+    left = parent.members[here]
+    if len(left) == 0:
+        return parent
+    nested = Running(
+        sequence=0,
+        node=found.node,
+        start_ms=parent.start_ms,
+        since_ms=parent.since_ms,
+        detected_ms=scene.now_ms,
+        probability=found.probability,
+        kind=parent.kind if parent.plan_id is None else OutageKind.FAULT,
+        parent=parent.sequence,
+    )
+    off, mute = parent.off_ms[here], parent.mute[here]
+    book.opened(nested)
+    book.let_go(parent, left)
+    book.take_in(nested, left, mute, off, inherited=True)
+    device = f"{book.group.kind_word(found.node)} {book.group.ids[found.node]}"
+    book.note(nested, f"left in the dark behind {device} by {book.name(parent)}", left)
+    book.note(parent, f"{len(left)} meters stay dark: {book.name(nested)}")
+    return nested
+
+
+def _unsupported(scene: Scene, outage: Running, held: Bools) -> None:
+    """An outage that no verdict holds any more: restored, told otherwise by its device, or never
+    real.
+    """
+    book = scene.book
+    if outage.state is State.RESTORED or outage.telemetered:
+        return
+    if outage.back_ms is not None:
+        return
+    taken = held[outage.members] & (book.owner[outage.members] != outage.sequence)
+    if taken.any():
+        book.let_go(outage, outage.members[taken])
+    if outage.unsupported_ms is None:
+        outage.unsupported_ms = scene.now_ms
+    waited = scene.now_ms - outage.unsupported_ms >= REJECT_MS
+    if waited or not outage.out.any():
+        members = outage.members
+        book.let_go(outage, members)
+        book.end(outage, State.REJECTED, "withdrawn: its meters have power")
+        book.note(outage, "no customer of it is without power", members)
+
+
+def _reopens(outage: Running, now_ms: int) -> bool:
+    ended = outage.ended_ms
+    return outage.state is State.RESTORED and ended is not None and now_ms - ended <= REOPEN_MS
+
+
+def _reopen(scene: Scene, outage: Running) -> None:
+    book = scene.book
+    outage.state = State.CONFIRMED if outage.confirmed_ms is not None else State.PREDICTED
+    outage.back_ms = outage.restored_ms = outage.ended_ms = outage.closed_ms = None
+    outage.on_ms[:] = 0
+    outage.inferred[:] = False
+    book.owner[outage.members] = outage.sequence
+    book.note(outage, "open again before it was over: the same outage", outage.members)
+
+
+def _begin(scene: Scene, outage: Running, found: Declared) -> None:
+    if outage.parent is not None or outage.back_ms is not None or outage.node != found.node:
+        return
+    start = _start(scene, found, outage)
+    if abs(start - outage.start_ms) > MOVED_MS and outage.version > 0:
+        scene.book.note(outage, f"began {to_rfc3339(start)}")
+    outage.begin(start)
+    outage.since_ms = min(outage.since_ms, found.since_ms)
+
+
+def _start(scene: Scene, found: Declared, outage: Running | None) -> int:
+    """Device clock: the device's own word, else the median of the gasps, else the last word from
+    below.
+    """
+    position = scene.positions.get(found.node)
+    if outage is not None and outage.telemetered and outage.version > 0:
+        return outage.start_ms
+    if position is not None and position.closed is False:
+        return position.since_ms
+    book = scene.book
+    nodes = slice(found.node, found.node + int(book.tree.size[found.node]))
+    gasp = scene.evidence.gasp_ms[nodes]
+    live = (gasp != NEVER) & (gasp >= found.since_ms - GUARD_MS)
+    if live.any():
+        return int(np.median(scene.hearing.off_ms[nodes][live]))
+    return outage.start_ms if outage is not None else found.since_ms
+
+
+def _within(book: Book, node: int, members: I64) -> Bools:
+    within: Bools = (members >= node) & (members < node + int(book.tree.size[node]))
+    return within
+
+
+def _same(outage: Running, members: I64) -> I64:
+    return np.full(len(members), outage.start_ms, np.int64)

@@ -1,0 +1,173 @@
+"""Who is back: members are out until they are heard again; who cannot be heard follows their
+transformer.
+
+A word that its power is back, from a meter that had said it was gone, is restoration.  A word from
+one that had only been silent, while nobody else is back, says that it never was part of the outage.
+"""
+
+import numpy as np
+
+from detectors.book import Book
+from detectors.evidence import Ear, Evidence, period_ms
+from detectors.hearing import NEVER, Hearing
+from detectors.inference import GUARD_MS
+from detectors.running import STEP_GAP_MS, Running
+from detectors.settings import EngineSettings
+from grid.network import I64, Bools
+from grid.outage import State
+
+FOLLOW_MS = 75_000  # the mute follow their transformer once power-ups had time to come
+GIVE_UP_MS = (
+    120_000  # after its due heartbeat, a member whom nothing holds for dark is taken for mute
+)
+BELONGS_MS = 120_000  # a gasp this long before the outage's first one still belongs to it
+
+
+def hear_back(book: Book, hearing: Hearing, evidence: Evidence) -> bool:
+    """Mark members who were heard again.  True if what is expected of others changed with it."""
+    news = False
+    for outage in list(book.running.values()):
+        if outage.out.any():
+            news |= _hear_one(book, outage, hearing, evidence)
+    return news
+
+
+def _hear_one(book: Book, outage: Running, hearing: Hearing, evidence: Evidence) -> bool:
+    out = np.flatnonzero(outage.out)
+    node = outage.members[out]
+    lag = hearing.lag()[node]
+    heard = evidence.heard_ms[node]
+    gasped = hearing.off_ms[node] + lag >= outage.since_ms - BELONGS_MS
+    later = hearing.on_ms[node] > hearing.off_ms[node]
+    back = (heard != NEVER) & later & (gasped | (heard > outage.since_ms + GUARD_MS))
+    back &= heard > outage.since_ms
+    if not back.any():
+        return False
+    powered = hearing.back_ms[node] + lag > outage.since_ms
+    restored = back & (gasped | powered | (outage.back_ms is not None))
+    if outage.telemetered:
+        restored = back
+    contrary = back & ~restored
+    which = np.zeros(len(outage.members), np.bool_)
+    which[out[restored]] = True
+    if which.any():
+        book.mark_on(outage, which, hearing.on_ms[outage.members[which]])
+        book.note(outage, f"{int(which.sum())} meters heard with power again", node[restored])
+    if contrary.any():
+        book.let_go(outage, node[contrary])
+        book.note(
+            outage, f"{int(contrary.sum())} meters report power: not part of it", node[contrary]
+        )
+    enough = int(restored.sum()) + int((~outage.out & ~outage.inferred).sum())
+    able = int((~outage.mute).sum())
+    if outage.telemetered or not restored.any() or enough < min(2, able):
+        return False
+    first = int(heard[restored].min())
+    if outage.back_ms is not None and first < outage.back_ms + STEP_GAP_MS:
+        return False
+    sign_of_restoration(book, outage, hearing, first)
+    return True
+
+
+def sign_of_restoration(book: Book, outage: Running, hearing: Hearing, back_ms: int) -> None:
+    """From ``back_ms`` (our clock) on, everyone behind the device is expected to be heard again."""
+    outage.back_ms = back_ms
+    end = outage.node + int(book.tree.size[outage.node])
+    ours = np.zeros(len(hearing.void_ms), np.bool_)
+    ours[outage.node : end] = book.owner[outage.node : end] < 0
+    ours |= book.owner == outage.sequence
+    hearing.void_ms[ours] = np.maximum(hearing.void_ms[ours], back_ms)
+
+
+def follow(
+    book: Book,
+    outage: Running,
+    hearing: Hearing,
+    *,
+    ear: Ear,
+    limits: EngineSettings,
+    held: Bools,
+) -> None:
+    """End the steps of members who cannot say it themselves.  ``held``: nodes inference holds for
+    dark.
+    """
+    if outage.back_ms is None or ear.now_ms < outage.back_ms + FOLLOW_MS:
+        return
+    out = outage.out & ~held[outage.members]
+    verified = ~outage.out & ~outage.inferred
+    transformer = book.tree.transformer[outage.members]
+    fed = np.isin(transformer, transformer[verified])
+    nobody_else = not (out & ~outage.mute).any()
+    due = hearing.void_ms[outage.members] + period_ms(hearing, limits)[outage.members]
+    due = np.maximum(due, ear.deaf_until_ms) + int(limits.heartbeat_slack_s * 1000)
+    silent = out & ~outage.mute & (ear.now_ms > due + GIVE_UP_MS) & (not ear.lost)
+    ends = (out & outage.mute & (fed | nobody_else)) | silent
+    if not ends.any():
+        return
+    outage.inferred |= ends
+    members = outage.members[ends]
+    book.mark_on(outage, ends, np.full(len(members), outage.back_ms, np.int64))
+    book.note(
+        outage, f"{len(members)} meters cannot say it; they follow their transformer", members
+    )
+
+
+def settle_times(book: Book, outage: Running, hearing: Hearing) -> None:
+    """Give members who came back together one time: the median of their power-ups, or the device's
+    own word.
+    """
+    on = np.flatnonzero(~outage.out)
+    if len(on) == 0:
+        return
+    node = outage.members[on]
+    powered = (hearing.back_ms[node] >= outage.off_ms[on]) & ~outage.inferred[on]
+    times = np.sort(hearing.back_ms[node][powered])
+    if outage.closed_ms is not None:
+        times = np.sort(np.append(times, np.int64(outage.closed_ms)))
+    if len(times) == 0:
+        return
+    cuts = np.flatnonzero(np.diff(times) > STEP_GAP_MS) + 1
+    begins = np.concatenate([times[:1], times[cuts]])
+    steps = np.array([_together(part, outage.closed_ms) for part in np.split(times, cuts)])
+    word = np.where(powered, hearing.back_ms[node], outage.on_ms[on])
+    step = np.searchsorted(begins, word, "right") - 1
+    settled = np.where(step >= 0, steps[np.maximum(step, 0)], word)
+    outage.on_ms[on] = np.maximum(settled, outage.off_ms[on])
+    _with_their_transformer(book, outage, on, powered)
+
+
+def _together(times: I64, closed_ms: int | None) -> int:
+    if closed_ms is not None and times[0] <= closed_ms <= times[-1]:
+        return closed_ms
+    return int(np.median(times))
+
+
+def _with_their_transformer(book: Book, outage: Running, on: I64, powered: Bools) -> None:
+    """Who has no power-up of their own takes the latest of their transformer's that is not after
+    their word.
+    """
+    transformer = book.tree.transformer[outage.members[on]]
+    known: dict[int, int] = {}
+    for t, at in zip(
+        transformer[powered].tolist(), outage.on_ms[on[powered]].tolist(), strict=True
+    ):
+        known[t] = max(at, known.get(t, at))
+    for i in on[~powered].tolist():
+        at = known.get(int(book.tree.transformer[outage.members[i]]))
+        if at is not None and (outage.inferred[i] or at <= outage.on_ms[i]):
+            outage.on_ms[i] = max(at, int(outage.off_ms[i]))
+
+
+def finish(book: Book, outage: Running, now_ms: int) -> None:
+    """Move the state on: partly restored, restored."""
+    if outage.state in (State.RESTORED,) or len(outage.members) == 0:
+        return
+    out = outage.out
+    if not out.any():
+        outage.state = State.RESTORED
+        outage.restored_ms = int(outage.on_ms.max())
+        outage.ended_ms = now_ms
+        book.note(outage, "restored")
+    elif not out.all() and outage.state is not State.PARTIALLY_RESTORED:
+        outage.state = State.PARTIALLY_RESTORED
+        book.note(outage, f"{int((~out).sum())} of {len(out)} meters restored")

@@ -1,0 +1,150 @@
+"""An outage while it runs: who is behind it, who is back, and its steps.
+
+A member is a meter node with customers.  Times of members are in the devices' own clocks: they are
+what people are told.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from grid.network import I64, Bools, Group
+from grid.outage import Etr, Outage, OutageKind, State, Step
+
+OUT = np.int64(0)  # in ``on_ms``: still out
+STEP_GAP_MS = 60_000  # power-ups closer together than this are one restoration
+
+
+@dataclass(slots=True, eq=False)
+class Running:
+    """One outage that is not ended.  M members, ascending nodes."""
+
+    sequence: int
+    node: int  # the device
+    start_ms: int  # device clock
+    since_ms: int  # our clock: earliest moment from which a word from below is news
+    detected_ms: int
+    kind: OutageKind = OutageKind.FAULT
+    cause: str | None = None
+    state: State = State.PREDICTED
+    version: int = 0
+    probability: float = 0.0
+    confirmed_ms: int | None = None
+    restored_ms: int | None = None  # device clock, of the last member
+    back_ms: int | None = None  # our clock: first sign of restoration
+    ended_ms: int | None = None  # stream time when it was seen restored
+    unsupported_ms: int | None = None  # since when inference no longer holds it
+    parent: int | None = None  # sequence of the outage it was left behind by
+    plan_id: str | None = None
+    telemetered: bool = False  # opened by the word of the device itself
+    closed_ms: int | None = None  # device clock: the device itself said that it closed again
+    told: float = 0.0  # probability last published
+    etr: Etr | None = None
+    evidence: tuple[str, ...] = ()
+    members: I64 = field(default_factory=lambda: np.zeros(0, np.int64))
+    off_ms: I64 = field(default_factory=lambda: np.zeros(0, np.int64))
+    on_ms: I64 = field(default_factory=lambda: np.zeros(0, np.int64))
+    mute: Bools = field(default_factory=lambda: np.zeros(0, np.bool_))  # cannot say it themselves
+    inferred: Bools = field(default_factory=lambda: np.zeros(0, np.bool_))
+    inherited: Bools = field(default_factory=lambda: np.zeros(0, np.bool_))  # off since another
+
+    @property
+    def out(self) -> Bools:
+        """Members still out."""
+        out: Bools = self.on_ms == OUT
+        return out
+
+    def add(self, members: I64, off_ms: I64, mute: Bools, *, inherited: bool) -> None:
+        """Take members in; those already here stay as they are."""
+        fresh = ~np.isin(members, self.members)
+        members, off_ms, mute = members[fresh], off_ms[fresh], mute[fresh]
+        count = len(members)
+        order = np.argsort(np.concatenate([self.members, members]), kind="stable")
+
+        self.members = np.concatenate([self.members, members])[order]
+        self.off_ms = np.concatenate([self.off_ms, off_ms])[order]
+        self.on_ms = np.concatenate([self.on_ms, np.zeros(count, np.int64)])[order]
+        self.mute = np.concatenate([self.mute, mute])[order]
+        self.inferred = np.concatenate([self.inferred, np.zeros(count, np.bool_)])[order]
+        self.inherited = np.concatenate([self.inherited, np.full(count, inherited)])[order]
+
+    def keep(self, which: Bools) -> None:
+        """Let the other members go."""
+        self.members, self.off_ms, self.on_ms = (
+            self.members[which],
+            self.off_ms[which],
+            self.on_ms[which],
+        )
+        self.mute, self.inferred = self.mute[which], self.inferred[which]
+        self.inherited = self.inherited[which]
+
+    def begin(self, start_ms: int) -> None:
+        """Move the beginning, for all who did not inherit theirs from an earlier outage."""
+        self.start_ms = start_ms
+        self.off_ms = np.where(self.inherited, self.off_ms, start_ms)
+
+
+def outage_id(group: Group, sequence: int) -> str:
+    """Deterministic and URL-safe."""
+    return f"{group.slug}-{sequence}"
+
+
+def customers_of(group: Group, members: I64) -> tuple[str, ...]:
+    """Ids of the customers at meter nodes."""
+    found: list[str] = []
+    starts, ends = group.customer_from[members], group.customer_from[members + 1]
+    for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
+        found.extend(group.customer_ids[start:end])
+    return tuple(found)
+
+
+def steps_of(group: Group, outage: Running) -> tuple[Step, ...]:
+    """Customers with the same off and on time; who is still out comes last."""
+    keys = np.stack(
+        [
+            np.where(outage.out, np.int64(1 << 60), outage.on_ms),
+            outage.off_ms,
+            outage.inferred.astype(np.int64),
+        ],
+        axis=1,
+    )
+    distinct, place = np.unique(keys, axis=0, return_inverse=True)
+    steps = []
+    for i, (on, off, inferred) in enumerate(distinct.tolist()):
+        customers = customers_of(group, outage.members[place.reshape(-1) == i])
+        back = None if on == 1 << 60 else max(on, off)
+        steps.append(Step(off, back, customers, bool(inferred)))
+    return tuple(steps)
+
+
+def published(group: Group, outage: Running) -> Outage:
+    """The outage as everybody else sees it."""
+    node = outage.node
+    affected = group.customer_from[outage.members + 1] - group.customer_from[outage.members]
+    feeder = int(group.feeder[node])
+    districts = {group.district[n] for n in outage.members.tolist()} or {group.district[node]}
+    phases = int(group.phases[node])
+    return Outage(
+        id=outage_id(group, outage.sequence),
+        version=outage.version,
+        group=group.no,
+        state=outage.state,
+        kind=outage.kind,
+        cause=outage.cause,
+        device_id=group.ids[node],
+        device_kind=group.kind_word(node),
+        feeder_id=group.ids[feeder] if feeder >= 0 else None,
+        districts=tuple(sorted(districts)),
+        phases="".join(p for bit, p in ((1, "A"), (2, "B"), (4, "C")) if phases & bit),
+        probability=outage.probability,
+        started_ms=outage.start_ms,
+        detected_ms=outage.detected_ms,
+        confirmed_ms=outage.confirmed_ms,
+        restored_ms=outage.restored_ms,
+        customers_affected=int(affected.sum()),
+        customers_out=int(affected[outage.out].sum()),
+        etr=outage.etr,
+        evidence=outage.evidence,
+        parent_id=None if outage.parent is None else outage_id(group, outage.parent),
+        steps=steps_of(group, outage),
+    )

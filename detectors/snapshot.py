@@ -1,0 +1,170 @@
+"""The engine as bytes, and back: after ``restore`` it says the same bytes to the same frames.
+
+A snapshot carries its format.  One that cannot be read is rebuilt from the recorded stream.
+"""
+
+import zlib
+
+import msgspec
+import numpy as np
+
+from detectors import hearing as hearing_columns
+from detectors import repeats
+from detectors.engine import Engine
+from detectors.positions import Position
+from detectors.running import Running
+from detectors.settings import EngineSettings
+from grid.errors import BadPayload
+from grid.frame import READING, PlanEntered
+from grid.network import Group
+from grid.outage import Etr, Finding, OutageKind, State
+
+FORMAT = 1
+
+ARRAYS_OF_RUNNING = ("members", "off_ms", "on_ms", "mute", "inferred", "inherited")
+
+
+class _Outage(msgspec.Struct, frozen=True, array_like=True):
+    sequence: int
+    node: int
+    start_ms: int
+    since_ms: int
+    detected_ms: int
+    kind: OutageKind
+    cause: str | None
+    state: State
+    version: int
+    probability: float
+    confirmed_ms: int | None
+    restored_ms: int | None
+    back_ms: int | None
+    ended_ms: int | None
+    unsupported_ms: int | None
+    parent: int | None
+    plan_id: str | None
+    telemetered: bool
+    closed_ms: int | None
+    told: float
+    etr: Etr | None
+    evidence: tuple[str, ...]
+    arrays: tuple[bytes, ...]
+
+
+class _Body(msgspec.Struct, frozen=True, array_like=True):
+    format: int
+    network_ids: int  # digest of the group's ids in order
+    settings: EngineSettings
+    position: int
+    clock_ms: int
+    columns: tuple[bytes, ...]
+    concentrators: dict[int, tuple[int, int, bytes]]
+    positions: dict[int, Position]
+    plans: dict[str, PlanEntered]
+    running: tuple[_Outage, ...]
+    owner: bytes
+    sequence: int
+    findings: dict[str, Finding]
+    waking: tuple[int, int, bool, int, bool]
+    deaf_until_ms: int
+    lost: tuple[str, ...]
+    catching_up: tuple[str, ...]
+    kept: bytes
+    gasps_learned: tuple[float, float]
+
+
+_decode = msgspec.msgpack.Decoder(_Body).decode
+_encode = msgspec.msgpack.Encoder().encode
+
+
+def take(engine: Engine) -> bytes:
+    """All that an engine is, between two frames."""
+    hearing, memory, waking = engine.hearing, engine.memory, engine.waking
+    columns = [getattr(hearing, name) for name in hearing_columns.columns()]
+    columns += [getattr(memory, name) for name in repeats.columns()]
+    body = _Body(
+        format=FORMAT,
+        network_ids=_digest(engine.group),
+        settings=engine.limits,
+        position=engine.position,
+        clock_ms=engine.clock_ms,
+        columns=tuple(column.tobytes() for column in columns),
+        concentrators={
+            dcu: (boot, high, window.to_bytes(repeats.CONCENTRATOR_WINDOW // 8, "little"))
+            for dcu, (boot, high, window) in sorted(memory.concentrators.items())
+        },
+        positions=dict(sorted(engine.positions.items())),
+        plans=dict(sorted(engine.plans.items())),
+        running=tuple(_pack(outage) for outage in engine.book.running.values()),
+        owner=engine.book.owner.tobytes(),
+        sequence=engine.book.sequence,
+        findings=dict(sorted(engine.findings.open.items())),
+        waking=(
+            waking.urgent_ms,
+            waking.decided_ms,
+            waking.dirty,
+            waking.quiet_until_ms,
+            waking.idle,
+        ),
+        deaf_until_ms=engine.deaf_until_ms,
+        lost=tuple(sorted(engine.lost)),
+        catching_up=tuple(sorted(engine.catching_up)),
+        kept=b"".join(rows.tobytes() for rows in engine.kept),
+        gasps_learned=(engine.gasps_learned[0], engine.gasps_learned[1]),
+    )
+    return zlib.compress(_encode(body), 1)
+
+
+def restore(group: Group, snapshot: bytes) -> Engine:
+    """The engine that ``take`` saw.
+
+    Raises:
+        BadPayload: Another format, another network, or no snapshot at all.
+    """
+    try:
+        body = _decode(zlib.decompress(snapshot))
+    except (zlib.error, msgspec.DecodeError) as error:
+        raise BadPayload(f"the snapshot cannot be read: {error}") from error
+    if body.format != FORMAT or body.network_ids != _digest(group):
+        raise BadPayload("the snapshot is of another format or network", format=body.format)
+    engine = Engine(group, body.settings)
+    engine.position, engine.clock_ms = body.position, body.clock_ms
+    names: list[tuple[object, str]] = [(engine.hearing, name) for name in hearing_columns.columns()]
+    names += [(engine.memory, name) for name in repeats.columns()]
+    for (owner, name), packed in zip(names, body.columns, strict=True):
+        setattr(owner, name, np.frombuffer(packed, getattr(owner, name).dtype).copy())
+    engine.memory.concentrators = {
+        dcu: (boot, high, int.from_bytes(window, "little"))
+        for dcu, (boot, high, window) in body.concentrators.items()
+    }
+    engine.positions, engine.plans = body.positions, body.plans
+    book = engine.book
+    book.running = {packed.sequence: _unpack(packed) for packed in body.running}
+    book.owner = np.frombuffer(body.owner, np.int32).copy()
+    book.sequence = body.sequence
+    engine.findings.open = body.findings
+    waking = engine.waking
+    waking.urgent_ms, waking.decided_ms, waking.dirty = body.waking[:3]
+    waking.quiet_until_ms, waking.idle = body.waking[3:]
+    engine.deaf_until_ms = body.deaf_until_ms
+    engine.lost, engine.catching_up = set(body.lost), set(body.catching_up)
+    engine.kept = [np.frombuffer(body.kept, READING)] if body.kept else []
+    engine.gasps_learned = list(body.gasps_learned)
+    return engine
+
+
+def _digest(group: Group) -> int:
+    return zlib.crc32("\n".join(group.ids + group.dcus).encode())
+
+
+def _pack(outage: Running) -> _Outage:
+    arrays = tuple(getattr(outage, name).tobytes() for name in ARRAYS_OF_RUNNING)
+    plain = {name: getattr(outage, name) for name in _Outage.__struct_fields__ if name != "arrays"}
+    return _Outage(**plain, arrays=arrays)
+
+
+def _unpack(packed: _Outage) -> Running:
+    plain = {name: getattr(packed, name) for name in _Outage.__struct_fields__ if name != "arrays"}
+    outage = Running(**plain)
+    for name, part in zip(ARRAYS_OF_RUNNING, packed.arrays, strict=True):
+        setattr(outage, name, np.frombuffer(part, getattr(outage, name).dtype).copy())
+    return outage

@@ -1,0 +1,103 @@
+"""When the next verdict is due: on whole seconds of stream time while something happens, seldom
+while nothing does.
+
+Deadlines belong to the engine: a heartbeat that will be missed wakes it up, with no reading at all.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from detectors.evidence import Ear, Evidence, period_ms
+from detectors.hearing import NEVER, Hearing
+from detectors.running import Running
+from detectors.settings import EngineSettings
+from grid.outage import State
+
+TICK_MS = 1000
+SLOW_MS = 5000  # between verdicts while nothing urgent was heard for a while
+LIVELY_MS = 120_000  # a while
+LOOK_AGAIN_MS = 30_000  # while anyone is heard, deadlines are looked up again this often
+NEVER_AGAIN = 1 << 60
+
+
+@dataclass(slots=True)
+class Waking:
+    """Stream times of the last urgent word and of the next verdict."""
+
+    urgent_ms: int = -(1 << 60)
+    decided_ms: int = 0
+    dirty: bool = False
+    quiet_until_ms: int = 0  # nothing falls due before
+    idle: bool = True  # nothing suspicious, nothing running
+
+    def heard(self, now_ms: int, *, urgent: bool) -> None:
+        """Something was taken in."""
+        now_ms = now_ms // TICK_MS * TICK_MS  # where a frame is cut within a second changes nothing
+        self.quiet_until_ms = min(self.quiet_until_ms, now_ms + LOOK_AGAIN_MS)
+        if urgent:
+            self.urgent_ms = max(self.urgent_ms, now_ms)
+            self.dirty = True
+        elif not self.idle:
+            self.dirty = True
+
+    def boundary(self, from_ms: int, last_ms: int) -> int:
+        """Entries before this stream time, from ``from_ms`` on, may be taken in together."""
+        tick = (from_ms // TICK_MS + 1) * TICK_MS
+        return tick if tick <= last_ms else last_ms + 1
+
+    def due(self, clock_ms: int, to_ms: int) -> int | None:
+        """The first whole second after the clock, up to ``to_ms``, that needs a verdict."""
+        at = self._due(clock_ms)
+        return at if at <= to_ms else None
+
+    def next_ms(self, clock_ms: int) -> int | None:
+        """When time alone will need a verdict."""
+        at = self._due(clock_ms)
+        return None if at >= NEVER_AGAIN else at
+
+    def _due(self, clock_ms: int) -> int:
+        first = (clock_ms // TICK_MS + 1) * TICK_MS
+        lively = first - self.urgent_ms <= LIVELY_MS
+        if lively and (self.dirty or not self.idle):
+            return first
+        if self.dirty or not self.idle:
+            slow = -(-(self.decided_ms + SLOW_MS) // SLOW_MS) * SLOW_MS
+            return max(first, min(slow, self._on_tick(self.quiet_until_ms)))
+        if self.quiet_until_ms >= NEVER_AGAIN:
+            return NEVER_AGAIN
+        return max(first, self._on_tick(self.quiet_until_ms))
+
+    def _on_tick(self, at_ms: int) -> int:
+        return -(-at_ms // TICK_MS) * TICK_MS
+
+    def decided(
+        self,
+        now_ms: int,
+        evidence: Evidence,
+        *,
+        running: Sequence[Running],
+        hearing: Hearing,
+        ear: Ear,
+        limits: EngineSettings,
+    ) -> None:
+        """A verdict was given: find out what falls due next."""
+        self.decided_ms = now_ms
+        self.dirty = False
+        restless = [o for o in running if o.state is not State.RESTORED]
+        self.idle = not restless and not evidence.suspicious.any()
+        self.quiet_until_ms = NEVER_AGAIN
+        heard = evidence.heard_ms != NEVER
+        waiting = heard & ~evidence.overdue & (evidence.gasp_ms == NEVER)
+        if waiting.any():
+            base = np.maximum(np.maximum(evidence.heard_ms, hearing.void_ms), ear.deaf_until_ms)
+            due = base + period_ms(hearing, limits)
+            next_due = int(due[waiting].min()) + int(limits.heartbeat_slack_s * 1000) + 1
+            self.quiet_until_ms = max(next_due, now_ms + TICK_MS)
+        for outage in running:
+            if outage.ended_ms is not None:
+                ends = outage.ended_ms + int(limits.momentary_scada_s * 1000)
+                if ends <= now_ms:
+                    ends = outage.ended_ms + int(limits.close_after_s * 1000)
+                self.quiet_until_ms = min(self.quiet_until_ms, max(ends, now_ms + TICK_MS))

@@ -1,0 +1,291 @@
+"""The stream in one process: what gateways hand over becomes frames, goes through the engines and
+into one transaction.
+
+While one transaction is under way the next frames are already applied; they are committed in order,
+and a transaction that fails is tried again with the same frames, for the engines have moved on.
+Nothing is acknowledged before.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import structlog
+
+from detectors.engine import Engine
+from detectors.snapshot import take
+from grid.errors import Unreachable
+from grid.frame import NO_ROWS, CaughtUp, Command, Deaf, Frame, Rows, SourceLost
+from grid.outage import Ping
+from grid.parcel import Applied, Batch, Parcel, Quarantined
+from stream.settings import StreamSettings
+
+log = structlog.get_logger()
+
+Commit = Callable[[Batch, Sequence[Quarantined]], Awaitable[None]]
+MakeCommand = Callable[[int], Command]
+
+
+@dataclass(slots=True, eq=False)
+class _Entry:
+    done: "asyncio.Future[None]"
+    parcel: Parcel | None = None
+    make: MakeCommand | None = None
+    group: int | None = None  # None: all of them
+
+
+@dataclass(slots=True, eq=False)
+class _Stretch:
+    """One group's part of a batch while it is gathered."""
+
+    rows: list[Rows] = field(default_factory=list)
+    commands: list[Command] = field(default_factory=list)
+
+
+class InProcess:
+    """Implements ``grid.parcel.Intake`` over engines in this process."""
+
+    def __init__(
+        self,
+        engines: Mapping[int, Engine],
+        *,
+        network: str,
+        commit: Commit,
+        now_ms: Callable[[], int],
+        on_committed: Callable[[Batch], None],
+        ping: Callable[[Sequence[Ping]], Awaitable[None]] | None = None,
+        sources: Sequence[str] = ("mqtt",),
+        settings: StreamSettings | None = None,
+    ) -> None:
+        self._engines = engines
+        self._network = network
+        self._commit = commit
+        self._now_ms = now_ms
+        self._on_committed = on_committed
+        self._ping = ping
+        self._settings = settings or StreamSettings()
+        self._entries: list[_Entry] = []
+        self._waiting_rows = 0
+        self._arrived = asyncio.Event()
+        self._room = asyncio.Condition()
+        self._behind = dict.fromkeys(sources, 0)  # source -> since when it is catching up
+        self._stream_ms = max((e.clock_ms for e in engines.values()), default=0)
+        self._wake_ms = dict.fromkeys(engines, 0)
+        self._framed_ms = dict.fromkeys(engines, 0)
+        self._snapshot_ms = dict.fromkeys(engines, 0)
+
+    @property
+    def caught_up_with(self) -> bool:
+        """Whether what comes in now is acted on now: no source has a backlog."""
+        return not self._behind
+
+    @property
+    def waiting_rows(self) -> int:
+        """Rows handed over and not yet framed."""
+        return self._waiting_rows
+
+    async def deliver(self, parcel: Parcel) -> None:
+        """Return once the parcel is committed; wait for room first while too much is waiting."""
+        count = len(parcel.rows)
+        async with self._room:
+            limit = self._settings.waiting_rows_max
+            await self._room.wait_for(
+                lambda: self._waiting_rows == 0 or self._waiting_rows + count <= limit
+            )
+            self._waiting_rows += count
+        await self._enter(_Entry(self._future(), parcel=parcel))
+
+    async def lost(self, source: str) -> None:
+        """From now on silence is no evidence."""
+        await self.command(lambda at_ms: SourceLost(at_ms, source))
+
+    async def deaf(self, source: str, from_ms: int, until_ms: int) -> None:
+        """A source is back and hands over its backlog; ``from_ms`` 0 is "since this process is
+        up".
+        """
+        self._behind[source] = self._now_ms()
+        since = from_ms or self._stream_ms
+        await self.command(lambda at_ms: Deaf(at_ms, source, since, until_ms))
+
+    async def caught_up(self, source: str) -> None:
+        """A source's backlog is in."""
+        await self.command(lambda at_ms: CaughtUp(at_ms, source))
+        self._behind.pop(source, None)
+
+    async def command(self, make: MakeCommand, group: int | None = None) -> None:
+        """Put a command into the stream of one group or all; return once it is committed."""
+        await self._enter(_Entry(self._future(), make=make, group=group))
+
+    def _future(self) -> "asyncio.Future[None]":
+        return asyncio.get_running_loop().create_future()
+
+    async def _enter(self, entry: _Entry) -> None:
+        self._entries.append(entry)
+        self._arrived.set()
+        await entry.done
+
+    async def run(self) -> None:
+        """Frame, apply and commit until cancelled."""
+        self._go_deaf_until_heard()
+        under_way: asyncio.Task[None] | None = None
+        try:
+            while True:
+                await self._gather()
+                entries = self._take()
+                batch, quarantined = self._apply(entries)
+                if under_way is not None:
+                    await under_way
+                    under_way = None
+                await self._make_room()
+                if batch or quarantined or entries:
+                    under_way = asyncio.create_task(self._finish(batch, quarantined, entries))
+                    if not self._entries:
+                        await under_way
+                        under_way = None
+        finally:
+            if under_way is not None:
+                await asyncio.shield(under_way)
+            for entry in self._entries:
+                entry.done.cancel()
+
+    def _go_deaf_until_heard(self) -> None:
+        """A process that starts was deaf: each source tells when it has handed over what waited."""
+        now = self._now_ms()
+        since = self._stream_ms or now
+        for source in self._behind:
+            self._behind[source] = now
+
+            def deaf(at_ms: int, source: str = source) -> Command:
+                return Deaf(at_ms, source, since, now)
+
+            self._entries.insert(0, _Entry(self._future(), make=deaf))
+        self._arrived.set()
+
+    async def _gather(self) -> None:
+        """Wait for entries and a little longer for their neighbours, or until time itself is
+        due.
+        """
+        if not self._entries:
+            self._arrived.clear()
+            pause_s = max(self._next_frame_ms() - self._now_ms(), 0) / 1000
+            try:
+                await asyncio.wait_for(self._arrived.wait(), pause_s)
+            except TimeoutError:
+                return
+        if self._waiting_rows < self._settings.frame_rows_max:
+            await asyncio.sleep(self._settings.linger_ms / 1000)
+
+    def _next_frame_ms(self) -> int:
+        idle_ms = int(self._settings.idle_frame_s * 1000)
+        times = [
+            min(self._wake_ms[group], self._framed_ms[group] + idle_ms) for group in self._engines
+        ]
+        soonest = min(times, default=self._now_ms() + idle_ms)
+        if self._behind:
+            soonest = min(soonest, self._now_ms() + 1000)
+        return soonest
+
+    def _take(self) -> list[_Entry]:
+        rows = 0
+        for i, entry in enumerate(self._entries):
+            rows += 0 if entry.parcel is None else len(entry.parcel.rows)
+            if rows > self._settings.frame_rows_max and i > 0:
+                taken, self._entries = self._entries[:i], self._entries[i:]
+                break
+        else:
+            taken, self._entries = self._entries, []
+        self._waiting_rows -= sum(len(e.parcel.rows) for e in taken if e.parcel is not None)
+        return taken
+
+    async def _make_room(self) -> None:
+        async with self._room:
+            self._room.notify_all()
+
+    def _apply(self, entries: list[_Entry]) -> tuple[list[Applied], list[Quarantined]]:
+        """Number the entries by stream time, cut them by group, and let the engines have them."""
+        now = max(self._now_ms(), self._stream_ms)
+        at = now
+        stretches = {group: _Stretch() for group in self._engines}
+        quarantined: list[Quarantined] = []
+        for make in self._overdue_sources(now):
+            at += 1
+            for stretch in stretches.values():
+                stretch.commands.append(make(at))
+        for entry in entries:
+            if entry.parcel is not None:
+                quarantined += entry.parcel.quarantined
+                self._cut(entry.parcel.rows, at, stretches)
+            elif entry.make is not None:
+                at += 1
+                groups = self._engines if entry.group is None else (entry.group,)
+                for group in groups:
+                    stretches[group].commands.append(entry.make(at))
+        self._stream_ms = at
+        batch = [
+            self._frame(group, stretch, at)
+            for group, stretch in stretches.items()
+            if stretch.rows or stretch.commands or self._time_is_due(group, at)
+        ]
+        return batch, quarantined
+
+    def _overdue_sources(self, now: int) -> list[MakeCommand]:
+        """Sources that did not say in time that they have caught up."""
+        limit_ms = int(self._settings.catch_up_s_max * 1000)
+        late = [s for s, since in self._behind.items() if since and now - since > limit_ms]
+        for source in late:
+            log.warning("source_not_caught_up", source=source, waited_s=limit_ms // 1000)
+            del self._behind[source]
+        return [lambda at_ms, source=s: CaughtUp(at_ms, source) for s in late]  # type: ignore[misc]
+
+    def _cut(self, rows: Rows, at_ms: int, stretches: dict[int, _Stretch]) -> None:
+        if len(rows) == 0:
+            return
+        rows = rows.copy()
+        rows["stream_ms"] = at_ms
+        groups = rows["group"]
+        first = int(groups[0])
+        if (groups == first).all():
+            stretches[first].rows.append(rows)
+            return
+        for group in np.unique(groups).tolist():
+            stretches[group].rows.append(rows[groups == group])
+
+    def _time_is_due(self, group: int, now: int) -> bool:
+        idle_ms = int(self._settings.idle_frame_s * 1000)
+        return now >= min(self._wake_ms[group], self._framed_ms[group] + idle_ms)
+
+    def _frame(self, group: int, stretch: _Stretch, until_ms: int) -> Applied:
+        engine = self._engines[group]
+        rows = np.concatenate(stretch.rows) if stretch.rows else NO_ROWS
+        frame = Frame(
+            group, engine.position + 1, self._network, until_ms, rows, tuple(stretch.commands)
+        )
+        outcome = engine.apply(frame)
+        self._framed_ms[group] = until_ms
+        never = until_ms + (1 << 40)
+        self._wake_ms[group] = never if outcome.wake_ms is None else outcome.wake_ms
+        snapshot = None
+        if until_ms - self._snapshot_ms[group] >= self._settings.snapshot_s * 1000:
+            self._snapshot_ms[group] = until_ms
+            snapshot = take(engine)
+        return Applied(frame, outcome, snapshot)
+
+    async def _finish(
+        self, batch: list[Applied], quarantined: list[Quarantined], entries: list[_Entry]
+    ) -> None:
+        """Commit until it is done, then tell whoever waits."""
+        while True:
+            try:
+                await self._commit(batch, quarantined)
+                break
+            except Unreachable as away:
+                log.warning("commit_waits", reason=away.message, retry_in_s=away.retry_in_s)
+                await asyncio.sleep(away.retry_in_s)
+        for entry in entries:
+            if not entry.done.done():
+                entry.done.set_result(None)
+        self._on_committed(batch)
+        pings = [ping for applied in batch for ping in applied.outcome.pings]
+        if pings and self._ping is not None:
+            await self._ping(pings)
