@@ -1,6 +1,6 @@
 """The store: everything the house remembers, behind one object.  Each method is one transaction."""
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 import structlog
@@ -9,14 +9,26 @@ from grid.frame import Frame
 from grid.graph import Graph
 from grid.network import Network
 from grid.parcel import Batch, Quarantined
-from store import committing, networks, recording
+from grid.public import (
+    CustomerStatus,
+    PublicCall,
+    PublicFinding,
+    PublicOutage,
+    PublicOutageDetail,
+    PublicPlan,
+)
+from store import committing, desk, feedlog, networks, outages, quarantine, recording, upkeep
+from store.desk import AuditLine, NewCall, NewPlan, SourceAge
+from store.feedlog import FeedRow
 from store.networks import GroupNumbers, NetworkVersion
+from store.quarantine import QuarantinedPayload, QuarantineLine
 from store.queries import SQL
 from store.reaching import Connection, Reach, connect, reach
 from store.recording import Progress, Snapshot
 from store.schema import bring_up
 from store.sealing import Keys, Sealer
 from store.settings import StoreSettings
+from store.upkeep import LetGo
 
 log = structlog.get_logger()
 
@@ -158,3 +170,162 @@ class Store:
         before = await self.snapshot_before(slug, from_ms)
         after = before.position if before else 0
         return before, self.recorded(slug, after, to_ms)
+
+    # -- outages and customers ---------------------------------------------------------------------
+
+    async def outages(
+        self,
+        *,
+        state: str | None = None,
+        at_ms: int | None = None,
+        districts: Collection[str] | None = None,
+    ) -> tuple[PublicOutage, ...]:
+        """Outages, newest first: those that have not ended, or those in ``state``.
+
+        ``at_ms``: as they stood then.  ``districts``: only those that touch one of them.
+        """
+        limit = self._settings.listed_max
+        async with self._reach.connection() as connection:
+            return await outages.listed(
+                connection, state=state, at_ms=at_ms, districts=districts, limit=limit
+            )
+
+    async def outage(self, outage_id: str) -> PublicOutageDetail | None:
+        """One outage with its steps and changes; None where there is none."""
+        async with self._reach.connection() as connection:
+            return await outages.detail(connection, outage_id)
+
+    async def findings(
+        self, *, open_only: bool = True, districts: Collection[str] | None = None
+    ) -> tuple[PublicFinding, ...]:
+        """What was noticed and is no outage, newest first."""
+        limit = self._settings.listed_max
+        async with self._reach.connection() as connection:
+            return await outages.findings(
+                connection, open_only=open_only, districts=districts, limit=limit
+            )
+
+    async def customer_status(self, customer_id: str) -> CustomerStatus | None:
+        """What a customer may know; None where there is no such customer."""
+        async with self._reach.connection() as connection:
+            return await outages.customer_status(connection, customer_id)
+
+    async def customers_by_phone(self, phone: str) -> tuple[str, ...]:
+        """Ids of the customers with a number, however it is written."""
+        async with self._reach.connection() as connection:
+            return await desk.customers_by_phone(connection, self._sealer, phone)
+
+    async def source_ages(self) -> tuple[SourceAge, ...]:
+        """When each kind of source was last heard."""
+        async with self._reach.connection() as connection:
+            return await desk.source_ages(connection)
+
+    # -- the feed log ------------------------------------------------------------------------------
+
+    async def feed_position(self, channel: str) -> tuple[str, int]:
+        """The epoch, and the channel's last offset (0 where it has none)."""
+        async with self._reach.connection() as connection:
+            return await feedlog.position(connection, channel)
+
+    async def feed_read(self, channel: str, after: int, limit: int) -> tuple[FeedRow, ...]:
+        """At most ``limit`` rows with offsets above ``after``, ascending; trimmed ones are gone."""
+        limit = min(limit, self._settings.feed_read_max)
+        async with self._reach.connection() as connection:
+            return await feedlog.read(connection, channel, after, limit)
+
+    async def feed_read_many(
+        self, after: Mapping[str, int], limit: int
+    ) -> Mapping[str, Sequence[FeedRow]]:
+        """As ``feed_read``, for many channels in one round trip; those without news are absent."""
+        limit = min(limit, self._settings.feed_read_max)
+        async with self._reach.connection() as connection:
+            return await feedlog.read_many(connection, after, limit)
+
+    async def feed_snapshot(self, channel: str) -> tuple[str, int, bytes]:
+        """Epoch, offset, and the JSON of the channel's state at exactly that offset.
+
+        A customer's is their CustomerStatus (``null`` for one we do not know), a dispatch
+        channel's ``{"outages": [...], "findings": [...]}`` of what has not ended.
+        """
+        async with self._reach.connection() as connection:
+            return await feedlog.snapshot(connection, channel, self._settings.listed_max)
+
+    async def feed_trim(self, before_ms: int) -> int:
+        """Forget what was said before a moment; how many rows went."""
+        async with self._reach.connection() as connection:
+            return await feedlog.trim(connection, before_ms)
+
+    async def feed_news(self) -> AsyncIterator[None]:
+        """Yield whenever somebody, in whatever process, committed something for the feeds."""
+        async with self._reach.within(None) as connection:
+            await connection.set_autocommit(True)
+            await connection.execute(SQL["listen_feeds"])
+            async for _ in connection.notifies():
+                yield None
+
+    # -- the desk ----------------------------------------------------------------------------------
+
+    async def add_call(self, new: NewCall) -> PublicCall:
+        """Keep a trouble call, its words sealed."""
+        async with self._reach.connection() as connection:
+            return await desk.add_call(connection, self._sealer, new)
+
+    async def calls(self, customer_id: str | None = None) -> tuple[PublicCall, ...]:
+        """Calls, newest first; of one customer or of all."""
+        limit = self._settings.listed_max
+        async with self._reach.connection() as connection:
+            return await desk.calls(connection, self._sealer, customer_id, limit)
+
+    async def add_plan(self, new: NewPlan) -> PublicPlan:
+        """Keep a plan; the same id again changes nothing."""
+        async with self._reach.connection() as connection:
+            return await desk.add_plan(connection, new)
+
+    async def plans(self, open_at_ms: int | None = None) -> tuple[PublicPlan, ...]:
+        """Plans by their begin: those neither over nor cancelled at a moment, or all."""
+        limit = self._settings.listed_max
+        async with self._reach.connection() as connection:
+            return await desk.plans(connection, open_at_ms=open_at_ms, limit=limit)
+
+    async def cancel_plan(self, plan_id: str, by: str, at_ms: int) -> PublicPlan | None:
+        """Cancel a plan; None where there is none with that id."""
+        async with self._reach.connection() as connection:
+            return await desk.cancel_plan(connection, plan_id, by, at_ms)
+
+    async def audit(
+        self, event: str, *, at_ms: int, subject: str | None, address: str | None, detail: str
+    ) -> None:
+        """Keep a line of who asked for what (grid.people.Audit)."""
+        async with self._reach.connection() as connection:
+            await desk.add_audit(connection, AuditLine(at_ms, event, subject, address, detail))
+
+    async def audit_lines(self, limit: int = 100) -> tuple[AuditLine, ...]:
+        """The newest lines of the audit log, newest first."""
+        async with self._reach.connection() as connection:
+            return await desk.audit_lines(connection, limit)
+
+    # -- the quarantine and old things -------------------------------------------------------------
+
+    async def quarantine_list(
+        self, limit: int = 100, before: int | None = None
+    ) -> tuple[QuarantineLine, ...]:
+        """Payloads that could not be read, newest first; below a number, to page on."""
+        async with self._reach.connection() as connection:
+            return await quarantine.listed(connection, before=before, limit=limit)
+
+    async def quarantine_show(self, no: int) -> QuarantinedPayload | None:
+        """One payload with its bytes; None where there is none with that number."""
+        async with self._reach.connection() as connection:
+            return await quarantine.shown(connection, no)
+
+    async def quarantine_take_for_replay(
+        self, numbers: Sequence[int] | None, at_ms: int, limit: int = 1000
+    ) -> tuple[QuarantinedPayload, ...]:
+        """Whole payloads by number, or the oldest not replayed yet; marked as replayed."""
+        async with self._reach.connection() as connection:
+            return await quarantine.taken(connection, numbers, at_ms=at_ms, limit=limit)
+
+    async def let_go(self, now_ms: int) -> LetGo:
+        """Forget what is older than the settings keep, the quarantine included."""
+        async with self._reach.within(self._settings.let_go_s) as connection:
+            return await upkeep.let_go(connection, self._settings, now_ms)

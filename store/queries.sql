@@ -289,3 +289,212 @@ ORDER BY position DESC LIMIT 1
 -- The frames after a position.
 SELECT position, body FROM recorded_frames WHERE group_slug = %s AND position > %s
 ORDER BY position LIMIT %s
+
+-- name: outages
+-- Outages as they are, newest first.
+SELECT convert_to(c.outage::text, 'UTF8')
+FROM outages o JOIN changes c ON (c.outage_id, c.version) = (o.id, o.version)
+WHERE CASE WHEN %(state)s::text IS NULL THEN o.ended_at IS NULL ELSE o.state = %(state)s END
+  AND (%(districts)s::text[] IS NULL OR o.districts && %(districts)s)
+ORDER BY o.started_at DESC, o.id DESC LIMIT %(limit)s
+
+-- name: outages_at
+-- Outages as they were at a moment, newest first.
+SELECT convert_to(c.outage::text, 'UTF8')
+FROM outages o CROSS JOIN LATERAL (
+    SELECT outage FROM changes WHERE outage_id = o.id AND at <= %(at)s
+    ORDER BY version DESC LIMIT 1) c
+WHERE (%(state)s::text IS NOT NULL OR o.ended_at IS NULL OR o.ended_at > %(at)s)
+  AND (%(state)s::text IS NULL OR c.outage->>'state' = %(state)s)
+  AND (%(districts)s::text[] IS NULL
+       OR EXISTS (SELECT FROM json_array_elements_text(c.outage->'districts') AS d
+                  WHERE d = ANY (%(districts)s)))
+ORDER BY c.outage->>'started_at' DESC, o.id DESC LIMIT %(limit)s
+
+-- name: changes_of
+-- The change log of an outage.
+SELECT at, reason, cardinality(customers), convert_to(outage::text, 'UTF8')
+FROM changes WHERE outage_id = %s ORDER BY version
+
+-- name: steps_of
+-- The steps of an outage.
+SELECT off_at, on_at, inferred, customers FROM outage_steps WHERE outage_id = %s ORDER BY step_no
+
+-- name: findings
+-- Findings, newest first.
+SELECT id, at, kind, device_id, district, since_at, until_at, reason FROM findings
+WHERE (NOT %(open_only)s OR until_at IS NULL)
+  AND (%(districts)s::text[] IS NULL OR district = ANY (%(districts)s))
+ORDER BY at DESC, id DESC LIMIT %(limit)s
+
+-- name: customer_status
+-- A customer's last step and the outage it is of, as it is now.  A step that is still open in an
+-- outage that has ended (rejected) is none.  Who was never concerned: as of the network's begin.
+SELECT o.id, p.off_at, p.on_at, coalesce(p.inferred, false), o.state, o.kind, o.cause,
+       o.etr_at, o.etr_source, o.etr_confidence::float8,
+       coalesce(greatest(p.changed_at, o.changed_at),
+                (SELECT max(valid_from) FROM network_versions))
+FROM customers c
+LEFT JOIN (customer_power p JOIN outages o ON o.id = p.outage_id
+           AND (p.on_at IS NOT NULL OR o.ended_at IS NULL)) USING (customer_id)
+WHERE c.customer_id = %s
+
+-- name: one_moment
+-- All that follows in this transaction is seen at one moment.
+SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY
+
+-- name: feed_position
+-- The epoch and the last offset of a dispatch channel.
+SELECT epoch, coalesce((SELECT top FROM feed_channels WHERE channel = %s), 0) FROM feed_epoch
+
+-- name: customer_feed_position
+-- The epoch and the last offset of a customer's channel.
+SELECT epoch, coalesce((SELECT feed_top FROM customer_power WHERE customer_id = %s), 0)
+FROM feed_epoch
+
+-- name: feed_read
+-- What a channel said after an offset.
+SELECT "offset", at, type, convert_to(body::text, 'UTF8') FROM feed_log
+WHERE channel = %s AND "offset" > %s ORDER BY "offset" LIMIT %s
+
+-- name: feed_read_many
+-- What many channels said after an offset each.
+SELECT asked.channel, said."offset", said.at, said.type, convert_to(said.body::text, 'UTF8')
+FROM unnest(%b::text[], %b::bigint[]) AS asked (channel, after)
+CROSS JOIN LATERAL (SELECT "offset", at, type, body FROM feed_log
+                    WHERE channel = asked.channel AND "offset" > asked.after
+                    ORDER BY "offset" LIMIT %s) AS said
+ORDER BY asked.channel, said."offset"
+
+-- name: feed_trim
+-- Forget what was said before a moment.
+DELETE FROM feed_log WHERE at < %(before)s
+
+-- name: listen_feeds
+-- Be told when there is news.
+LISTEN lastgasp_feed
+
+-- name: add_call
+-- A trouble call.
+INSERT INTO calls (customer_id, at, received_at, kind, entered_by, text_sealed)
+VALUES (%s, %s, %s, %s, %s, %s)
+RETURNING call_no, customer_id, at, received_at, kind, entered_by, text_sealed
+
+-- name: calls
+-- Calls, newest first.
+SELECT call_no, customer_id, at, received_at, kind, entered_by, text_sealed FROM calls
+WHERE %(customer_id)s::text IS NULL OR customer_id = %(customer_id)s
+ORDER BY call_no DESC LIMIT %(limit)s
+
+-- name: add_plan
+-- A plan; where the engine's word of it came first, who entered it is filled in.
+INSERT INTO plans AS p (plan_id, device_id, from_at, to_at, kind, districts, reason, entered_by,
+                        entered_at)
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)
+ON CONFLICT (plan_id) DO UPDATE SET
+    districts = CASE WHEN p.entered_by = '' THEN excluded.districts ELSE p.districts END,
+    entered_by = CASE WHEN p.entered_by = '' THEN excluded.entered_by ELSE p.entered_by END
+RETURNING plan_id, device_id, from_at, to_at, kind, districts, reason, entered_by, entered_at,
+          cancelled_at
+
+-- name: plans
+-- Plans by their begin.
+SELECT plan_id, device_id, from_at, to_at, kind, districts, reason, entered_by, entered_at,
+       cancelled_at
+FROM plans
+WHERE %(open_at)s::timestamptz IS NULL OR (cancelled_at IS NULL AND to_at > %(open_at)s)
+ORDER BY from_at, plan_id LIMIT %(limit)s
+
+-- name: cancel_plan
+-- Cancel a plan; the first cancellation counts.
+UPDATE plans SET cancelled_at = coalesce(cancelled_at, %(at)s),
+                 cancelled_by = coalesce(cancelled_by, %(by)s)
+WHERE plan_id = %(plan_id)s
+RETURNING plan_id, device_id, from_at, to_at, kind, districts, reason, entered_by, entered_at,
+          cancelled_at
+
+-- name: customers_by_phone
+-- Customers with a number.
+SELECT customer_id FROM customers WHERE phone_index = %s ORDER BY customer_id
+
+-- name: add_audit
+-- Who asked for what.
+INSERT INTO audit (at, event, subject, address, detail) VALUES (%s, %s, %s, %s, %s)
+
+-- name: audit_lines
+-- The newest lines of the audit log.
+SELECT at, event, subject, address, detail FROM audit ORDER BY audit_no DESC LIMIT %s
+
+-- name: source_ages
+-- When each kind of source was last heard, over all groups.
+SELECT source, max(heard_at), sum(readings)::bigint, min(deaf_since) FROM sources
+GROUP BY source ORDER BY source
+
+-- name: quarantine_list
+-- Payloads that could not be read, newest first.
+SELECT quarantine_no, received_at, source, topic, reason, length, sha256,
+       length = octet_length(body), replayed_at
+FROM quarantine WHERE %(before)s::bigint IS NULL OR quarantine_no < %(before)s
+ORDER BY quarantine_no DESC LIMIT %(limit)s
+
+-- name: quarantine_show
+-- One of them.
+SELECT quarantine_no, received_at, source, topic, reason, length, sha256,
+       length = octet_length(body), replayed_at, body
+FROM quarantine WHERE quarantine_no = %s
+
+-- name: quarantine_take
+-- Whole ones, to be replayed.
+WITH chosen AS (
+    SELECT quarantine_no FROM quarantine
+    WHERE length = octet_length(body)
+      AND CASE WHEN %(numbers)s::bigint[] IS NULL THEN replayed_at IS NULL
+               ELSE quarantine_no = ANY (%(numbers)s) END
+    ORDER BY quarantine_no LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+), marked AS (
+    UPDATE quarantine q SET replayed_at = %(at)s FROM chosen c
+    WHERE q.quarantine_no = c.quarantine_no
+    RETURNING q.quarantine_no, received_at, source, topic, reason, length, sha256, true,
+              replayed_at, body
+)
+SELECT * FROM marked ORDER BY quarantine_no
+
+-- name: drop_readings
+-- Forget whole days of readings.
+SELECT drop_days('readings', %(before)s)
+
+-- name: drop_events
+-- Forget whole days of device events.
+SELECT drop_days('device_events', %(before)s)
+
+-- name: forget_frames
+-- Frames before the last snapshot that is old enough.
+DELETE FROM recorded_frames f USING (
+    SELECT group_slug, max(position) AS position FROM snapshots
+    WHERE until_at < %(before)s GROUP BY group_slug) AS s
+WHERE f.group_slug = s.group_slug AND f.position <= s.position
+
+-- name: forget_snapshots
+-- Snapshots whose frames are gone but for the last, from which the rest is replayed.
+DELETE FROM snapshots s USING (
+    SELECT group_slug, max(position) AS position FROM snapshots
+    WHERE until_at < %(before)s GROUP BY group_slug) AS kept
+WHERE s.group_slug = kept.group_slug AND s.position < kept.position
+
+-- name: thin_snapshots
+-- Of older days only the first snapshot of each day.
+DELETE FROM snapshots s USING (
+    SELECT group_slug, position,
+           row_number() OVER (PARTITION BY group_slug, date_trunc('day', until_at, 'UTC')
+                              ORDER BY position) AS nth
+    FROM snapshots WHERE until_at < %(before)s) AS older
+WHERE (s.group_slug, s.position) = (older.group_slug, older.position) AND nth > 1
+  AND s.position < (SELECT max(position) FROM snapshots n WHERE n.group_slug = s.group_slug)
+
+-- name: forget_quarantined
+-- Payloads that nobody mended in time.
+DELETE FROM quarantine WHERE received_at < %(before)s
+
+-- name: forget_audit
+-- Old lines of the audit log; the database refuses to drop young ones.
+DELETE FROM audit WHERE at < %(before)s AND at < now() - interval '180 days'

@@ -4,14 +4,14 @@ away.
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 import psycopg
 import structlog
 from psycopg_pool import AsyncConnectionPool, PoolTimeout, TooManyRequests
 
-from grid.errors import ConfigError, Unreachable
+from grid.errors import ConfigError, Refused, Unreachable
 from store.settings import StoreSettings
 
 Connection = psycopg.AsyncConnection[Any]
@@ -35,16 +35,19 @@ class Reach:
         self._pool = pool
         self._settings = settings
 
+    def connection(self) -> AbstractAsyncContextManager[Connection]:
+        """As ``within``, for the time that a database may take to answer."""
+        return self.within(self._settings.answer_s)
+
     @asynccontextmanager
-    async def connection(self, *, limit_s: float | None = None) -> AsyncIterator[Connection]:
+    async def within(self, limit_s: float | None) -> AsyncIterator[Connection]:
         """A connection; what was not committed at the end is, and rolled back where the block
         raises.
 
         Raises:
-            Unreachable: The database is away, restarting, full, or does not answer within
-                ``limit_s``.
+            Unreachable: The database is away, restarting, full, or does not answer in time.
+            Refused: It was handed a value that it cannot keep, like a character 0.
         """
-        limit_s = self._settings.answer_s if limit_s is None else limit_s
         try:
             async with asyncio.timeout(limit_s), self._pool.connection() as connection:
                 yield connection
@@ -54,6 +57,8 @@ class Reach:
                 f"the database does not answer: {_sentence(away)}",
                 retry_in_s=self._settings.retry_s,
             ) from away
+        except psycopg.DataError as wrong:
+            raise Refused(f"the database cannot take that: {_sentence(wrong)}") from wrong
 
 
 async def connect(url: str, settings: StoreSettings) -> Connection:

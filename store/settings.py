@@ -11,9 +11,10 @@ class StoreSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     answer_s: float = 30.0  # a statement or transaction that takes longer counts as unreachable
     retry_s: float = 1.0  # what a caller is told to wait after a failure
     network_versions_max: int = 8  # kept in memory; the oldest goes first
+    let_go_s: float = 600.0  # forgetting what is old may take longer than an answer
+    listed_max: int = 10_000  # rows of any list; the newest ones
     recorded_chunk: int = 200  # frames read ahead while replaying
     feed_read_max: int = 5_000  # rows of one ``feed_read``, whatever the caller asks
-    quarantine_body_bytes_max: int = 65_536  # schema.sql refuses more
     keep_readings_days: int = 90
     keep_recorded_days: int = 90  # frames and snapshots: how far back a day can be replayed
     keep_events_days: int = 1_100
