@@ -161,11 +161,13 @@ def _breakers(table: Table, problems: list[Problem]) -> tuple[BreakerAddress, ..
 
 
 def _text(name: str, rows: Iterable[Sequence[object]]) -> str:
+    rows = list(rows)
     out = io.StringIO(newline="")
-    writer = csv.writer(out, lineterminator="\n")
+    writer = csv.writer(out)  # ends lines by CRLF, and so quotes a value with CR in it
     writer.writerow(COLUMNS[name])
     writer.writerows(rows)
-    return out.getvalue()
+    text = out.getvalue()
+    return text.replace("\r\n", "\n") if text.count("\r") == len(rows) + 1 else text
 
 
 def _node_row(node: Node) -> Sequence[object]:

@@ -281,7 +281,7 @@ def _add_loads(sheet: _Sheet, loads: Sequence[Load]) -> list[Problem]:
         sheet.customers.append(Customer(f"C-{name}", name))
     if not beyond:
         return []
-    found = f"{beyond} loads at {HIGH_KV:.0f} kV and above, or at dead buses, are left out"
+    found = f"loads at {HIGH_KV:.0f} kV and above or at dead buses, left out: {beyond}"
     return [notice("load", found, "they are nobody's distribution customers")]
 
 
@@ -305,7 +305,7 @@ def _without_dead_ends(graph: Graph) -> tuple[Graph, list[Problem]]:
         tuple(b for b in graph.branches if b.from_id not in dead and b.to_id not in dead),
         graph.customers,
     )
-    found = f"{len(dead)} nodes without voltage and without meters are left out"
+    found = f"nodes without voltage and without meters, left out: {len(dead)}"
     return kept, [notice("bus", found, "right for spare busbars and lines out of service")]
 
 
