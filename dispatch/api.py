@@ -1,0 +1,252 @@
+"""The HTTP interface: who asks, what they ask, and the desk's answer.
+
+Each route is short: rights from ``access``, the request from ``asked``, the desk, the answer.
+"""
+
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import msgspec
+from fastapi import APIRouter, FastAPI, Path, Query, Request
+from fastapi.responses import PlainTextResponse, Response
+
+from dispatch import access, openapi, refusals
+from dispatch.answers import Alive, Findings, Outages, Planned, Readiness
+from dispatch.asked import CallBody, PlanBody, moment
+from dispatch.bearer import Bearers, Dispatcher, Someone, only
+from dispatch.desk import Desk
+from dispatch.guard import Guard
+from dispatch.intake import new_call, new_plan, read_body
+from dispatch.openapi import gives, takes
+from dispatch.reference import STYLED, page
+from dispatch.settings import ApiSettings
+from dispatch.trail import Trail
+from grid.outage import State
+from grid.people import Audit, Principal
+from grid.public import CustomerStatus, PublicCall, PublicOutageDetail, PublicPlan
+
+VERSION = "1"
+Name = Annotated[str, Path(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f]+$")]
+When = Annotated[
+    str | None, Query(max_length=40, description="RFC 3339 with a zone: as it stood then")
+]
+Which = Annotated[State | None, Query(description="only outages in this state")]
+All = Annotated[bool, Query(alias="all", description="also what is over")]
+
+
+def make_app(
+    desk: Desk,
+    verify: Callable[[str], Principal],
+    audit: Audit,
+    settings: ApiSettings,
+    now_ms: Callable[[], int],
+) -> FastAPI:
+    """The app.  ``verify`` raises Refused for a token that is not valid."""
+    app = FastAPI(
+        title="Lastgasp",
+        version=VERSION,
+        description=openapi.DESCRIPTION,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        generate_unique_id_function=lambda route: route.name,
+        openapi_tags=[
+            {"name": "outages", "description": "For dispatchers"},
+            {"name": "pool", "description": "Planned outages and trouble calls"},
+            {"name": "customers", "description": "For one customer, and for dispatchers"},
+            {"name": "service", "description": "Open on this machine itself"},
+        ],
+    )
+    trail = Trail(audit, settings.audit_per_minute_max, now_ms)
+    app.state.bearers = Bearers(verify)
+    refusals.install(app, trail)
+    app.include_router(_service(desk))
+    app.include_router(_outages(desk))
+    app.include_router(_pool(desk, settings, now_ms))
+    app.include_router(_customers(desk, trail))
+    app.include_router(_reference(app))
+    app.add_middleware(Guard, body_bytes_max=settings.body_bytes_max)
+    app.openapi = lambda: openapi.document(app)  # type: ignore[method-assign]
+    return app
+
+
+def answer(what: Any, status: int = 200) -> Response:
+    """A struct as JSON."""
+    return Response(msgspec.json.encode(what), status, media_type="application/json")
+
+
+def _outages(desk: Desk) -> APIRouter:
+    router = APIRouter(prefix="/api", tags=["outages"])
+
+    @router.get(
+        "/outages",
+        responses=gives(Outages, 401, 403, 422, 503),
+        dependencies=[only("state", "at")],
+        openapi_extra=_SECURED,
+    )
+    async def outages(who: Dispatcher, state: Which = None, at: When = None) -> Response:
+        """Everything not closed, or the outages in one state; now, or at any past moment."""
+        found = await desk.outages(
+            state=state and state.value,
+            at_ms=None if at is None else moment(at, "at"),
+            districts=access.districts(who),
+        )
+        return answer(Outages(tuple(found)))
+
+    @router.get(
+        "/outages/{outage_id}",
+        responses=gives(PublicOutageDetail, 401, 403, 404, 422, 503),
+        dependencies=[only()],
+        openapi_extra=_SECURED,
+    )
+    async def outage(outage_id: Name, who: Dispatcher) -> Response:
+        """One outage with its steps and its change log."""
+        found = await desk.outage(outage_id)
+        if found is None or not access.touches(who, found.districts):
+            return refusals.problem(404, f"no outage of yours has the id {outage_id!r}")
+        return answer(found)
+
+    @router.get(
+        "/findings",
+        responses=gives(Findings, 401, 403, 422, 503),
+        dependencies=[only("all")],
+        openapi_extra=_SECURED,
+    )
+    async def findings(who: Dispatcher, everything: All = False) -> Response:
+        """What was noticed and is no outage: comms loss, phase loss, suppressed alarms."""
+        found = await desk.findings(open_only=not everything)
+        return answer(Findings(tuple(f for f in found if access.touches(who, (f.district,)))))
+
+    return router
+
+
+def _pool(desk: Desk, settings: ApiSettings, now_ms: Callable[[], int]) -> APIRouter:
+    router = APIRouter(prefix="/api", tags=["pool"])
+
+    @router.post(
+        "/calls",
+        status_code=201,
+        responses=gives(PublicCall, 401, 403, 404, 409, 413, 415, 422, 503, status=201),
+        dependencies=[only()],
+        openapi_extra={**_SECURED, **takes(CallBody)},
+    )
+    async def call(request: Request, who: Someone) -> Response:
+        """A trouble call; a customer's own, or one that a dispatcher took."""
+        body = await read_body(request, CallBody)
+        new = await new_call(body, who, desk, settings, now_ms())
+        return answer(await desk.call(new), 201)
+
+    @router.get(
+        "/planned",
+        responses=gives(Planned, 401, 403, 422, 503),
+        dependencies=[only("all")],
+        openapi_extra=_SECURED,
+    )
+    async def planned(who: Dispatcher, everything: All = False) -> Response:
+        """Plans that are neither over nor cancelled, by their begin."""
+        found = await desk.plans(open_only=not everything)
+        return answer(Planned(tuple(p for p in found if access.touches(who, p.districts))))
+
+    @router.post(
+        "/planned",
+        status_code=201,
+        responses=gives(PublicPlan, 401, 403, 409, 413, 415, 422, 503, status=201),
+        dependencies=[only()],
+        openapi_extra={**_SECURED, **takes(PlanBody)},
+    )
+    async def plan(request: Request, who: Dispatcher) -> Response:
+        """Enter a planned, temporary, arrears or curtailment outage."""
+        body = await read_body(request, PlanBody)
+        return answer(await desk.plan(new_plan(body, who, desk, settings, now_ms())), 201)
+
+    @router.delete(
+        "/planned/{plan_id}",
+        responses=gives(PublicPlan, 401, 403, 404, 409, 422, 503),
+        dependencies=[only()],
+        openapi_extra=_SECURED,
+    )
+    async def cancel(plan_id: Name, who: Dispatcher) -> Response:
+        """Cancel a plan; the answer shows it cancelled."""
+        plans = [p for p in await desk.plans(open_only=False) if p.id == plan_id]
+        if not plans or not access.touches(who, plans[0].districts):
+            return refusals.problem(404, f"no plan of yours has the id {plan_id!r}")
+        access.require_device(who, plans[0].device_id, plans[0].districts)
+        cancelled = await desk.cancel_plan(plan_id, who.subject)
+        if cancelled is None:
+            return refusals.problem(404, f"no plan of yours has the id {plan_id!r}")
+        return answer(cancelled)
+
+    return router
+
+
+def _customers(desk: Desk, trail: Trail) -> APIRouter:
+    router = APIRouter(prefix="/api/customers", tags=["customers"])
+
+    @router.get(
+        "/{customer_id}/status",
+        responses=gives(CustomerStatus, 401, 403, 404, 422, 503),
+        dependencies=[only()],
+        openapi_extra=_SECURED,
+    )
+    async def status(request: Request, customer_id: Name, who: Someone) -> Response:
+        """What a customer may know of their own premises."""
+        access.require_customer(who, customer_id, desk.customer_district(customer_id))
+        found = await desk.customer_status(customer_id)
+        if found is None:
+            return refusals.problem(404, f"no customer has the id {customer_id!r}")
+        if who.subject != customer_id:
+            address = request.client.host if request.client else None
+            detail = f"status of {customer_id}"
+            await trail.keep("customer_viewed", subject=who.subject, address=address, detail=detail)
+        return answer(found)
+
+    return router
+
+
+def _service(desk: Desk) -> APIRouter:
+    router = APIRouter(tags=["service"])
+
+    @router.get("/livez", responses=gives(Alive, 401, 403))
+    async def livez(request: Request) -> Response:
+        """200 while the process answers at all."""
+        request.app.state.bearers.local_or_dispatcher(request)
+        return answer(Alive(True))
+
+    @router.get(
+        "/readyz",
+        responses={**gives(Readiness, 401, 403), 503: gives(Readiness, what="Not ready")[200]},
+    )
+    async def readyz(request: Request) -> Response:
+        """200 once a message published now will be acted on; each part, and why not."""
+        request.app.state.bearers.local_or_dispatcher(request)
+        parts = dict(desk.ready())
+        ready = bool(parts) and all(part.ready for part in parts.values())
+        return answer(Readiness(ready, parts), 200 if ready else 503)
+
+    @router.get(
+        "/metrics",
+        response_class=PlainTextResponse,
+        responses={
+            200: {"description": "Prometheus text format 0.0.4"},
+            **{each: gives(Alive, each)[each] for each in (401, 403)},
+        },
+    )
+    async def metrics(request: Request) -> Response:
+        """Counters and gauges for Prometheus."""
+        request.app.state.bearers.local_or_dispatcher(request)
+        return Response(desk.metrics(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+    return router
+
+
+def _reference(app: FastAPI) -> APIRouter:
+    router = APIRouter(include_in_schema=False)
+
+    @router.get("/docs")
+    async def docs() -> Response:
+        return Response(page(openapi.document(app)), headers=STYLED, media_type="text/html")
+
+    return router
+
+
+_SECURED: dict[str, Any] = {"security": [{"token": []}]}

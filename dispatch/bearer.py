@@ -1,0 +1,76 @@
+"""Whose request it is: the token out of the header, and FastAPI's dependencies for it."""
+
+from collections.abc import Callable
+from typing import Annotated, Any
+
+from fastapi import Depends, Request
+
+from dispatch import access
+from dispatch.refusals import Unauthorized
+from grid.errors import BadPayload, Refused
+from grid.people import Principal
+
+
+class Bearers:
+    """Reads tokens; kept in the app's state."""
+
+    def __init__(self, verify: Callable[[str], Principal]) -> None:
+        self._verify = verify
+
+    def of(self, request: Request) -> Principal:
+        """Whose request it is.
+
+        Raises:
+            Unauthorized: It has no token, or one that is not valid.
+        """
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or not token.strip():
+            raise Unauthorized("a token is needed: Authorization: Bearer TOKEN")
+        try:
+            who = self._verify(token.strip())
+        except Refused as error:
+            raise Unauthorized(error.message) from error
+        request.state.who = who
+        return who
+
+    def local_or_dispatcher(self, request: Request) -> None:
+        """Let this machine itself pass, and dispatchers from elsewhere.
+
+        Raises:
+            Unauthorized: From elsewhere without a token.
+            Denied: A customer from elsewhere.
+        """
+        host = request.client.host if request.client else None
+        forwarded = "x-forwarded-for" in request.headers or "forwarded" in request.headers
+        if not access.is_local(host, forwarded=forwarded):
+            access.require_dispatcher(self.of(request))
+
+
+async def _someone(request: Request) -> Principal:
+    bearers: Bearers = request.app.state.bearers
+    return bearers.of(request)
+
+
+Someone = Annotated[Principal, Depends(_someone)]
+
+
+async def _dispatcher(who: Someone) -> Principal:
+    access.require_dispatcher(who)
+    return who
+
+
+Dispatcher = Annotated[Principal, Depends(_dispatcher)]
+
+
+def only(*names: str) -> Any:
+    """A dependency that refuses parameters nobody knows, and known ones said twice."""
+
+    async def known(request: Request, _who: Someone) -> None:
+        for name in request.query_params:
+            if name not in names:
+                known = f"known here: {', '.join(names)}" if names else "there are none here"
+                raise BadPayload(f"unknown parameter {name[:40]!r}; {known}")
+            if len(request.query_params.getlist(name)) > 1:
+                raise BadPayload(f"parameter {name!r} is given twice")
+
+    return Depends(known)

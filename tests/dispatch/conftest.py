@@ -1,0 +1,257 @@
+"""An API over a desk in memory that keeps the desk's promises, asked through ASGI."""
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+import msgspec
+import pytest
+
+from dispatch.api import make_app
+from dispatch.desk import Component, NewCall, NewPlan
+from dispatch.settings import ApiSettings
+from grid.errors import Refused, Unreachable
+from grid.people import Principal, Role
+from grid.public import (
+    CustomerStatus,
+    PublicCall,
+    PublicChange,
+    PublicEtr,
+    PublicFinding,
+    PublicOutage,
+    PublicOutageDetail,
+    PublicPlan,
+    PublicStep,
+)
+from grid.times import to_rfc3339
+from service.tokens import issue, verify
+
+KEY = b"k" * 32
+NOW = 1_700_000_000_000
+
+
+def an_outage(number: int, state: str, *districts: str) -> PublicOutage:
+    """An outage of one transformer with two customers."""
+    return PublicOutage(
+        id=f"S1-{number}",
+        version=2,
+        state=state,
+        kind="fault",
+        cause=None,
+        device_id="T1",
+        device_kind="transformer",
+        feeder_id="B1",
+        districts=districts,
+        phases="ABC",
+        probability=0.97,
+        started_at=to_rfc3339(NOW - 60_000),
+        detected_at=to_rfc3339(NOW - 50_000),
+        confirmed_at=None,
+        restored_at=None,
+        customers_affected=2,
+        customers_out=2,
+        etr=PublicEtr(to_rfc3339(NOW + 3_600_000), "history", 0.8),
+        evidence=("2 of 2 meters said their last gasp",),
+        parent_id=None,
+    )
+
+
+@dataclass
+class MemoryDesk:
+    """Three outages, two districts, three customers; ``away`` makes every answer Unreachable."""
+
+    away: bool = False
+    calls: list[NewCall] = field(default_factory=list)
+    asked: list[dict[str, Any]] = field(default_factory=list)
+    kept: dict[str, PublicPlan] = field(default_factory=dict)
+    parts: dict[str, Component] = field(default_factory=dict)
+    customers: Mapping[str, str] = field(
+        default_factory=lambda: {"C-1": "north", "C-2": "north", "C-3": "south"}
+    )
+    phones: Mapping[str, Sequence[str]] = field(
+        default_factory=lambda: {"13800000001": ["C-1"], "13800000002": ["C-2", "C-3", "C-1"]}
+    )
+    devices: Mapping[str, tuple[str, ...]] = field(
+        default_factory=lambda: {"T1": ("north",), "T3": ("south",), "B1": ("north", "south")}
+    )
+
+    async def outages(
+        self,
+        *,
+        state: str | None = None,
+        at_ms: int | None = None,
+        districts: Sequence[str] | None = None,
+    ) -> Sequence[PublicOutage]:
+        self._reach()
+        self.asked.append({"state": state, "at_ms": at_ms, "districts": districts})
+        return [
+            outage
+            for outage in (
+                an_outage(3, "confirmed", "north", "south"),
+                an_outage(2, "predicted", "south"),
+                an_outage(1, "closed", "north"),
+            )
+            if (outage.state == state if state else outage.state != "closed")
+            and (districts is None or set(districts) & set(outage.districts))
+        ]
+
+    async def outage(self, outage_id: str) -> PublicOutageDetail | None:
+        self._reach()
+        if outage_id != "S1-2":
+            return None
+        outage = an_outage(2, "predicted", "south")
+        fields = {name: getattr(outage, name) for name in outage.__struct_fields__}
+        step = PublicStep(outage.started_at, None, ("C-3",), inferred=False)
+        change = PublicChange(outage.detected_at, "a last gasp", 1, outage)
+        return PublicOutageDetail(**fields, steps=(step,), changes=(change,))
+
+    async def findings(self, *, open_only: bool = True) -> Sequence[PublicFinding]:
+        self._reach()
+        self.asked.append({"open_only": open_only})
+        at = to_rfc3339(NOW)
+        return [
+            PublicFinding("f-1", at, "comms_loss", "D1", "north", at, None, "D1 is silent"),
+            PublicFinding("f-2", at, "phase_loss", "M3", "south", at, at, "phase B is gone"),
+        ]
+
+    async def customer_status(self, customer_id: str) -> CustomerStatus | None:
+        self._reach()
+        if customer_id not in self.customers:
+            return None
+        at = to_rfc3339(NOW)
+        return CustomerStatus(
+            customer_id, "off", "S1-3", "confirmed", "fault", None, at, None, True, None, at
+        )
+
+    async def customers_by_phone(self, phone: str) -> Sequence[str]:
+        self._reach()
+        return self.phones.get(phone, [])
+
+    def customer_district(self, customer_id: str) -> str | None:
+        return self.customers.get(customer_id)
+
+    def device_districts(self, device_id: str) -> tuple[str, ...] | None:
+        return self.devices.get(device_id)
+
+    async def call(self, new: NewCall) -> PublicCall:
+        self._reach()
+        self.calls.append(new)
+        at, received = to_rfc3339(new.at_ms), to_rfc3339(new.received_ms)
+        return PublicCall(
+            str(len(self.calls)), new.customer_id, at, new.kind, new.text, new.entered_by, received
+        )
+
+    async def plans(self, *, open_only: bool = True) -> Sequence[PublicPlan]:
+        self._reach()
+        return [p for p in self.kept.values() if not (open_only and p.cancelled_at)]
+
+    async def plan(self, new: NewPlan) -> PublicPlan:
+        self._reach()
+        if any(p.device_id == new.device_id for p in self.kept.values()):
+            raise Refused("that device has a plan already")
+        plan = PublicPlan(
+            id=f"plan-{len(self.kept) + 1}",
+            device_id=new.device_id,
+            districts=new.districts,
+            from_=to_rfc3339(new.from_ms),
+            to=to_rfc3339(new.to_ms),
+            kind=new.kind,
+            reason=new.reason,
+            entered_by=new.entered_by,
+            entered_at=to_rfc3339(new.entered_ms),
+            cancelled_at=None,
+        )
+        self.kept[plan.id] = plan
+        return plan
+
+    async def cancel_plan(self, plan_id: str, by: str) -> PublicPlan | None:
+        self._reach()
+        self.asked.append({"cancelled_by": by})
+        plan = msgspec.structs.replace(self.kept[plan_id], cancelled_at=to_rfc3339(NOW))
+        self.kept[plan_id] = plan
+        return plan
+
+    def ready(self) -> Mapping[str, Component]:
+        return self.parts
+
+    def metrics(self) -> bytes:
+        return b"lastgasp_readings_committed_total 7.0\n"
+
+    def _reach(self) -> None:
+        if self.away:
+            raise Unreachable("the database does not answer", retry_in_s=2.4)
+
+
+@dataclass
+class Api:
+    """A client of the API, with tokens at hand."""
+
+    desk: MemoryDesk
+    app: Any
+    http: httpx.AsyncClient
+    audit: list[dict[str, Any]]
+
+    async def ask(
+        self, method: str, path: str, *, by: str | None = "ann", **options: Any
+    ) -> httpx.Response:
+        """Ask as ``ann`` (all districts), ``ann of north``, a customer like ``C-1``, or nobody."""
+        headers = dict(options.pop("headers", {}))
+        if by is not None:
+            headers["Authorization"] = f"Bearer {token(by)}"
+        return await self.http.request(method, path, headers=headers, **options)
+
+    async def get(self, path: str, *, by: str | None = "ann", **options: Any) -> httpx.Response:
+        return await self.ask("GET", path, by=by, **options)
+
+    async def post(
+        self, path: str, json: object, *, by: str | None = "ann", **options: Any
+    ) -> httpx.Response:
+        return await self.ask("POST", path, by=by, json=json, **options)
+
+
+def token(by: str) -> str:
+    """A token for a name of ``Api.ask``."""
+    if by.startswith("C-"):
+        who = Principal(Role.CUSTOMER, by, None, 0)
+    else:
+        name, _, district = by.partition(" of ")
+        who = Principal(Role.DISPATCHER, name, district or None, 0)
+    return issue(KEY, who, 60, NOW)
+
+
+@pytest.fixture
+def token_of() -> Callable[[str], str]:
+    """Tokens by name."""
+    return token
+
+
+@pytest.fixture
+async def make_api() -> AsyncIterator[Callable[..., Api]]:
+    """APIs whose clients connect from ``address``."""
+    opened: list[httpx.AsyncClient] = []
+
+    def make(address: str = "127.0.0.1", *, raises: bool = True, **limits: Any) -> Api:
+        lines: list[dict[str, Any]] = []
+
+        async def audit(event: str, **fields: object) -> None:
+            lines.append({"event": event, **fields})
+
+        desk = MemoryDesk()
+        app = make_app(
+            desk, lambda text: verify(KEY, text, NOW), audit, ApiSettings(**limits), lambda: NOW
+        )
+        transport = httpx.ASGITransport(app, raise_app_exceptions=raises, client=(address, 4711))
+        client = httpx.AsyncClient(transport=transport, base_url="http://lastgasp")
+        opened.append(client)
+        return Api(desk, app, client, lines)
+
+    yield make
+    for client in opened:
+        await client.aclose()
+
+
+@pytest.fixture
+def api(make_api: Callable[..., Api]) -> Api:
+    """An API that is asked from this machine itself."""
+    return make_api()
