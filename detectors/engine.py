@@ -14,7 +14,7 @@ import numpy as np
 from detectors.book import NOBODY, Book
 from detectors.evidence import Ear, Evidence, gather
 from detectors.findings import Findings, note_comms, note_phases, note_position
-from detectors.hearing import Hearing, fold, said, silence
+from detectors.hearing import Hearing, Said, fold, said, silence
 from detectors.inference import Priors, solve
 from detectors.lifecycle import close, explain, match_plan, switched
 from detectors.positions import Moved, Position, Switching, read_position
@@ -24,7 +24,7 @@ from detectors.restoration import finish, follow, hear_back, settle_times
 from detectors.running import Running
 from detectors.settings import EngineSettings
 from detectors.tree import tree_of
-from detectors.waking import Waking
+from detectors.waking import TICK_MS, Waking
 from grid.frame import (
     CaughtUp,
     Command,
@@ -37,7 +37,7 @@ from grid.frame import (
     SourceLost,
 )
 from grid.network import Bools, Group, NodeKind
-from grid.outage import Change, Finding, Outcome, State
+from grid.outage import ENDED, Change, Finding, Outcome, State
 from grid.reading import Kind
 
 KEPT_ROWS_MAX = (
@@ -121,11 +121,26 @@ class Engine:
         stream = rows["stream_ms"]
         begin, last = 0, int(stream[-1])
         while begin < len(rows):
+            self._advance(int(stream[begin]))
             boundary = self.waking.boundary(int(stream[begin]), last)
             end = int(np.searchsorted(stream, boundary, "left"))
-            self._advance(int(stream[begin]))
+            if boundary - int(stream[begin]) > TICK_MS:
+                end = self._until_urgent(rows, begin, end)
             self._fold(rows[begin:end])
             begin = end
+
+    def _until_urgent(self, rows: Rows, begin: int, end: int) -> int:
+        """While all is calm, rows of many seconds are taken in together, up to the first alarm."""
+        part = rows[begin:end]
+        kinds = self.group.kind[part["node"]]
+        alarm = self._urgent(part, said(part, self.limits))
+        alarm |= (kinds >= NodeKind.BREAKER) & (kinds <= NodeKind.FUSE)
+        first = np.flatnonzero(alarm)
+        if len(first) == 0:
+            return end
+        stream = rows["stream_ms"]
+        tick = (int(stream[begin + int(first[0])]) // TICK_MS + 1) * TICK_MS
+        return min(end, int(np.searchsorted(stream, tick, "left")))
 
     def _fold(self, rows: Rows) -> None:
         """Take in rows between two verdicts; a telemetered move is a verdict of its own."""
@@ -151,18 +166,25 @@ class Engine:
         if len(rows) == 0:
             return
         node = rows["node"].astype(np.int64)
-        kind = rows["kind"]
         words = said(rows, self.limits)
         lost_before = self.hearing.lost_phases[node]
         for part in rounds(node):
-            fold(self.hearing, rows[part], self.limits)
+            fold(self.hearing, rows[part], words.part(part))
         phases = node[self.hearing.lost_phases[node] != lost_before]
-        now = int(rows["stream_ms"][-1])
         if len(phases):
+            now = int(rows["stream_ms"][-1])
             note_phases(self.findings, self.hearing, np.unique(phases), now)
-        urgent = words.off | (kind == Kind.POWER_UP) | (self.book.owner[node] >= 0)
-        urgent |= (kind == Kind.PING_REPLY) | (kind == Kind.CALL_NO_POWER)
-        self.waking.heard(now, urgent=bool(urgent.any()))
+        urgent = np.flatnonzero(self._urgent(rows, words))
+        self.waking.heard(int(rows["stream_ms"][0]))
+        if len(urgent):
+            self.waking.alarmed(int(rows["stream_ms"][urgent[-1]]))
+
+    def _urgent(self, rows: Rows, words: Said) -> Bools:
+        """What should be answered within the second."""
+        kind = rows["kind"]
+        urgent: Bools = words.off | (self.book.owner[rows["node"]] >= 0)
+        urgent |= (kind == Kind.POWER_UP) | (kind == Kind.PING_REPLY)
+        return urgent
 
     def _energised(self, rows: Rows, i: int, event: Switching) -> None:
         """A closed device with current or voltage is a word that there is power."""
@@ -184,7 +206,7 @@ class Engine:
         )
         switched(scene, event)
         self._decide(now_ms)
-        self.waking.heard(now_ms, urgent=True)
+        self.waking.alarmed(now_ms)
 
     def _advance(self, to_ms: int) -> None:
         """Let stream time pass, with a verdict at each whole second that needs one."""
@@ -274,10 +296,11 @@ class Engine:
                 explain(scene, outage, found)
             match_plan(scene, outage, self.plans)
             follow(self.book, outage, self.hearing, ear=ear, limits=self.limits, held=held)
-            if outage.state not in (State.CLOSED, State.REJECTED):
-                settle_times(self.book, outage, self.hearing)
+            if outage.state not in ENDED:
                 finish(self.book, outage, now_ms)
                 close(scene, outage)
+            if outage.sequence in self.book.reasons:
+                settle_times(self.book, outage, self.hearing)
             self._learn(outage)
         note_comms(self.findings, evidence, held, now_ms)
         self._changes += self.book.page(now_ms if self._at_ms is None else self._at_ms)
@@ -313,7 +336,7 @@ class Engine:
                     self._go_through(command.at_ms)
             case PlanEntered():
                 self.plans[command.plan_id] = command
-                self.waking.heard(command.at_ms, urgent=True)
+                self.waking.alarmed(command.at_ms)
             case PlanCancelled():
                 self.plans.pop(command.plan_id, None)
             case SettingsChanged():

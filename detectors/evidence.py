@@ -35,7 +35,7 @@ class Evidence:
     heard_ms: I64  # last word that it has power; NEVER
     gasp_ms: I64  # last word that it has none, if that is its last word; NEVER
     gasp_ll: F64  # what that word is worth
-    due_ms: I64  # when its silence began to mean something; FAR where nothing is overdue
+    due_ms: I64  # when it should have been heard; FAR where nothing is overdue
     off_ll: F64  # log P(silence | off), for one that is silent
     on_ll: F64  # log P(silence | on)
     overdue: Bools
@@ -69,15 +69,16 @@ def gather(group: Group, hearing: Hearing, ear: Ear, limits: EngineSettings) -> 
     gasp = np.where(gasped, off, NEVER)
     pending = ever & ~gasped & (hearing.void_ms != NEVER) & (heard < hearing.void_ms)
     base = np.maximum(np.maximum(heard, hearing.void_ms), ear.deaf_until_ms)
-    due = base + period_ms(hearing, limits) + int(limits.heartbeat_slack_s * 1000)
-    overdue = ever & ~gasped & (ear.now_ms > due) & (not ear.lost)
+    due = base + period_ms(hearing, limits)
+    late_ms = ear.now_ms - due - int(limits.heartbeat_slack_s * 1000)
+    overdue = ever & ~gasped & (late_ms > 0) & (not ear.lost)
     due = np.where(pending, hearing.void_ms, np.where(overdue, due, FAR))
     terminal = group.kind == NodeKind.TRANSFORMER
     delivery = np.where(terminal, TERMINAL_DELIVERY, ear.delivery)
     false = np.where(terminal, limits.false_terminal, limits.false_gasp)
     silent = ever & ~gasped
     off_ll = np.where(silent & ~pending, np.log1p(-delivery), 0.0)
-    on_ll = _missed(hearing, overdue, pending, ear, limits)
+    on_ll = _missed(hearing, np.where(overdue, late_ms, 0), pending, ear, limits)
     gasp_ll = np.where(gasped, np.log(delivery / false), 0.0)
     gasp_ll = np.where(gasped & (hearing.called > 0), CALL_LLR, gasp_ll)
     mute = _clamp(group, (heard, gasp, due), (silent, overdue), (off_ll, on_ll), limits)
@@ -91,12 +92,14 @@ def period_ms(hearing: Hearing, limits: EngineSettings) -> I64:
 
 
 def _missed(
-    hearing: Hearing, overdue: Bools, pending: Bools, ear: Ear, limits: EngineSettings
+    hearing: Hearing, late_ms: I64, pending: Bools, ear: Ear, limits: EngineSettings
 ) -> F64:
     """Log P(silence | on): a due heartbeat and, after a restoration, a power-up that did not
     come.
     """
-    missed = np.where(overdue, log(limits.missed_beat), 0.0)
+    later = np.clip(late_ms / (limits.heartbeat_slack_s * 1000), 0, 1)
+    sure = log(limits.late_beat) + later * (log(limits.missed_beat) - log(limits.late_beat))
+    missed = np.where(late_ms > 0, sure, 0.0)
     if pending.any():
         first, spread = POWER_UP_WAIT_MS
         waited = (ear.now_ms - hearing.void_ms - first) / spread

@@ -78,6 +78,10 @@ class Said:
     off: Bools
     lost_phases: U8
 
+    def part(self, rows: I64) -> "Said":
+        """Of some of the rows."""
+        return Said(self.on[rows], self.off[rows], self.lost_phases[rows])
+
 
 def said(rows: Rows, limits: EngineSettings) -> Said:
     """Judge rows by voltage where they have one (DL/T: off when all phases < 60 %, on when any >=
@@ -106,12 +110,11 @@ def said(rows: Rows, limits: EngineSettings) -> Said:
     return Said(on & valid, off & valid, lost)
 
 
-def fold(hearing: Hearing, rows: Rows, limits: EngineSettings) -> None:
-    """Take rows in, each node at most once among them, in the order they came."""
+def fold(hearing: Hearing, rows: Rows, words: Said) -> None:
+    """Take rows in, each node at most once among them; ``words`` is what they say."""
     node = rows["node"].astype(np.int64)
     happened = rows["happened_ms"].astype(np.int64)
     kind = rows["kind"]
-    words = said(rows, limits)
     late = np.clip(rows["received_ms"] - happened, -NO_LAG, NO_LAG - 1).astype(np.int32)
     hearing.lag_ms[node] = np.minimum(hearing.lag_ms[node], late)
     _latest(hearing.on_ms, node, happened, words.on)

@@ -17,7 +17,7 @@ from detectors.positions import Position
 from detectors.running import Running
 from detectors.settings import EngineSettings
 from grid.network import I64, Bools, NodeKind
-from grid.outage import OutageKind, State
+from grid.outage import ENDED, OutageKind, State
 from grid.times import to_rfc3339
 
 SWITCHING = frozenset({NodeKind.BREAKER, NodeKind.SWITCH, NodeKind.RECLOSER})
@@ -78,7 +78,7 @@ def reconcile(scene: Scene, declared: tuple[Declared, ...]) -> Bools:
             outage.probability = found.probability
         _begin(scene, outage, found)
     for outage in list(book.running.values()):
-        if outage.sequence not in supported:
+        if outage.sequence not in supported and outage.state not in ENDED:
             _unsupported(scene, outage, held)
     return held
 
@@ -120,6 +120,7 @@ def _open(scene: Scene, found: Declared, members: I64) -> Running:
         since_ms=found.since_ms,
         detected_ms=scene.now_ms,
         probability=found.probability,
+        told=found.probability,
     )
     book = scene.book
     book.opened(outage)
@@ -195,6 +196,7 @@ def _left_behind(
         since_ms=parent.since_ms,
         detected_ms=scene.now_ms,
         probability=found.probability,
+        told=found.probability,
         kind=parent.kind if parent.plan_id is None else OutageKind.FAULT,
         parent=parent.sequence,
     )
@@ -215,8 +217,8 @@ def _unsupported(scene: Scene, outage: Running, held: Bools) -> None:
     book = scene.book
     if outage.state is State.RESTORED or outage.telemetered:
         return
-    if outage.back_ms is not None:
-        return
+    if outage.back_ms is not None or outage.parent is not None:
+        return  # only a word from its meters ends what is being restored, or was left behind
     taken = held[outage.members] & (book.owner[outage.members] != outage.sequence)
     if taken.any():
         book.let_go(outage, outage.members[taken])

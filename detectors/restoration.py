@@ -73,9 +73,11 @@ def sign_of_restoration(book: Book, outage: Running, hearing: Hearing, back_ms: 
     """From ``back_ms`` (our clock) on, everyone behind the device is expected to be heard again."""
     outage.back_ms = back_ms
     end = outage.node + int(book.tree.size[outage.node])
-    ours = np.zeros(len(hearing.void_ms), np.bool_)
-    ours[outage.node : end] = book.owner[outage.node : end] < 0
-    ours |= book.owner == outage.sequence
+    ours = book.owner == outage.sequence
+    nodes = np.arange(outage.node, end)
+    heard = hearing.on_ms[nodes] + hearing.lag()[nodes]
+    terminals = ~book.tree.meters[nodes] & (heard <= outage.since_ms)
+    ours[nodes[terminals]] = True
     hearing.void_ms[ours] = np.maximum(hearing.void_ms[ours], back_ms)
 
 
@@ -134,6 +136,8 @@ def settle_times(book: Book, outage: Running, hearing: Hearing) -> None:
     settled = np.where(step >= 0, steps[np.maximum(step, 0)], word)
     outage.on_ms[on] = np.maximum(settled, outage.off_ms[on])
     _with_their_transformer(book, outage, on, powered)
+    if outage.restored_ms is not None:
+        outage.restored_ms = int(outage.on_ms.max())
 
 
 def _together(times: I64, closed_ms: int | None) -> int:
@@ -146,16 +150,12 @@ def _with_their_transformer(book: Book, outage: Running, on: I64, powered: Bools
     """Who has no power-up of their own takes the latest of their transformer's that is not after
     their word.
     """
-    transformer = book.tree.transformer[outage.members[on]]
-    known: dict[int, int] = {}
-    for t, at in zip(
-        transformer[powered].tolist(), outage.on_ms[on[powered]].tolist(), strict=True
-    ):
-        known[t] = max(at, known.get(t, at))
-    for i in on[~powered].tolist():
-        at = known.get(int(book.tree.transformer[outage.members[i]]))
-        if at is not None and (outage.inferred[i] or at <= outage.on_ms[i]):
-            outage.on_ms[i] = max(at, int(outage.off_ms[i]))
+    feeding, place = np.unique(book.tree.transformer[outage.members[on]], return_inverse=True)
+    latest = np.full(len(feeding), NEVER, np.int64)
+    np.maximum.at(latest, place[powered], outage.on_ms[on[powered]])
+    at = latest[place]
+    takes = ~powered & (at != NEVER) & (outage.inferred[on] | (at <= outage.on_ms[on]))
+    outage.on_ms[on[takes]] = np.maximum(at, outage.off_ms[on])[takes]
 
 
 def finish(book: Book, outage: Running, now_ms: int) -> None:

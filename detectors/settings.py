@@ -24,7 +24,8 @@ class EngineSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     false_gasp: float = 1e-4  # a live meter gasps
     false_terminal: float = 1e-3
     power_up_lost: float = 0.1  # a restored meter's power-up does not arrive
-    missed_beat: float = 1e-4  # a live meter's due heartbeat does not come
+    late_beat: float = 5e-3  # a live meter's heartbeat comes later than the slack
+    missed_beat: float = 1e-4  # and later than twice the slack
     comms_loss: float = 0.1  # a concentrator with customers in the dark goes mute
     comms_loss_quiet: float = 0.01  # one without does
     prior_breaker: float = 1e-3

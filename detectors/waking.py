@@ -32,20 +32,24 @@ class Waking:
     quiet_until_ms: int = 0  # nothing falls due before
     idle: bool = True  # nothing suspicious, nothing running
 
-    def heard(self, now_ms: int, *, urgent: bool) -> None:
-        """Something was taken in."""
-        now_ms = now_ms // TICK_MS * TICK_MS  # where a frame is cut within a second changes nothing
-        self.quiet_until_ms = min(self.quiet_until_ms, now_ms + LOOK_AGAIN_MS)
-        if urgent:
-            self.urgent_ms = max(self.urgent_ms, now_ms)
+    def heard(self, first_ms: int) -> None:
+        """Something was taken in, the first of it at this stream time."""
+        self.quiet_until_ms = min(self.quiet_until_ms, _second(first_ms) + LOOK_AGAIN_MS)
+        if not self.idle:
             self.dirty = True
-        elif not self.idle:
-            self.dirty = True
+
+    def alarmed(self, now_ms: int) -> None:
+        """Something was heard that should be answered within the second."""
+        self.urgent_ms = max(self.urgent_ms, _second(now_ms))
+        self.dirty = True
 
     def boundary(self, from_ms: int, last_ms: int) -> int:
         """Entries before this stream time, from ``from_ms`` on, may be taken in together."""
-        tick = (from_ms // TICK_MS + 1) * TICK_MS
-        return tick if tick <= last_ms else last_ms + 1
+        tick = _second(from_ms) + TICK_MS
+        if self.idle and not self.dirty:
+            quiet = min(self.quiet_until_ms, _second(from_ms) + LOOK_AGAIN_MS)
+            tick = max(tick, self._on_tick(quiet))
+        return min(tick, last_ms + 1)
 
     def due(self, clock_ms: int, to_ms: int) -> int | None:
         """The first whole second after the clock, up to ``to_ms``, that needs a verdict."""
@@ -101,3 +105,8 @@ class Waking:
                 if ends <= now_ms:
                     ends = outage.ended_ms + int(limits.close_after_s * 1000)
                 self.quiet_until_ms = min(self.quiet_until_ms, max(ends, now_ms + TICK_MS))
+
+
+def _second(at_ms: int) -> int:
+    """Where a frame is cut within a second changes nothing, so only seconds are remembered."""
+    return at_ms // TICK_MS * TICK_MS
