@@ -5,7 +5,6 @@ here.
 """
 
 import sys
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -14,14 +13,9 @@ from grid.errors import LastgaspError
 from service import exits
 from service.exits import EPILOG
 from service.network_commands import network_app
+from service.options import Config, Data, DatabaseUrl, Json
 from service.place import DATA
-
-Data = Annotated[Path, typer.Option("--data", help="Folder of the service's data.")]
-Config = Annotated[Path | None, typer.Option("--config", help="Settings, a TOML file.")]
-DatabaseUrl = Annotated[
-    str | None, typer.Option("--database", help="PostgreSQL URL; without it the embedded one.")
-]
-Json = Annotated[bool, typer.Option("--json", help="JSON instead of text.")]
+from service.quarantine import quarantine_app
 
 app = typer.Typer(
     name="lastgasp",
@@ -166,6 +160,7 @@ def _with_store(work: Any, **options: Any) -> Any:
 
 
 app.add_typer(network_app(_with_store), name="network")
+app.add_typer(quarantine_app(_with_store), name="quarantine")
 
 
 def main() -> None:

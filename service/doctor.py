@@ -173,6 +173,7 @@ def _database(found: Place, now_ms: Callable[[], int]) -> Iterator[Check]:
     try:
         if running is not None:
             yield from _inside(running.url, now_ms)
+            yield Check("psql", "ok", running.psql)
         elif (
             not found.database_url and not (postgres.folder_of(found.data) / "PG_VERSION").exists()
         ):

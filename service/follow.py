@@ -48,7 +48,7 @@ class _Said(msgspec.Struct):
     epoch: str = ""
     offset: int = 0
     recovered: bool = False
-    snapshot: msgspec.Raw | None = None
+    snapshot: msgspec.Raw = msgspec.Raw(b"null")
     type: str = ""
     data: msgspec.Raw = msgspec.Raw(b"null")
     message: str = ""
@@ -100,8 +100,8 @@ class Dispatch:
     def _hear(self, said: _Said) -> None:
         if said.op == "subscribed":
             self.note = ""
-            if said.snapshot is not None:
-                state = msgspec.json.decode(said.snapshot, type=Snapshot)
+            state = msgspec.json.decode(said.snapshot, type=Snapshot | None)
+            if state is not None:
                 self.outages = {o.id: o for o in state.outages}
                 self.findings = {f.id: f for f in state.findings}
         elif said.op == "pub" and said.type == "change":
@@ -130,11 +130,11 @@ class Figures(msgspec.Struct, frozen=True):
     answered: bool = False
 
 
-def figures(url: str) -> Figures:
+def figures(where: Where) -> Figures:
     """Ask ``/readyz`` and ``/metrics``; blocks for at most a few seconds."""
     try:
-        parts = msgspec.json.decode(_get(url, "/readyz"))
-        values = _metrics(_get(url, "/metrics").decode())
+        parts = msgspec.json.decode(_get(where, "/readyz"))
+        values = _metrics(_get(where, "/metrics").decode())
     except (OSError, http.client.HTTPException, msgspec.DecodeError) as error:
         return Figures((Source("api", ready=False, reason=str(error) or "no answer"),))
     found = parts.get("components", parts)
@@ -168,9 +168,9 @@ def view(dispatch: Dispatch, seen: Figures, service: str, now_ms: int) -> View:
     )
 
 
-def _get(url: str, path: str) -> bytes:
+def _get(where: Where, path: str) -> bytes:
     """The body of a page, whatever its status: ``/readyz`` says 503 and why."""
-    parts = urlsplit(url)
+    parts = urlsplit(where.http)
     connection: http.client.HTTPConnection
     if parts.scheme == "https":
         context = ssl.create_default_context()
@@ -178,7 +178,7 @@ def _get(url: str, path: str) -> bytes:
     else:
         connection = http.client.HTTPConnection(parts.netloc, timeout=TIMEOUT_S)
     try:
-        connection.request("GET", path)
+        connection.request("GET", path, headers={"Authorization": f"Bearer {where.token()}"})
         return connection.getresponse().read()
     finally:
         connection.close()

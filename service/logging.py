@@ -19,7 +19,7 @@ from service.settings import LogSettings
 
 # A mainland mobile, with or without +86, not inside a longer number such as epoch milliseconds.
 _MOBILE = re.compile(r"(?<![\d.])((?:\+?86[- ]?)?1[3-9]\d)[- ]?\d{4}[- ]?(\d{4})(?!\d)")
-_QUIET = ("uvicorn.access", "websockets", "pymodbus", "paho", "asyncio", "httpcore", "psycopg.pool")
+_QUIET = ("uvicorn", "websockets", "pymodbus", "paho", "asyncio", "httpcore", "psycopg.pool")
 
 
 def mask_phones(

@@ -19,12 +19,18 @@ class Progress(Protocol):
     def note(self, text: str) -> None:
         """Something to know, that stays on the screen."""
 
+    def done(self) -> None:
+        """The last step is done, and the screen is somebody else's until the next one."""
+
 
 class _Lines:
     """Plain lines, for a log or a dumb terminal."""
 
     def step(self, text: str) -> None:
         self.note(text)
+
+    def done(self) -> None:
+        return
 
     def note(self, text: str) -> None:
         print(text, file=sys.stderr, flush=True)  # noqa: T201  this is what it is for
@@ -50,10 +56,12 @@ class _Live:
     def note(self, text: str) -> None:
         self._console.print(f"  {text}", markup=False)
 
-    def close(self, *, failed: bool) -> None:
+    def done(self) -> None:
         self._status.stop()
-        if not failed:
-            self._done()
+        self._done()
+
+    def give_up(self) -> None:
+        self._status.stop()
 
     def _done(self) -> None:
         if self._text:
@@ -72,9 +80,9 @@ def progress() -> Iterator[Progress]:
     try:
         yield live
     except BaseException:
-        live.close(failed=True)
+        live.give_up()
         raise
-    live.close(failed=False)
+    live.done()
 
 
 def fancy(is_terminal: bool) -> bool:

@@ -17,12 +17,14 @@ import msgspec
 from msgspec.structs import replace
 
 from detectors.settings import EngineSettings
+from dispatch.settings import ApiSettings
 from grid.errors import ConfigError
 from ingest.settings import ModbusSettings, MqttSettings
 from notify.settings import FeedSettings
 from service.broker import BrokerSettings
 from service.postgres import PostgresSettings
 from store.settings import StoreSettings
+from stream.settings import StreamSettings
 
 SECRET_WORDS = ("password", "secret", "token", "database_url")
 
@@ -68,11 +70,13 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     """Everything that an installation can be told, a section for each part."""
 
     engine: EngineSettings = EngineSettings()
+    stream: StreamSettings = StreamSettings()
     store: StoreSettings = StoreSettings()
     mqtt: MqttSettings = MqttSettings()
     modbus: ModbusSettings = ModbusSettings()
     feeds: FeedSettings = FeedSettings()
     http: HttpSettings = HttpSettings()
+    api: ApiSettings = ApiSettings()
     broker: BrokerSettings = BrokerSettings()
     postgres: PostgresSettings = PostgresSettings()
     log: LogSettings = LogSettings()

@@ -48,7 +48,7 @@ async def field(
     Raises:
         ConfigError: The scenario cannot be played on this network.
     """
-    Path(play.graph_file).write_bytes(msgspec.msgpack.encode(graph))
+    await asyncio.to_thread(_hand_over, graph, Path(play.graph_file))
     with log.open("ab") as stderr:
         child = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "service.simulate",
@@ -67,6 +67,13 @@ async def field(
         if watching is not None:
             watching.cancel()
         await _stop(child)
+
+
+def _hand_over(graph: Graph, path: Path) -> None:
+    """The network for the child, without names and phones: it needs none, and they stay sealed."""
+    nameless = tuple(msgspec.structs.replace(c, name="", phone="") for c in graph.customers)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(msgspec.msgpack.encode(msgspec.structs.replace(graph, customers=nameless)))
 
 
 async def _answer(output: asyncio.StreamReader, log: Path) -> Playing:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 
 import structlog
 
@@ -13,6 +14,7 @@ from grid.graph import Graph, Problem, Severity
 from grid.network import Network
 from service.sources import load_graph
 from store.postgres import Store
+from stream.recovery import recover
 
 log = structlog.get_logger()
 
@@ -29,8 +31,8 @@ async def network_of(
         held = await store.load_graph()
         if held is None:
             raise ConfigError(
-                "the database has no network yet; give --network SOURCE (a CSV folder, a pandapower "
-                ".json, simbench:CODE or city:METERS:SEED), or look around with --demo"
+                "the database has no network yet; give --network SOURCE (a CSV folder, a "
+                "pandapower .json, simbench:CODE or city:METERS:SEED), or look around with --demo"
             )
         return held[0], await asyncio.to_thread(_built, held[0], "in the database")
     graph, network = await asyncio.to_thread(_read, source)
@@ -57,9 +59,7 @@ def _built(graph: Graph, source: str, problems: tuple[Problem, ...] = ()) -> Net
     )
 
 
-async def engines_of(
-    store: Store, network: Network, settings: EngineSettings
-) -> dict[int, Engine]:
+async def engines_of(store: Store, network: Network, settings: EngineSettings) -> dict[int, Engine]:
     """An engine for each feeder group, exactly as it was after the last frame that was committed."""
     engines = {}
     for group in network.groups:
@@ -70,12 +70,7 @@ async def engines_of(
 async def _engine(store: Store, network: Network, number: int, settings: EngineSettings) -> Engine:
     group = network.groups[number]
     progress = await store.progress(group.slug)
-    engine = Engine(group, settings)
-    if progress.snapshot is not None:
-        engine = Engine.restore(group, progress.snapshot)
-    frames = 0
-    async for frame in store.recorded(group.slug, engine.position):
-        engine.apply(frame)
-        frames += 1
-    log.info("engine_restored", group=group.slug, position=engine.position, frames=frames)
+    recorded = partial(store.recorded, group.slug)
+    engine = await recover(group, settings, progress.snapshot, recorded)
+    log.info("engine_restored", group=group.slug, position=engine.position)
     return engine

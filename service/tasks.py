@@ -54,10 +54,17 @@ async def _boundary(name: str, work: Coroutine[Any, Any, None], failure: Failure
         raise
     except Exception as error:
         log.exception("task_failed", task=name)
-        failure.note(error)
+        failure.note(_inner(error))
         raise
     else:
         log.debug("task_ended", task=name)
+
+
+def _inner(error: BaseException) -> BaseException:
+    """The first failure inside a group of them."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
 
 
 async def first_of(*waits: Coroutine[Any, Any, Any]) -> None:

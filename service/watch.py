@@ -96,7 +96,7 @@ async def _one(where: Where) -> board.View:
                     following.result()
                 await dispatch.changed.wait()
     following.cancel()
-    seen = await asyncio.to_thread(figures, where.http)
+    seen = await asyncio.to_thread(figures, where)
     return view(dispatch, seen, where.http, now_ms())
 
 
@@ -106,7 +106,7 @@ async def show(where: Where, *, json: bool = False) -> None:
 
     async def ask() -> None:
         while True:
-            latest[0] = await asyncio.to_thread(figures, where.http)
+            latest[0] = await asyncio.to_thread(figures, where)
             await asyncio.sleep(FIGURES_S)
 
     def now() -> board.View:

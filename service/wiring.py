@@ -1,0 +1,243 @@
+"""The composition root: the one place that knows every part and hands each the next one's function.
+
+    device -> ingest -> stream -> detectors -> store -> notify -> people
+
+What is entered first is left last: the gateways stop hearing, the API and the feeds close, the
+runner commits what is in flight, then the store closes.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import structlog
+
+from detectors.engine import Engine
+from dispatch.api import make_app
+from grid.frame import SettingsChanged
+from grid.graph import BreakerAddress, Graph
+from grid.network import Network
+from grid.outage import Ping
+from grid.parcel import Batch
+from grid.people import Principal
+from ingest.metrics import IngestMetrics
+from ingest.mqtt import MqttGateway
+from ingest.packing import Packer
+from notify.feeds import Feeds
+from service import care, http, place, simulated, stored, tokens, watch
+from service.clock import now_ms
+from service.desk import ServiceDesk
+from service.follow import Where
+from service.health import Health
+from service.progress import Progress
+from service.pulse import Pulse
+from service.run import Run
+from service.tasks import Failure, first_of, running
+from store import sealing
+from store.postgres import Store, open_store
+from stream.inprocess import InProcess
+
+READY_S = 45.0  # a start that takes longer is shown as it is, with what is missing
+POLL_S = 0.05
+
+log = structlog.get_logger()
+
+Beside = Callable[[str, Coroutine[Any, Any, None]], Awaitable[None]]
+
+
+async def serve(run: Run, told: Progress, stop: asyncio.Event) -> BaseException | None:
+    """Run until told to stop or until a part fails; what failed."""
+    failure = Failure()
+    work = asyncio.create_task(_serve(run, told, failure), name="service")
+    await first_of(stop.wait(), failure.wait(), asyncio.wait({work}))
+    told.step("stopping")
+    work.cancel()
+    await asyncio.wait({work})
+    broken = None if work.cancelled() else work.exception()
+    return broken or failure.error
+
+
+async def _serve(run: Run, told: Progress, failure: Failure) -> None:
+    settings = run.settings
+    async with AsyncExitStack() as opened:
+
+        async def beside(name: str, work: Coroutine[Any, Any, None]) -> None:
+            part = running(name, work, failure, stop_s=settings.care.stop_s)
+            await opened.enter_async_context(part)
+
+        told.step("opening the store")
+        sealed = sealing.Keys(run.keys.phone, run.keys.index)
+        store = await opened.enter_async_context(
+            open_store(run.database_url, sealed, settings.store)
+        )
+        told.step("reading the network")
+        graph, network = await stored.network_of(store, run.network, now_ms(), told.note)
+        told.step("restoring the engines")
+        engines = await stored.engines_of(store, network, settings.engine)
+
+        told.step("starting the parts")
+        spine = await _spine(run, store, network, engines, beside)
+        app = make_app(spine.desk, partial(_verify, run), store.audit, settings.api, now_ms)
+        await opened.enter_async_context(http.serving(app, settings.http, failure))
+        breakers: Sequence[BreakerAddress] = network.breakers
+        if run.scenario is not None:
+            told.step("starting the simulated field")
+            breakers = await opened.enter_async_context(_field(run, graph, failure))
+        await _listen(run, spine, network, breakers, beside)
+        await beside("care", care.keep_house(store, now_ms, settings.care.every_s))
+
+        opened.enter_context(place.noted(run.data, _note(run)))
+        await _until_ready(spine.health, told)
+        _announce(run, told)
+        if run.board:
+            where = Where(run.http_url, run.feeds_url, watch.own_token(run.keys))
+            shown = running("board", watch.show(where), Failure(), stop_s=settings.care.stop_s)
+            await opened.enter_async_context(shown)  # the service is worth more than its board
+        await asyncio.Event().wait()
+
+
+@dataclass(frozen=True, slots=True)
+class _Spine:
+    """What stands between the gateways and the people."""
+
+    runner: InProcess
+    health: Health
+    pulse: Pulse
+    desk: ServiceDesk
+    mqtt: list[MqttGateway]  # whom meters are asked through, once it is there
+
+
+async def _spine(
+    run: Run, store: Store, network: Network, engines: dict[int, Engine], beside: Beside
+) -> _Spine:
+    """Engines, one transaction, and the feeds that read what it wrote."""
+    settings = run.settings
+    pulse = Pulse(network, store.commit, now_ms)
+    for outage in await store.outages():
+        pulse.dark.stands(outage.id, outage.state, outage.customers_out)
+    tls = http.tls_context(settings.feeds.tls_cert, settings.feeds.tls_key, "feeds")
+    feeds = Feeds(store, partial(_verify, run), store.audit, settings.feeds, now_ms, tls=tls)
+    pulse.watch_feeds(feeds)
+    mqtt: list[MqttGateway] = []
+
+    async def ping(pings: Sequence[Ping]) -> None:
+        for gateway in mqtt:
+            await gateway.ping(pings)
+
+    def on_committed(batch: Batch) -> None:
+        if any(applied.outcome.changes or applied.outcome.findings for applied in batch):
+            feeds.wake()
+
+    polled = run.scenario is not None or bool(network.breakers)
+    runner = InProcess(
+        engines,
+        network=network.version,
+        commit=pulse.commit,
+        now_ms=now_ms,
+        on_committed=on_committed,
+        ping=ping,
+        sources=("mqtt", "modbus") if polled else ("mqtt",),
+        settings=settings.stream,
+    )
+    await beside("runner", runner.run())
+    await _tell_settings(run, engines, runner)
+    await beside("feeds", feeds.run())
+    health = Health(now_ms)
+    health.watch("database", pulse.trouble)
+    health.watch("engine", lambda: _unless(runner.caught_up_with, "a backlog is coming in"))
+    health.watch("feeds", lambda: _unless(feeds.ready, "not listening, or the log cannot be read"))
+    desk = ServiceDesk(store, runner, network, health, pulse.metrics, now_ms)
+    return _Spine(runner, health, pulse, desk, mqtt)
+
+
+async def _listen(
+    run: Run, spine: _Spine, network: Network, breakers: Sequence[BreakerAddress], beside: Beside
+) -> None:
+    """The gateways: from here on the field is heard."""
+    settings, runner = run.settings, spine.runner
+    packer, counted = Packer(network), IngestMetrics(spine.pulse.metrics.registry)
+    if breakers:
+        from ingest.modbus import ModbusGateway
+
+        modbus = ModbusGateway(settings.modbus, breakers, packer, runner, now_ms, metrics=counted)
+        await beside("modbus", modbus.run())
+    mqtt = MqttGateway(
+        settings.mqtt,
+        packer,
+        runner,
+        now_ms,
+        username=settings.secrets.mqtt_username,
+        password=settings.secrets.mqtt_password,
+        metrics=counted,
+    )
+    spine.mqtt.append(mqtt)
+    reason = f"no subscription at {settings.mqtt.url}, or its backlog is coming in"
+    spine.health.watch("mqtt", lambda: _unless(mqtt.ready, reason))
+    await beside("mqtt", mqtt.run())
+
+
+def _field(
+    run: Run, graph: Graph, failure: Failure
+) -> AbstractAsyncContextManager[tuple[BreakerAddress, ...]]:
+    folder = run.data / "field"
+    play = simulated.Play(
+        graph_file=str(folder / "network.msgpack"),
+        scenario=run.scenario or "",
+        folder=str(folder),
+        mqtt_url=run.settings.mqtt.url,
+        http_url=run.http_url,
+        data=str(run.data),
+    )
+    return simulated.field(graph, play, run.data / "field.log", failure)
+
+
+async def _tell_settings(run: Run, engines: dict[int, Engine], runner: InProcess) -> None:
+    """Settings are part of the recorded stream: an engine that has others is told."""
+    wanted = run.settings.engine
+    if any(engine.limits != wanted for engine in engines.values()):
+        log.info("engine_settings_changed")
+        await runner.command(lambda at_ms: SettingsChanged(at_ms, _as_numbers(wanted)))
+
+
+def _as_numbers(settings: Any) -> dict[str, float]:
+    return {name: getattr(settings, name) for name in settings.__struct_fields__}
+
+
+async def _until_ready(health: Health, told: Progress) -> None:
+    """Wait until a message published now will be acted on; not for ever."""
+    told.step("taking in what waited")
+    deadline = asyncio.get_running_loop().time() + READY_S
+    while not health.all_ready():
+        if asyncio.get_running_loop().time() >= deadline:
+            for name, part in health.ready().items():
+                if not part.ready:
+                    told.note(f"{name} is not ready: {part.reason}")
+            return
+        await asyncio.sleep(POLL_S)
+
+
+def _announce(run: Run, told: Progress) -> None:
+    told.done()
+    told.note(f"API     {run.http_url}  (docs at {run.http_url}/docs)")
+    told.note(f"feeds   {run.feeds_url}")
+    told.note(f"MQTT    {run.settings.mqtt.url}")
+    if run.psql:
+        told.note(f"SQL     {run.psql}")
+    told.note(f"token   lastgasp token --role dispatcher --subject me --data {run.data}")
+
+
+def _note(run: Run) -> place.Note:
+    import os
+
+    return place.Note(os.getpid(), run.http_url, run.feeds_url, run.settings.mqtt.url, run.psql)
+
+
+def _verify(run: Run, token: str) -> Principal:
+    return tokens.verify(run.keys.token, token, now_ms())
+
+
+def _unless(works: bool, reason: str) -> str | None:
+    return None if works else reason
