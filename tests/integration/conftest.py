@@ -3,10 +3,12 @@
 import json
 import os
 import selectors
+import shlex
 import subprocess
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -54,8 +56,8 @@ def talk() -> Iterator[Callable[..., Talk]]:
 
     def start(*command: str, **environment: str) -> Talk:
         process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, bufsize=0,
-            env={"PATH": os.defpath, **environment},
+            ["stdbuf", "-oL", *command], bufsize=0,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env={"PATH": os.defpath, **environment},
         )  # fmt: skip
         started.append(process)
         return Talk(process)
@@ -89,16 +91,36 @@ def village(lastgasp_up: Callable[..., Any]) -> Iterator[Any]:
     assert service.stop() == 0
 
 
+@pytest.fixture(scope="session")
+def bearer(village: Any) -> Callable[[str, str], str]:
+    """The token of a role and subject, made once: ``bearer("customer", "C7")``."""
+    return cache(village.token)
+
+
 @pytest.fixture
 def publish(tool: Callable[[str], str], village: Any) -> Callable[[str, bytes | dict], None]:
     """``mosquitto_pub`` at QoS 1: bytes as they are, a dict as JSON."""
 
     def send(topic: str, payload: bytes | dict[str, Any]) -> None:
         body = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
+        whole_input = "-s" if body else "-n"
         subprocess.run(
             [tool("mosquitto_pub"), "-p", str(village.mqtt), "-q", "1",
-             "-t", f"lastgasp/v1/{topic}", "-s"],
+             "-t", f"lastgasp/v1/{topic}", whole_input],
             input=body, check=True, timeout=30,
         )  # fmt: skip
 
     return send
+
+
+@pytest.fixture
+def psql(tool: Callable[[str], str]) -> Callable[[Any, str], list[str]]:
+    """Lines of a query, through the command line that the service itself names."""
+
+    def ask(service: Any, query: str) -> list[str]:
+        note = json.loads((service.data / "service.json").read_bytes())
+        command = [tool("psql"), *shlex.split(note["psql"])[1:], "-AtX", "-c", query]
+        ran = subprocess.run(command, check=True, capture_output=True, text=True, timeout=30)
+        return ran.stdout.splitlines()
+
+    return ask

@@ -29,19 +29,18 @@ BAD = {
 
 
 @pytest.mark.parametrize("what", BAD)
-def test_what_cannot_be_read_is_kept_with_its_reason(village, publish, what) -> None:
+def test_what_cannot_be_read_is_kept_with_its_reason(village, publish, psql, what) -> None:
     topic, body = BAD[what]
     digest = hashlib.sha256(body).hexdigest()
-
-    def kept() -> list[dict[str, object]]:
-        listed = json.loads(village.command("quarantine list", "--json"))
-        rows = listed if isinstance(listed, list) else listed["quarantine"]
-        return [row for row in rows if row["sha256"] == digest]
+    query = f"SELECT topic, length, length(body), reason FROM quarantine WHERE sha256 = '{digest}'"
+    counted = village.metric("lastgasp_quarantined_total")
 
     publish(topic, body)
-    (row,) = village.wait(kept, 20, f"{what} in quarantine")
-    assert (row["length"], row["topic"]) == (len(body), f"lastgasp/v1/{topic}")
-    assert row["reason"]
+    (row,) = village.wait(lambda: psql(village, query), 20, f"{what} in quarantine")
+    *sizes, reason = row.split("|", 3)
+    assert sizes == [f"lastgasp/v1/{topic}", str(len(body)), str(min(len(body), 64 << 10))]
+    assert reason
+    assert village.metric("lastgasp_quarantined_total") == counted + 1
 
     committed = village.metric("lastgasp_readings_committed_total")
     publish("meter/M4/event", {"at": time.time_ns() // 1_000_000, "kind": "heartbeat"})
@@ -51,12 +50,28 @@ def test_what_cannot_be_read_is_kept_with_its_reason(village, publish, what) -> 
     )  # fmt: skip
 
 
-def test_a_clock_that_is_off_by_days_is_repaired_and_not_quarantined(village, publish) -> None:
-    before = len(json.loads(village.command("quarantine list", "--json")))
-    committed = village.metric("lastgasp_readings_committed_total")
+def test_the_quarantine_can_be_listed_looked_into_and_replayed(village, publish, psql) -> None:
+    body = json.dumps(GASP | {"note": "replay me"}).encode()
+    publish("meter/M777/event", body)
+    digest = hashlib.sha256(body).hexdigest()
+    query = f"SELECT quarantine_no FROM quarantine WHERE sha256 = '{digest}'"
+    (number,) = village.wait(lambda: psql(village, query), 20, "the payload in quarantine")
+
+    listed = json.loads(village.command("quarantine list", "--json"))["quarantined"]
+    assert digest in [row["sha256"] for row in listed]
+    assert "M777" in village.command("quarantine show", number)
+    village.command("quarantine replay", number)
+
+
+def test_a_clock_that_is_off_by_days_is_repaired_and_not_quarantined(
+    village, publish, psql
+) -> None:
+    count = "SELECT count(*) FROM quarantine"
+    before = psql(village, count)
     publish("meter/M5/event", {"at": NOW_MS - 9 * 86_400_000, "kind": "heartbeat"})
-    village.wait(
-        lambda: village.metric("lastgasp_readings_committed_total") > committed,
-        10, "the heartbeat",
-    )  # fmt: skip
-    assert len(json.loads(village.command("quarantine list", "--json"))) == before
+    flagged = (
+        "SELECT quality FROM reading_log WHERE device_id = 'M5' AND kind = 'heartbeat' "
+        "AND happened_at > now() - interval '1 day'"
+    )
+    assert village.wait(lambda: psql(village, flagged), 10, "the heartbeat") == ["1"]
+    assert psql(village, count) == before

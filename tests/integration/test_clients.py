@@ -6,10 +6,7 @@ program reads the feeds.  They talk to a real ``lastgasp up``.
 
 import itertools
 import json
-import shlex
-import subprocess
 import time
-from collections.abc import Callable
 from typing import Any
 
 import httpx
@@ -37,15 +34,7 @@ def outage_of(service: Any, device_id: str) -> dict[str, Any]:
     return found
 
 
-def psql(service: Any, tool: Callable[[str], str], query: str) -> list[str]:
-    """Lines of a query, through the command line that the service itself names."""
-    note = json.loads((service.data / "service.json").read_bytes())
-    command = [tool("psql"), *shlex.split(note["psql"])[1:], "-AtX", "-c", query]
-    ran = subprocess.run(command, check=True, capture_output=True, text=True, timeout=30)
-    return ran.stdout.splitlines()
-
-
-def test_a_meter_needs_nothing_but_mqtt(village, publish, talk, tool) -> None:
+def test_a_meter_needs_nothing_but_mqtt(village, publish, talk, tool, psql) -> None:
     topic = "lastgasp/v1/meter/M1/ack"
     acks = talk(tool("mosquitto_sub"), "-p", str(village.mqtt), "-t", topic, "-d", "-F", "%p")
     acks.until(lambda line: "SUBACK" in line)
@@ -63,9 +52,9 @@ def test_a_meter_needs_nothing_but_mqtt(village, publish, talk, tool) -> None:
     detail = village.get(f"/api/outages/{outage['id']}")
     assert {c for step in detail["steps"] for c in step["customers"]} == {"C1", "C2", "C3"}
     query = "SELECT device_id, customers_out FROM outages_now WHERE device_id = 'T1'"
-    assert psql(village, tool, query) == ["T1|3"]
+    assert psql(village, query) == ["T1|3"]
     dark = "SELECT customer_id FROM dark_customers ORDER BY 1"
-    assert {"C1", "C2", "C3"} <= set(psql(village, tool, dark))
+    assert {"C1", "C2", "C3"} <= set(psql(village, dark))
 
     for meter in ("M1", "M2", "M3"):
         publish(f"meter/{meter}/event", event("power_up", volts=[228]))
@@ -76,8 +65,10 @@ def test_a_meter_needs_nothing_but_mqtt(village, publish, talk, tool) -> None:
     assert all(step["on_at"] for step in restored["steps"])
 
 
-def test_the_feeds_speak_to_a_program_in_another_language(village, publish, node_feed) -> None:
-    customer = village.token("customer", "C7")
+def test_the_feeds_speak_to_a_program_in_another_language(
+    village, publish, node_feed, bearer
+) -> None:
+    customer = bearer("customer", "C7")
     desk = node_feed(village.feeds, village.anna, "dispatch")
     home = node_feed(village.feeds, customer, "customer:C7")
     first = desk.message(op="subscribed")
@@ -106,12 +97,12 @@ def test_the_feeds_speak_to_a_program_in_another_language(village, publish, node
     ],
 )
 def test_a_customer_gets_no_further_than_their_own_door(
-    village, node_feed, tool, channel, origin, code
+    village, node_feed, psql, bearer, channel, origin, code
 ) -> None:
-    intruder = node_feed(village.feeds, village.token("customer", "C7"), channel, origin)
+    intruder = node_feed(village.feeds, bearer("customer", "C7"), channel, origin)
     assert intruder.message(closed=code)
     village.wait(
-        lambda: psql(village, tool, "SELECT 1 FROM audit WHERE detail <> '' LIMIT 1"),
+        lambda: psql(village, "SELECT 1 FROM audit WHERE detail <> '' LIMIT 1"),
         10, "an audit line",
     )  # fmt: skip
 
@@ -135,9 +126,9 @@ def test_nobody_listens_without_a_token(village, node_feed) -> None:
         ("/metrics", None, 200),
     ],
 )
-def test_a_token_opens_what_is_its_bearers(village, path, role, status) -> None:
+def test_a_token_opens_what_is_its_bearers(village, bearer, path, role, status) -> None:
     subject = {"customer": "C7", "dispatcher": "anna", None: ""}[role]
-    headers = {"Authorization": f"Bearer {village.token(role, subject)}"} if role else {}
+    headers = {"Authorization": f"Bearer {bearer(role, subject)}"} if role else {}
     answer = httpx.get(f"http://127.0.0.1:{village.http}{path}", headers=headers)
     assert answer.status_code == status
     if status in (401, 403):
