@@ -169,8 +169,8 @@ def _reach(starts: Iterable[int], coupled: dict[int, list[int]]) -> dict[int, in
         todo = [] if start in reached else [start]
         while todo:
             bus = todo.pop()
-            if reached.setdefault(bus, start) == start:
-                todo += [b for b in coupled.get(bus, ()) if b not in reached]
+            reached[bus] = start
+            todo += [b for b in coupled.get(bus, ()) if b not in reached]
     return reached
 
 

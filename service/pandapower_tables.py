@@ -1,12 +1,17 @@
 """The tables of a pandapower net as the plain rows that ``grid.pandapower_net`` reads."""
 
-import json
 from collections.abc import Iterator
-from typing import Any
+from typing import Annotated, Any
+
+import msgspec
 
 from grid.pandapower_net import Bus, Line, Load, Switch, Tables, Trafo
 
 PHASE_POWERS = {"A": "p_a_mw", "B": "p_b_mw", "C": "p_c_mw"}
+
+
+class _Point(msgspec.Struct, tag_field="type", tag="Point"):
+    coordinates: Annotated[list[float], msgspec.Meta(min_length=2)]
 
 
 def tables_of(net: Any) -> Tables:
@@ -61,11 +66,12 @@ def _buses(net: Any) -> Iterator[Bus]:
 
 
 def _point(geo: object) -> tuple[float, float] | None:
-    """The coordinates of a GeoJSON point."""
-    if not isinstance(geo, str) or not geo:
+    """The coordinates of a GeoJSON point; None for anything else."""
+    try:
+        shape = msgspec.json.decode(geo, type=_Point) if isinstance(geo, str) else None
+    except msgspec.DecodeError:
         return None
-    x, y = json.loads(geo)["coordinates"][:2]
-    return float(x), float(y)
+    return (shape.coordinates[0], shape.coordinates[1]) if shape else None
 
 
 def _trafos(net: Any) -> Iterator[Trafo]:

@@ -87,7 +87,7 @@ def _pandapower(path: Path) -> tuple[Graph, tuple[Problem, ...]]:
             raise _extra(missing, "pandapower") from None
         try:
             net = pandapower.from_json(str(path))
-        except (ValueError, KeyError, TypeError, AttributeError, UserWarning) as wrong:
+        except (ValueError, KeyError, TypeError, AttributeError, ImportError, UserWarning) as wrong:
             raise ConfigError(f"{path} is no pandapower net: {wrong}; save it by to_json") from None
         if not isinstance(net, pandapower.pandapowerNet):
             raise ConfigError(

@@ -339,3 +339,25 @@ def test_a_version_is_a_digest_of_the_network_not_of_row_order_names_and_phones(
     assert version_of(one) == version_of(same) == network_of(one).version
     assert version_of(one) != version_of(moved)
     assert version_of(one) != version_of(graph("S1 substation, M1 meter", "V1 S1 M1 fuse"))
+
+
+def test_rows_without_lines_of_their_own_are_named_by_what_they_are_about() -> None:
+    built = build(
+        graph(
+            "S1 substation, T1 transformer",
+            "L1 S1 T1",
+            customers=(Customer("C1", "T1"),),
+            comms={"T1": "D1"},
+            breakers=(BreakerAddress("L1", "h", 1, 1, "f"),),
+        )
+    )
+    assert built.network is None
+    assert [p.where for p in built.problems] == ["customer C1", "comms of T1", "address of L1"]
+
+
+def test_the_switch_that_would_feed_an_island_may_be_written_either_way() -> None:
+    island = "V1 S1 M1, {} switch!, V2 N1 M2, K1 S1 M1 switch!"
+    nodes = "S1 substation, N1, M1 meter, M2 meter"
+    fixes = {refusal(graph(nodes, island.format(tie))).fix for tie in ("TIE S1 N1", "TIE N1 S1")}
+    (fix,) = fixes
+    assert fix.startswith("close TIE (normally_open = 0)")

@@ -245,3 +245,28 @@ def test_ids_are_unique_and_fit_a_topic() -> None:
     names = [row.id for row in (*graph.nodes, *graph.branches)]
     assert len(set(names)) == len(names)
     assert set("/+# ").isdisjoint("".join(names))
+
+
+def test_lines_and_transformers_that_join_nothing_to_nothing_are_left_out() -> None:
+    dead_end = (Line(8, "", RING_1, 99, True), Line(9, "", BAR_A, BAR_A2, True))
+    stray = (Trafo(8, "", RING_1, 99, "t"), Trafo(9, "", BAR_A, BAR_A2, "t"))
+    more = msgspec.structs.replace(
+        TOWN, lines=(*TOWN.lines, *dead_end), trafos=(*TOWN.trafos, *stray)
+    )
+    assert drawn(network_of(more)) == drawn(network_of(TOWN))
+
+
+def test_busbars_that_are_coupled_in_a_ring_are_one() -> None:
+    ring = tuple(
+        Switch(i, "", *ends, "b", "DS", True)
+        for i, ends in enumerate([(0, 1), (1, 2), (2, 3), (3, 0), (1, 3)])
+    )
+    buses = tuple(Bus(i, "", 10.0, None, None, "") for i in range(5))
+    tables = Tables(buses, (line(0, 2, 4),), ring, (), (0, 2), (Load(0, "", 4),))
+    assert drawn(network_of(tables)) == ["substation bus-0", "  breaker line-0", "    meter load-0"]
+
+
+def test_a_name_that_is_taken_twice_over_is_still_unique() -> None:
+    buses = tuple(Bus(i, name, 10.0, None, None, "") for i, name in enumerate(["a-load-0", "a"]))
+    tables = Tables(buses, (line(0, 0, 1),), (), (), (0,), (Load(0, "a", 1),))
+    assert drawn(network_of(tables))[-1] == "    meter a-load-0'"
