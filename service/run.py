@@ -18,6 +18,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     psql: str  # how a person looks into the embedded database; empty with one of their own
     network: str | None  # source; None for what the database has
     scenario: str | None  # a file, or a shipped one's name; None: nothing is simulated
+    again: bool  # a story that was over is told again
     board: bool
 
     @property

@@ -30,6 +30,7 @@ class Play(msgspec.Struct, frozen=True):
     mqtt_url: str
     http_url: str
     data: str  # the service's data folder, for its token key
+    again: bool  # a story that is over is told again
 
 
 class Playing(msgspec.Struct, frozen=True):

@@ -19,8 +19,9 @@ from service import logging as our_logging
 from service.place import Place
 from service.ports import Address
 from service.progress import Progress, fancy, progress
-from service.settings import Settings
 from service.run import Run
+from service.settings import Settings
+from simulators import scenario as scenarios
 
 DEMO_NETWORK = "city:20000:1"
 DEMO_SCENARIO = "demo"
@@ -49,6 +50,9 @@ def run(options: Options) -> int:
         LastgaspError: It cannot start, or a part of it failed for good.
     """
     _refuse_contradictions(options)
+    scenario = options.scenario or (DEMO_SCENARIO if options.demo else None)
+    if scenario is not None:
+        scenarios.load(Path(scenario))  # what is wrong with it is said before anything starts
     found = place.place_of(options.data, options.config, options.database)
     with ExitStack() as opened:
         opened.enter_context(_sigterm_is_ctrl_c())
@@ -69,7 +73,8 @@ def run(options: Options) -> int:
             database_url=url,
             psql=psql,
             network=options.network or (DEMO_NETWORK if options.demo else None),
-            scenario=options.scenario or (DEMO_SCENARIO if options.demo else None),
+            scenario=scenario,
+            again=options.demo,
             board=options.board,
         )
         failure = _serve(service, told)

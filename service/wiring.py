@@ -24,6 +24,7 @@ from grid.outage import Ping
 from grid.parcel import Batch
 from grid.people import Principal
 from ingest.metrics import IngestMetrics
+from ingest.modbus import ModbusGateway
 from ingest.mqtt import MqttGateway
 from ingest.packing import Packer
 from notify.feeds import Feeds
@@ -160,8 +161,6 @@ async def _listen(
     settings, runner = run.settings, spine.runner
     packer, counted = Packer(network), IngestMetrics(spine.pulse.metrics.registry)
     if breakers:
-        from ingest.modbus import ModbusGateway
-
         modbus = ModbusGateway(settings.modbus, breakers, packer, runner, now_ms, metrics=counted)
         await beside("modbus", modbus.run())
     mqtt = MqttGateway(
@@ -190,6 +189,7 @@ def _field(
         mqtt_url=run.settings.mqtt.url,
         http_url=run.http_url,
         data=str(run.data),
+        again=run.again,
     )
     return simulated.field(graph, play, run.data / "field.log", failure)
 

@@ -252,7 +252,7 @@ def load(path: Path) -> Scenario:
     Raises:
         ConfigError: The file cannot be read, or what it says cannot be used.
     """
-    if path.suffix == "" and str(path) == path.name and not path.exists():
+    if path.suffix == "" and str(path) == path.name and not path.is_file():
         return shipped(path.name)
     try:
         return parse(path.read_text(encoding="utf-8"), str(path))

@@ -1,0 +1,147 @@
+"""The simulated field: as the child process of ``up``, and as a command of its own.
+
+``python -m service.simulate`` is the child: it is told what to play on its standard input (a line
+of JSON), answers with one line once its breakers listen, and ends when its standard input does.
+"""
+
+import asyncio
+import contextlib
+import http.client
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import msgspec
+
+from grid.build import build
+from grid.errors import ConfigError, LastgaspError, Refused, Unreachable
+from grid.graph import BreakerAddress, Graph
+from grid.network import Network
+from grid.times import to_rfc3339
+from service import keys
+from service import logging as our_logging
+from service.clock import now_ms
+from service.follow import TIMEOUT_S
+from service.settings import LogSettings
+from service.simulated import Play, Playing
+from service.watch import own_token
+from simulators import scenario as scenarios
+from simulators.run import Simulators
+from simulators.story import PlannedWork
+
+EnterPlan = Callable[[PlannedWork], Awaitable[None]]
+
+
+def main() -> None:
+    """The child's life."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for our parent, who then stops us
+    play = msgspec.json.decode(sys.stdin.buffer.readline(), type=Play)
+    our_logging.set_up(LogSettings())
+    try:
+        graph = msgspec.msgpack.decode(Path(play.graph_file).read_bytes(), type=Graph)
+        network = build(graph).network
+        assert network is not None, "the service has built the same before"
+        simulators = Simulators(
+            network,
+            scenarios.load(Path(play.scenario)),
+            mqtt_url=play.mqtt_url,
+            folder=_made(Path(play.folder)),
+            now_ms=now_ms,
+            enter_plan=plans_by_http(play.http_url, own_token(keys.read_keys(Path(play.data)))),
+            again=play.again,
+        )
+    except LastgaspError as error:
+        _answer(Playing(error=error.message))
+        return
+    _answer(Playing(breakers=tuple(simulators.breakers)))
+    asyncio.run(_until_end_of_input(simulators))
+
+
+def play(
+    network: Network, scenario: str, *, mqtt_url: str, folder: Path, enter_plan: EnterPlan | None,
+    again: bool, ready: Callable[[Sequence[BreakerAddress]], None],
+) -> None:  # fmt: skip
+    """Play a scenario in this process until Ctrl-C.
+
+    Raises:
+        ConfigError: It does not fit the network, or the folder is in use.
+    """
+    simulators = Simulators(
+        network,
+        scenarios.load(Path(scenario)),
+        mqtt_url=mqtt_url,
+        folder=_made(folder),
+        now_ms=now_ms,
+        enter_plan=enter_plan,
+        again=again,
+    )
+    ready(simulators.breakers)
+    with contextlib.suppress(KeyboardInterrupt):
+        asyncio.run(simulators.run())
+
+
+def plans_by_http(url: str, token: Callable[[], str]) -> EnterPlan:
+    """Enters plans as a dispatcher does, by the API."""
+
+    async def enter(plan: PlannedWork) -> None:
+        body = {
+            "device_id": plan.device_id,
+            "from": to_rfc3339(plan.from_ms),
+            "to": to_rfc3339(plan.to_ms),
+            "kind": plan.kind,
+            "reason": plan.reason,
+        }
+        await asyncio.to_thread(_post, url, "/api/planned", token(), msgspec.json.encode(body))
+
+    return enter
+
+
+def _post(url: str, path: str, token: str, body: bytes) -> None:
+    parts = urlsplit(url)
+    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+    connection = kind(parts.netloc, timeout=TIMEOUT_S)
+    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+    try:
+        connection.request("POST", path, body, headers)
+        answer = connection.getresponse()
+        said = answer.read(1000).decode(errors="replace")
+    except (OSError, http.client.HTTPException) as error:
+        raise Unreachable(f"the API at {url} does not answer: {error}") from error
+    finally:
+        connection.close()
+    if answer.status >= 500:
+        raise Unreachable(f"the API at {url} says {answer.status}: {said}")
+    if answer.status >= 400:
+        raise Refused(f"the API at {url} says {answer.status}: {said}")
+
+
+async def _until_end_of_input(simulators: Simulators) -> None:
+    reader = asyncio.StreamReader()
+    await asyncio.get_running_loop().connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(reader), sys.stdin
+    )
+    playing = asyncio.create_task(simulators.run())
+    ended = asyncio.create_task(reader.read())
+    await asyncio.wait({playing, ended}, return_when=asyncio.FIRST_COMPLETED)
+    playing.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await playing
+
+
+def _made(folder: Path) -> Path:
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"{folder} cannot be made: {error.strerror}") from error
+    return folder
+
+
+def _answer(playing: Playing) -> None:
+    sys.stdout.buffer.write(msgspec.json.encode(playing) + b"\n")
+    sys.stdout.buffer.flush()
+
+
+if __name__ == "__main__":
+    main()
