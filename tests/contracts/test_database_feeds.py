@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from grid.outage import Finding
+from grid.parcel import Applied
 from grid.public import CustomerStatus, PublicChange, PublicFinding, customer_statuses
 from store.feedlog import DispatchState
 
@@ -182,27 +183,15 @@ async def test_what_was_trimmed_is_gone_and_offsets_go_on(store, house, change, 
 
 async def test_commits_of_several_groups_at_once_leave_no_gap(store, house, change, step) -> None:
     await house.move_in(store)
-    batches = [
-        [
-            house.applied(
-                "12:00:01",
-                group=group,
-                changes=(
-                    change(
-                        "12:00:01",
-                        f"S{group}-1",
-                        n + 1,
-                        "predicted",
-                        step("12:00:00", None, f"C-M{group * 4 + 1}"),
-                    ),
-                ),
-            )  # fmt: skip
-            for n in range(20)
-        ]
-        for group in (0, 1)
-    ]
 
-    async def drive(batch: list) -> None:
+    def told(group: int, version: int) -> Applied:
+        dark = step("12:00:00", None, f"C-M{group * 4 + 1}")
+        said = change("12:00:01", f"S{group}-1", version, "predicted", dark)
+        return house.applied("12:00:01", group=group, changes=(said,))
+
+    batches = [[told(group, version) for version in range(1, 21)] for group in (0, 1)]
+
+    async def drive(batch: list[Applied]) -> None:
         for applied in batch:
             await store.commit([applied], ())
 

@@ -179,7 +179,8 @@ async def test_a_person_at_psql_sees_who_is_in_the_dark_and_why(
         ("S1-1", "predicted", "T1", 2)
     ]
     assert ask(
-        "SELECT customer_id, meter_id, district, feeder_id, device_id FROM dark_customers ORDER BY 1"
+        "SELECT customer_id, meter_id, district, feeder_id, device_id FROM dark_customers"
+        " ORDER BY customer_id"
     ) == [("C-M1", "M1", "East", "B1", "T1"), ("C-M2", "M2", "East", "B1", "T1")]
     assert ask("SELECT feeder_id, district, customers FROM dark_feeders") == [("B1", "East", 2)]
     assert ask("SELECT kind, device_id FROM open_findings") == [("comms_loss", "D1")]
