@@ -67,8 +67,11 @@ def _messages(
             readings.append(_numbered(fact.reading, f"{cls}/{name}", seqs))
             agains.append(fact.again_ms)
         if cls == "dcu":
-            payload = msgspec.json.decode(encode_array(readings))
-            yield {"received_at": due_ms, "topic": topic, "payload": payload}, max(agains)
+            array = msgspec.json.decode(encode_array(readings))
+            yield {"received_at": due_ms, "topic": topic, "payload": array}, 0
+            repeats = [event for event, again in zip(array, agains, strict=True) if again]
+            if repeats:
+                yield {"received_at": max(agains), "topic": topic, "payload": repeats}, 0
             continue
         for reading, again_ms in zip(readings, agains, strict=True):
             payload = msgspec.json.decode(encode(reading))

@@ -40,15 +40,16 @@ class Links:
         self._clients: list[Client] = []
         self._heard: deque[tuple[str, bytes]] = deque()
         self._broken = threading.Event()
+        self._up = False
         self.dropped = 0
 
     @property
     def open(self) -> bool:
         """Whether all connections still stand."""
-        return bool(self._clients) and not self._broken.is_set()
+        return self._up and not self._broken.is_set()
 
     async def connect(self) -> None:
-        """Open all connections and subscribe.
+        """Open all connections and subscribe; what comes down is heard from then on.
 
         Raises:
             ConfigError: The URL is no broker's.
@@ -79,6 +80,7 @@ class Links:
         except BaseException:
             await self.close()
             raise
+        self._up = True
 
     def send(self, key: int, topic: str, body: bytes) -> None:
         """Publish at QoS 1 on one of the connections, the same for the same key."""
@@ -92,6 +94,7 @@ class Links:
 
     async def close(self) -> None:
         """Close all connections; what they still held is not sent."""
+        self._up = False
         clients, self._clients = self._clients, []
         for client in clients:
             client.on_disconnect = None

@@ -2,14 +2,16 @@
 
 Each device and concentrator keeps its facts until the application-level acknowledgement.  Boot and
 seq are given to a fact when it first leaves, so that a heartbeat which a newer one has overtaken
-before it could leave makes no gap.  Pure: the caller writes ``changes`` to disk before it sends
-what ``take`` gave it.
+before it could leave makes no gap.  A sender speaks in order, and repeats itself oldest first: one
+acknowledgement of a concentrator covers everything below it.
+
+Pure: the caller writes ``changes`` to disk before it sends what ``take`` gave it.
 """
 
 import heapq
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from itertools import count
+from itertools import count, groupby
 
 import msgspec
 
@@ -22,7 +24,7 @@ Sender = tuple[str, str]  # class and id of the topic
 class OutboxSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The devices' patience and the limits of their stores, all of them together."""
 
-    window_facts_max: int = 4000  # sent and not acknowledged; above: the rest waits
+    window_facts_max: int = 4000  # sent and not acknowledged; above: other senders wait
     facts_max: int = 400_000  # kept; above: new heartbeats are dropped and counted
     array_facts_max: int = 200  # of a concentrator in one message
     resend_s: float = 5.0  # without an acknowledgement; doubled each time
@@ -37,9 +39,6 @@ class Entry:
     sender: Sender
     reading: Reading
     expires_ms: int
-    tries: int = 0
-    waiting: bool = True  # to be sent; else for an acknowledgement
-    next_ms: int = 0  # until when
     on_disk: bool = False
     gone: bool = False
 
@@ -70,99 +69,97 @@ class Changes:
         return bool(self.added or self.numbered or self.gone)
 
 
+@dataclass(slots=True, eq=False)
+class _Lane:
+    """One sender's store, oldest first."""
+
+    sender: Sender
+    sent: dict[tuple[str, int], Entry] = field(default_factory=dict)
+    unsent: list[Entry] = field(default_factory=list)
+    flying: int = 0  # sent and within their time; those that are not wait with ``overdue``
+    overdue: bool = False
+    queued: bool = False
+    progress: bool = False  # something was acknowledged since the deadline was set
+    tries: int = 0
+    deadline_ms: int = 0
+
+
 class Outbox:
     """The stores of all devices, and what is to be sent next."""
 
     def __init__(self, boot: str, settings: OutboxSettings, kept: Iterable[Entry] = ()) -> None:
         self._boot = boot
         self._settings = settings
-        self._nos = count(1)
+        self._next_no = 1
+        self._count = 0
         self._seqs: dict[Sender, int] = {}
-        self._entries: dict[int, Entry] = {}
-        self._sent: dict[tuple[Sender, str], dict[int, Entry]] = {}
+        self._lanes: dict[Sender, _Lane] = {}
         self._unsent_beats: dict[str, Entry] = {}
-        self._urgent: list[tuple[int, int, Entry]] = []
-        self._routine: list[tuple[int, int, Entry]] = []
-        self._flights: list[tuple[int, int, Entry]] = []  # until when they may be acknowledged
+        self._ties = count()
+        self._urgent: list[tuple[int, _Lane]] = []
+        self._routine: list[tuple[int, _Lane]] = []
+        self._deadlines: list[tuple[int, int, _Lane]] = []
         self._again: list[tuple[int, int, Entry]] = []
         self._flying = 0
-        self._ties = count()
         self._changes = Changes()
         self.dropped = 0  # heartbeats that found no room
         for entry in kept:
-            self._keep(entry)
+            self._take_over(entry)
 
     def __len__(self) -> int:
         """Facts kept."""
-        return len(self._entries)
-
-    def _keep(self, entry: Entry) -> None:
-        """Take over a fact from the disk."""
-        self._nos = count(max(entry.no + 1, next(self._nos)))
-        self._entries[entry.no] = entry
-        if entry.reading.boot is not None:
-            self._mine(entry)[entry.reading.seq] = entry
-        elif entry.routine:
-            self._unsent_beats[entry.reading.device_id] = entry
-        self._line_up(entry, 0)
+        return self._count
 
     def add(self, facts: Iterable[Fact]) -> None:
         """Facts that are due now."""
         for fact in facts:
             if fact.routine and not self._room_for_beat(fact):
                 continue
-            reading = fact.reading
-            entry = Entry(next(self._nos), (fact.cls, fact.id), reading, fact.expires_ms)
-            self._entries[entry.no] = entry
+            entry = Entry(self._next_no, (fact.cls, fact.id), fact.reading, fact.expires_ms)
             self._changes.added.append(entry)
-            if entry.routine:
-                self._unsent_beats[reading.device_id] = entry
-            self._line_up(entry, fact.due_ms)
+            self._put_unsent(entry)
             if fact.again_ms:
                 heapq.heappush(self._again, (fact.again_ms, next(self._ties), entry))
 
-    def _room_for_beat(self, fact: Fact) -> bool:
-        """Make room for a heartbeat by forgetting the one before it, if that has not left yet."""
-        older = self._unsent_beats.pop(fact.reading.device_id, None)
-        if older is not None:
-            self._forget(older)
-        if len(self._entries) < self._settings.facts_max:
-            return True
-        self.dropped += 1
-        return False
-
     def acked(self, sender: Sender, boot: str, seq: int) -> int:
         """Forget what is committed: one fact, or of a concentrator all up to ``seq``."""
-        mine = self._sent.get((sender, boot))
-        if mine is None:
+        lane = self._lanes.get(sender)
+        if lane is None:
             return 0
         if sender[0] != "dcu":
-            done = [mine[seq]] if seq in mine else []
+            done = [lane.sent[boot, seq]] if (boot, seq) in lane.sent else []
         else:
-            done = [entry for number, entry in mine.items() if number <= seq]
+            done = [e for (b, number), e in lane.sent.items() if b == boot and number <= seq]
         for entry in done:
             self._forget(entry)
+        if done:
+            lane.tries, lane.progress = 0, True
         return len(done)
 
     def lost_connection(self) -> None:
         """Nothing that is under way will be acknowledged: all of it is to be sent again."""
-        for entry in self._entries.values():
-            if not entry.waiting:
-                self._line_up(entry, 0)
+        for lane in self._lanes.values():
+            self._repeat(lane)
         self._again.clear()
 
     def take(self, now_ms: int) -> list[Message]:
         """What is to be sent now, numbered; facts of devices that have died are forgotten."""
-        self._land(now_ms)
-        ready = self._ready(self._urgent, now_ms) + self._ready(self._routine, now_ms)
-        for entry in ready:
-            self._number(entry)
-        repeats: list[Entry] = []
-        while self._again and self._again[0][0] <= now_ms:
-            entry = heapq.heappop(self._again)[2]
-            if entry.reading.boot is not None:  # also one that is committed by now
-                repeats.append(entry)
-        return self._messages(ready) + self._messages(repeats)
+        while self._deadlines and self._deadlines[0][0] <= now_ms:
+            when_ms, _, lane = heapq.heappop(self._deadlines)
+            if lane.deadline_ms != when_ms:
+                continue
+            if lane.progress and lane.flying:
+                self._set_deadline(lane, now_ms)
+            else:
+                self._repeat(lane)
+        repeats = list(self._repeats(now_ms))
+        messages: list[Message] = []
+        for heap in (self._urgent, self._routine):
+            while heap and self._flying < self._settings.window_facts_max:
+                lane = heapq.heappop(heap)[1]
+                if lane.queued:
+                    messages += self._send(lane, now_ms)
+        return messages + repeats
 
     def changes(self) -> Changes:
         """What has changed since this was last asked; to be on disk before anything is sent."""
@@ -176,91 +173,132 @@ class Outbox:
             entry.on_disk = True
         return changes
 
-    def _land(self, now_ms: int) -> None:
-        """What was not acknowledged in its time waits to be sent again."""
-        while self._flights and self._flights[0][0] <= now_ms:
-            when_ms, _, entry = heapq.heappop(self._flights)
-            if not entry.gone and not entry.waiting and entry.next_ms == when_ms:
-                self._line_up(entry, when_ms)
+    def _take_over(self, entry: Entry) -> None:
+        """Keep a fact that the disk has from before."""
+        if entry.reading.boot is None:
+            self._next_no = entry.no
+            self._put_unsent(entry)
+            return
+        self._next_no = entry.no + 1
+        self._count += 1
+        lane = self._lane(entry.sender)
+        lane.sent[entry.reading.boot, entry.reading.seq] = entry
+        lane.overdue = True
+        self._queue(lane, urgent=not entry.routine)
 
-    def _ready(self, heap: list[tuple[int, int, Entry]], now_ms: int) -> list[Entry]:
-        """What may be sent of a heap; it counts as under way from here on."""
-        ready: list[Entry] = []
-        while heap and heap[0][0] <= now_ms and self._flying < self._settings.window_facts_max:
-            when_ms, _, entry = heapq.heappop(heap)
-            if entry.gone or not entry.waiting or entry.next_ms != when_ms:
-                continue
+    def _put_unsent(self, entry: Entry) -> None:
+        self._next_no += 1
+        self._count += 1
+        lane = self._lane(entry.sender)
+        lane.unsent.append(entry)
+        if entry.routine:
+            self._unsent_beats[entry.reading.device_id] = entry
+        self._queue(lane, urgent=not entry.routine)
+
+    def _room_for_beat(self, fact: Fact) -> bool:
+        """Make room for a heartbeat by forgetting the one before it, if that has not left yet."""
+        older = self._unsent_beats.pop(fact.reading.device_id, None)
+        if older is not None:
+            self._lanes[older.sender].unsent.remove(older)
+            self._forget(older)
+        if self._count < self._settings.facts_max:
+            return True
+        self.dropped += 1
+        return False
+
+    def _repeats(self, now_ms: int) -> Iterator[Message]:
+        """What the way delivers twice.  Of a concentrator, it repeats all that it still has."""
+        while self._again and self._again[0][0] <= now_ms:
+            entry = heapq.heappop(self._again)[2]
+            if entry.sender[0] == "dcu":
+                self._repeat(self._lane(entry.sender))
+            elif entry.reading.boot is not None:  # also one that is committed by now
+                yield Message(entry.sender, (entry.reading,))
+
+    def _repeat(self, lane: _Lane) -> None:
+        """Let a sender say again whatever is not acknowledged."""
+        if lane.sent and not lane.overdue:
+            self._flying -= lane.flying
+            lane.flying = 0
+            lane.overdue = True
+            self._queue(lane, urgent=any(not e.routine for e in lane.sent.values()))
+
+    def _send(self, lane: _Lane, now_ms: int) -> list[Message]:
+        """A sender's turn: what it repeats, and then what it has not said yet."""
+        lane.queued = False
+        for entry in [*lane.sent.values(), *lane.unsent]:
             if entry.expires_ms <= now_ms:
                 self._forget(entry)
-                continue
-            self._fly(entry, now_ms)
-            ready.append(entry)
-        return ready
+        fresh = [entry for entry in lane.unsent if not entry.gone]
+        lane.unsent.clear()
+        entries = [*lane.sent.values(), *fresh] if lane.overdue else fresh
+        in_time = lane.flying > 0  # what flies already keeps its deadline
+        lane.overdue = False
+        if not entries:
+            return []
+        for entry in fresh:
+            self._number(lane, entry)
+        self._flying += len(entries)
+        lane.flying += len(entries)
+        if not in_time:
+            self._set_deadline(lane, now_ms)
+        return list(self._messages(lane.sender, entries))
 
-    def _fly(self, entry: Entry, now_ms: int) -> None:
-        settings = self._settings
-        backoff_s = min(settings.resend_s * 2**entry.tries, settings.resend_s_max)
-        # each at its own time: a fifth of the pause is spread by the entry's number
-        spread = 0.9 + 0.2 * (entry.no * 2654435761 % 1024) / 1024
-        entry.tries += 1
-        entry.waiting = False
-        entry.next_ms = now_ms + round(1000 * backoff_s * spread)
-        self._flying += 1
-        heapq.heappush(self._flights, (entry.next_ms, next(self._ties), entry))
+    def _set_deadline(self, lane: _Lane, now_ms: int) -> None:
+        backoff_s = min(self._settings.resend_s * 2**lane.tries, self._settings.resend_s_max)
+        tie = next(self._ties)
+        # each at its own time: a fifth of the pause is spread
+        spread = 0.9 + 0.2 * (tie * 2654435761 % 1024) / 1024
+        lane.tries += 1
+        lane.progress = False
+        lane.deadline_ms = now_ms + round(1000 * backoff_s * spread)
+        heapq.heappush(self._deadlines, (lane.deadline_ms, tie, lane))
 
-    def _number(self, entry: Entry) -> None:
+    def _number(self, lane: _Lane, entry: Entry) -> None:
         """Give a fact that leaves for the first time its boot and seq."""
-        if entry.reading.boot is not None:
-            return
-        if entry.routine and self._unsent_beats.get(entry.reading.device_id) is entry:
+        if self._unsent_beats.get(entry.reading.device_id) is entry:
             del self._unsent_beats[entry.reading.device_id]
-        seq = self._seqs[entry.sender] = self._seqs.get(entry.sender, 0) + 1
+        seq = self._seqs[lane.sender] = self._seqs.get(lane.sender, 0) + 1
         entry.reading = msgspec.structs.replace(entry.reading, boot=self._boot, seq=seq)
-        self._mine(entry)[seq] = entry
+        lane.sent[self._boot, seq] = entry
         self._changes.numbered.append(entry)
 
-    def _messages(self, entries: list[Entry]) -> list[Message]:
-        """Messages for facts: each its own, but those of a concentrator together."""
-        messages: list[Message] = []
-        arrays: dict[Sender, list[Reading]] = {}
-        for entry in entries:
-            if entry.sender[0] == "dcu":
-                arrays.setdefault(entry.sender, []).append(entry.reading)
-            else:
-                messages.append(Message(entry.sender, (entry.reading,)))
+    def _messages(self, sender: Sender, entries: list[Entry]) -> Iterator[Message]:
+        """Each fact its own message, but those of a concentrator together, by boot."""
+        if sender[0] != "dcu":
+            for entry in entries:
+                yield Message(sender, (entry.reading,))
+            return
         size = self._settings.array_facts_max
-        for sender, readings in arrays.items():
-            readings.sort(key=lambda r: (r.boot or "", r.seq))
-            messages += [
-                Message(sender, tuple(readings[i : i + size]))
-                for i in range(0, len(readings), size)
-            ]
-        return messages
+        for _, same in groupby(entries, key=lambda e: e.reading.boot):
+            readings = [entry.reading for entry in same]
+            for first in range(0, len(readings), size):
+                yield Message(sender, tuple(readings[first : first + size]))
 
-    def _mine(self, entry: Entry) -> dict[int, Entry]:
-        """What one sender has sent in one boot and keeps, by ascending seq."""
-        return self._sent.setdefault((entry.sender, entry.reading.boot or ""), {})
+    def _lane(self, sender: Sender) -> _Lane:
+        lane = self._lanes.get(sender)
+        if lane is None:
+            lane = self._lanes[sender] = _Lane(sender)
+        return lane
 
-    def _line_up(self, entry: Entry, when_ms: int) -> None:
-        """Let a fact wait for its turn."""
-        if not entry.waiting:
-            self._flying -= 1
-            entry.waiting = True
-        entry.next_ms = when_ms
-        heap = self._routine if entry.routine else self._urgent
-        heapq.heappush(heap, (when_ms, next(self._ties), entry))
+    def _queue(self, lane: _Lane, *, urgent: bool) -> None:
+        """Let a sender wait for its turn; one with news also in the shorter queue."""
+        if urgent or not lane.queued:
+            heap = self._urgent if urgent else self._routine
+            heapq.heappush(heap, (next(self._ties), lane))
+        lane.queued = True
 
     def _forget(self, entry: Entry) -> None:
         """Delete a fact: it is committed, overtaken, or its device is dead."""
-        if self._entries.pop(entry.no, None) is None:
+        if entry.gone:
             return
         entry.gone = True
+        self._count -= 1
         self._changes.gone.append(entry)
-        if not entry.waiting:
-            self._flying -= 1
-        if entry.reading.boot is not None:
-            key = (entry.sender, entry.reading.boot)
-            mine = self._sent[key]
-            del mine[entry.reading.seq]
-            if not mine:
-                del self._sent[key]
+        reading = entry.reading
+        if reading.boot is not None:
+            lane = self._lanes[entry.sender]
+            del lane.sent[reading.boot, reading.seq]
+            if not lane.overdue:
+                lane.flying -= 1
+                self._flying -= 1

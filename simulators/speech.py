@@ -85,6 +85,14 @@ class Speech:
         if speaker.solar or self._power.at(speaker.place, at_ms):
             yield from self._way(speaker, Word(Kind.HEARTBEAT, at_ms, at_ms))
 
+    def revived(self, speaker: Speaker, off_ms: int) -> Iterator[Fact]:
+        """The power-up of a device that was dark when the story began."""
+        wait_s = self._chance.between(self._field.power_up_s, "revived", speaker.id)
+        at_ms = self._start_ms
+        if not speaker.solar and self._power.at(speaker.place, at_ms):
+            leaves_ms = at_ms + round(1000 * wait_s)
+            yield from self._way(speaker, Word(Kind.POWER_UP, at_ms, leaves_ms, off_ms=off_ms))
+
     def hello(self, speaker: Speaker, at_ms: int) -> Iterator[Fact]:
         """A first word out of turn: a voltage, so that nobody takes it for part of the rhythm."""
         if speaker.solar or self._power.at(speaker.place, at_ms):

@@ -16,7 +16,7 @@ from simulators.chronicle import chronicle
 from simulators.fact import Fact
 from simulators.feed import Feed, Rhythm, beats_from
 from simulators.mischance import with_mischance
-from simulators.power import Power
+from simulators.power import NEVER, Power
 from simulators.scenario import Scenario
 from simulators.speakers import speakers
 from simulators.speech import Speech
@@ -29,7 +29,25 @@ from simulators.truth import EndTruth, StoryTruth, Truth
 class World:
     """What happens from ``start_ms`` on.  After ``end_ms`` nothing more does; devices live on."""
 
-    def __init__(self, network: Network, scenario: Scenario, start_ms: int) -> None:
+    def __init__(
+        self,
+        network: Network,
+        scenario: Scenario,
+        start_ms: int,
+        before: "World | None" = None,
+    ) -> None:
+        """Tell the story.
+
+        Args:
+            network: What it happens to.
+            scenario: What happens.
+            start_ms: When it begins.
+            before: The same world, told earlier: what it left in the dark has power again, and
+                says so.
+
+        Raises:
+            ConfigError: The scenario asks for a device that the network has not.
+        """
         chance = Chance(scenario.seed)
         self.network = network
         self.scenario = scenario
@@ -43,7 +61,7 @@ class World:
         self._by_id = {s.id: s for s in self.speakers if s.cls == "meter"}
         self._speech = Speech(network, scenario.field, self.story, self.power, chance, start_ms)
         self._gear = Switchgear(network, scenario.field, self.story, self.power, chance, start_ms)
-        self._events = sorted(self._said(chance), key=lambda fact: fact.due_ms)
+        self._events = sorted(self._said(chance, before), key=lambda fact: fact.due_ms)
         periods = sorted({s.period_ms for s in self.speakers})
         self._rhythms = [
             Rhythm(p, (s for s in self.speakers if s.period_ms == p), start_ms) for p in periods
@@ -107,13 +125,16 @@ class World:
         told = chronicle(self.network, self.story, self.power)
         return [story, *told, EndTruth(episode=episode)]
 
-    def _said(self, chance: Chance) -> Iterable[Fact]:
+    def _said(self, chance: Chance, before: "World | None") -> Iterable[Fact]:
         """Everything that is said but the regular heartbeats."""
         hello_ms = self.scenario.field.hello_s * 1000
         false_at: dict[Place, list[int]] = {}
         for at_ms, place in self.story.false_gasps:
             false_at.setdefault(place, []).append(at_ms)
         for speaker in self.speakers:
+            for dark in before.power.dark(speaker.place) if before else ():
+                if dark.on_ms == NEVER:
+                    yield from self._speech.revived(speaker, dark.off_ms)
             yield from self._speech.of_darkness(speaker)
             if hello_ms:
                 at_ms = self.start_ms + int(chance.one("hello", speaker.id) * hello_ms)
