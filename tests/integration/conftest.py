@@ -57,7 +57,8 @@ def talk() -> Iterator[Callable[..., Talk]]:
     def start(*command: str, **environment: str) -> Talk:
         process = subprocess.Popen(
             ["stdbuf", "-oL", *command], bufsize=0,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env={"PATH": os.defpath, **environment},
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            env={"PATH": os.defpath, **environment},
         )  # fmt: skip
         started.append(process)
         return Talk(process)
