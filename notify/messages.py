@@ -177,7 +177,7 @@ class Pub(_Said, frozen=True, tag="pub"):
     occurred_at: str
     published_at: str
     data: msgspec.Raw
-    skipped: int = 0
+    skipped: int
 
 
 class Error(_Said, frozen=True, tag="error"):
@@ -254,6 +254,7 @@ def pub(channel: str, epoch: str, row: FeedRow, now_ms: int) -> Item:
         occurred_at=to_rfc3339(row.at_ms),
         published_at=to_rfc3339(now_ms),
         data=msgspec.Raw(row.body),
+        skipped=0,
     )
     return Item(channel, row.offset, key, _encode(message))
 
