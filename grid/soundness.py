@@ -7,7 +7,7 @@ from grid.graph import ISOLATING, Branch, Graph, Node, Problem
 from grid.tracing import Walk, Wires, loop_through, path_up, walk
 
 TOLD_MAX = 100  # loops, or islands, each with a message of its own; the rest are counted
-NAMED_MAX = 20  # ids listed in one message
+NAMED_MAX = 12  # ids listed in one message
 
 
 def unsound(
@@ -42,10 +42,19 @@ def _rest(problems: Iterator[Problem], count: int, what: str) -> Iterator[Proble
         yield problem
 
 
-def _cut(branches: Sequence[Branch]) -> str:
-    """The advice where to open a closed path."""
-    best = next((b for b in branches if b.kind in ISOLATING), branches[0])
-    return f"set normally_open of the branch that is open in the field, for instance {best.id}"
+def _to_open(path: Sequence[Branch]) -> Branch:
+    """What of a closed path is most likely open in the field: a switch far from both ends."""
+
+    def unlikely(place: int) -> tuple[int, int]:
+        kind = path[place].kind
+        far = abs(2 * place - len(path) + 1)
+        return 0 if kind == "switch" else 1 if kind in ISOLATING else 2, far
+
+    return path[min(range(len(path)), key=unlikely)]
+
+
+def _cut(branch: Branch) -> str:
+    return f"set normally_open of the branch that is open in the field, for instance {branch.id}"
 
 
 def _joined(graph: Graph, rows: Sequence[int], wires: Wires, walked: Walk) -> Iterator[Problem]:
@@ -57,7 +66,7 @@ def _joined(graph: Graph, rows: Sequence[int], wires: Wires, walked: Walk) -> It
             _where(graph, name),
             f"substations {other} and {name} are joined by a closed path: "
             + _named([b.id for b in branches]),
-            _cut(branches),
+            _cut(_to_open(branches)),
         )
 
 
@@ -66,10 +75,11 @@ def _loops(graph: Graph, wires: Wires, walked: Walk) -> Iterator[Problem]:
         for extra in walked.extra:
             loop = loop_through(wires, walked.via, extra)
             branches = [graph.branches[wires.branch[w]] for w in loop]
+            best = _to_open(branches)
             yield error(
-                _where(graph, branches[0].id),
+                _where(graph, best.id),
                 f"closed loop of {len(loop)} branches: {_named([b.id for b in branches])}",
-                _cut(branches),
+                _cut(best),
             )
 
     yield from _rest(told(), len(walked.extra), "loops")

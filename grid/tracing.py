@@ -174,10 +174,10 @@ def path_up(wires: Wires, via: Sequence[int], node: int) -> list[int]:
 
 
 def loop_through(wires: Wires, via: Sequence[int], extra: int) -> list[int]:
-    """The wires of the loop that ``extra`` closes, itself first."""
+    """The wires of the loop that ``extra`` closes, from where it parts to where it meets again."""
     left = path_up(wires, via, wires.near[extra])
     right = path_up(wires, via, wires.far[extra])
     while left and right and left[-1] == right[-1]:
         left.pop()
         right.pop()
-    return [extra, *left, *reversed(right)]
+    return [*reversed(left), extra, *right]

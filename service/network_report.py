@@ -105,9 +105,9 @@ def tell(verdict: Verdict, *, json: bool, to_stderr: bool = False) -> None:
         typer.echo(f"and {more} more: --json lists them all", err=to_stderr)
     if verdict.accepted:
         typer.echo(
-            f"{verdict.source}: {verdict.substations} substations, {verdict.feeders} feeders, "
-            f"{verdict.transformers} transformers, {verdict.meters} meters, "
-            f"{verdict.customers} customers; version {verdict.version}"
+            f"{verdict.source}: substations {verdict.substations}, feeders {verdict.feeders}, "
+            f"transformers {verdict.transformers}, meters {verdict.meters}, "
+            f"customers {verdict.customers}; version {verdict.version}"
         )
     elif not to_stderr:
         typer.echo(f"{verdict.source} would be refused")

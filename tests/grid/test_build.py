@@ -228,8 +228,20 @@ def test_a_closed_loop_is_refused_with_the_ids_of_its_branches() -> None:
     )
     assert problem.message.startswith("closed loop of 3 branches: ")
     assert set(problem.message.split(": ")[1].split(", ")) == {"L1", "SW", "L3"}
-    assert problem.where.startswith("branches.csv:")
+    assert problem.where == "branches.csv:4"
     assert problem.fix.endswith("for instance SW")
+
+
+def test_of_a_loop_the_switch_farthest_from_the_substation_is_the_likely_open_point() -> None:
+    problem = refusal(
+        graph(
+            "S1 substation, N1, N2, N3, N4, N5",
+            "B1 S1 N1 breaker, SW1 N1 N2 switch, L N2 N3, TIE N3 N4 switch, SW2 N4 N5 switch,"
+            "B2 N5 S1 breaker",
+        )
+    )
+    assert problem.message.endswith(": B1, SW1, L, TIE, SW2, B2")
+    assert problem.fix.endswith("for instance TIE")
 
 
 def test_a_loop_without_a_switch_names_one_of_its_lines() -> None:
@@ -286,7 +298,7 @@ def test_a_long_list_of_names_is_cut() -> None:
     ring = ",".join(f"L{i} N{i} N{i + 1}" for i in range(24))
     problem = refusal(graph(nodes, f"{ring}, L S1 N0, K S1 N24"))
     assert problem.message.startswith("closed loop of 26 branches: ")
-    assert problem.message.endswith(" and 6 more")
+    assert problem.message.endswith(" and 14 more")
 
 
 def test_a_network_without_a_substation_is_refused() -> None:

@@ -81,7 +81,7 @@ def test_check_says_what_a_good_network_holds(run: Run) -> None:
     result = run("check", "city:60:1")
     assert result.exit_code == 0
     assert result.stdout.startswith(
-        "city:60:1: 1 substations, 1 feeders, 1 transformers, 60 meters, 60 customers; version "
+        "city:60:1: substations 1, feeders 1, transformers 1, meters 60, customers 60; version "
     )
 
 
