@@ -1,0 +1,36 @@
+"""The specification of the named SQL."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+import store
+from store.queries import SQL, load
+
+FOLDER = Path(store.__file__).parent
+USED = {
+    name
+    for path in FOLDER.glob("*.py")
+    for name in re.findall(r'(?:SQL\[|_take_in\(connection, |went\()"(\w+)"', path.read_text())
+} | {"network_in_force", "newest_network", "feed_position", "customer_feed_position"}
+
+
+def test_every_statement_is_used_and_every_used_one_is_there() -> None:
+    assert set(SQL) == USED
+
+
+def test_every_statement_says_in_a_sentence_what_it_is_for() -> None:
+    text = (FOLDER / "queries.sql").read_text()
+    for part in text.split("-- name: ")[1:]:
+        name, comment = part.splitlines()[:2]
+        assert comment.startswith("-- "), name
+
+
+def test_a_name_given_twice_is_our_own_mistake() -> None:
+    with pytest.raises(AssertionError, match="twice"):
+        load("-- name: a\nSELECT 1\n-- name: a\nSELECT 2\n")
+
+
+def test_comments_and_semicolons_are_left_out() -> None:
+    assert load("-- name: a\n-- Why.\nSELECT 1;\n\n")["a"] == b"SELECT 1"
