@@ -29,6 +29,7 @@ class Book:
     sequence: int = 0
     reasons: dict[int, list[str]] = field(default_factory=dict)
     moved: dict[int, list[I64]] = field(default_factory=dict)
+    spoke: set[int] = field(default_factory=set)  # outages whose members were heard since
 
     def note(self, outage: Running, reason: str, members: I64 | None = None) -> None:
         """Put a line down: why the outage changes, and whose state changes."""
@@ -79,6 +80,7 @@ class Book:
 
     def mark_on(self, outage: Running, which: Bools, on_ms: I64) -> None:
         """Members have power again; ``on_ms`` in their own clocks, entry a marked member."""
+        outage.fitted = False
         outage.on_ms[which] = np.maximum(on_ms, outage.off_ms[which])
         gone = outage.members[which]
         self.owner[gone[self.owner[gone] == outage.sequence]] = NOBODY

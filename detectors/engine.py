@@ -36,13 +36,14 @@ from grid.frame import (
     SettingsChanged,
     SourceLost,
 )
-from grid.network import Bools, Group, NodeKind
+from grid.network import F64, Bools, Group, NodeKind
 from grid.outage import ENDED, Change, Finding, Outcome, State
 from grid.reading import Kind
 
 KEPT_ROWS_MAX = (
     1_000_000  # backlog that is kept; at the limit it is gone through as far as it is in
 )
+METER = int(NodeKind.METER)
 LIVE_AMPS = 1.0  # a closed breaker that carries more is energised
 
 
@@ -174,6 +175,8 @@ class Engine:
         if len(phases):
             now = int(rows["stream_ms"][-1])
             note_phases(self.findings, self.hearing, np.unique(phases), now)
+        owners = self.book.owner[node]
+        self.book.spoke.update(owners[owners >= 0].tolist())
         urgent = np.flatnonzero(self._urgent(rows, words))
         self.waking.heard(int(rows["stream_ms"][0]))
         if len(urgent):
@@ -223,7 +226,7 @@ class Engine:
         for outage in running:
             able = outage.members[~outage.mute]
             dark += len(able)
-            lag = self.hearing.lag()[able]
+            lag = self.hearing.lag(able)
             gasped += int((self.hearing.off_ms[able] + lag >= outage.since_ms - 60_000).sum())
         weight = 4.0
         delivery = (weight * self.limits.delivery + gasped) / (weight + dark)
@@ -260,9 +263,9 @@ class Engine:
             limits.prior_transformer,
             limits.prior_meter,
         ]
-        odds = np.array([np.log(q / (1 - q)) for q in by_kind])
-        logit = odds[self.group.kind]
-        pending = np.where(self.group.kind == NodeKind.METER, odds[NodeKind.BREAKER], logit)
+        left = [limits.prior_left] * METER + [limits.prior_left_meter]
+        logit = _log_odds(by_kind)[self.group.kind]
+        left_logit = _log_odds(left)[self.group.kind]
         is_open = np.zeros(len(logit), np.bool_)
         for plan in self.plans.values():
             place = self._plan_node(plan)
@@ -271,10 +274,10 @@ class Engine:
         for node, position in self.positions.items():
             fresh = now_ms - position.heard_ms <= limits.telemetry_stale_s * 1000
             if position.closed and fresh:
-                logit[node] = -np.inf
+                logit[node] = left_logit[node] = -np.inf
             elif position.closed is False:
                 is_open[node] = True
-        return Priors(logit, is_open, pending)
+        return Priors(logit, is_open, left_logit)
 
     def _plan_node(self, plan: PlanEntered) -> int | None:
         ids = self.group.ids
@@ -283,9 +286,8 @@ class Engine:
     def _decide(self, now_ms: int) -> None:
         """One verdict: who is back, who is out, and what that changes."""
         ear = self._ear(now_ms)
+        hear_back(self.book, self.hearing)
         evidence = gather(self.group, self.hearing, ear, self.limits)
-        if hear_back(self.book, self.hearing, evidence):
-            evidence = gather(self.group, self.hearing, ear, self.limits)
         declared = solve(self.tree, evidence, self._priors(now_ms), now_ms)
         scene = self._scene(evidence, now_ms)
         held = reconcile(scene, declared)
@@ -294,7 +296,8 @@ class Engine:
             found = by_node.get(outage.node)
             if found is not None and outage.back_ms is None and outage.out.any():
                 explain(scene, outage, found)
-            match_plan(scene, outage, self.plans)
+            if outage.sequence in self.book.reasons:
+                match_plan(scene, outage, self.plans)
             follow(self.book, outage, self.hearing, ear=ear, limits=self.limits, held=held)
             if outage.state not in ENDED:
                 finish(self.book, outage, now_ms)
@@ -353,7 +356,7 @@ class Engine:
         if kept:
             rows = np.concatenate(kept)
             node = rows["node"].astype(np.int64)
-            lag = np.minimum(self.hearing.lag()[node], rows["received_ms"] - rows["happened_ms"])
+            lag = np.minimum(self.hearing.lag(node), rows["received_ms"] - rows["happened_ms"])
             at = np.clip(rows["happened_ms"] + lag, self.clock_ms, now_ms)
             order = np.argsort(at, kind="stable")
             rows = rows[order]
@@ -364,3 +367,9 @@ class Engine:
         self._advance(now_ms)
         self._at_ms = None
         self.catching_up = waiting
+
+
+def _log_odds(probabilities: list[float]) -> F64:
+    q = np.array(probabilities)
+    odds: F64 = np.log(q / (1 - q))
+    return odds

@@ -12,7 +12,7 @@ from math import log
 
 import numpy as np
 
-from detectors.hearing import BEATS_TO_LEARN, NEVER, Hearing
+from detectors.hearing import NEVER, Hearing
 from detectors.settings import EngineSettings
 from grid.network import F64, I64, Bools, Group, NodeKind
 
@@ -69,26 +69,28 @@ def gather(group: Group, hearing: Hearing, ear: Ear, limits: EngineSettings) -> 
     gasp = np.where(gasped, off, NEVER)
     pending = ever & ~gasped & (hearing.void_ms != NEVER) & (heard < hearing.void_ms)
     base = np.maximum(np.maximum(heard, hearing.void_ms), ear.deaf_until_ms)
-    due = base + period_ms(hearing, limits)
+    due = base + hearing.period_ms(limits.heartbeat_s)
     late_ms = ear.now_ms - due - int(limits.heartbeat_slack_s * 1000)
     overdue = ever & ~gasped & (late_ms > 0) & (not ear.lost)
     due = np.where(pending, hearing.void_ms, np.where(overdue, due, FAR))
     terminal = group.kind == NodeKind.TRANSFORMER
-    delivery = np.where(terminal, TERMINAL_DELIVERY, ear.delivery)
-    false = np.where(terminal, limits.false_terminal, limits.false_gasp)
     silent = ever & ~gasped
-    off_ll = np.where(silent & ~pending, np.log1p(-delivery), 0.0)
+    off_ll = np.where(terminal, log(1 - TERMINAL_DELIVERY), log(1 - ear.delivery))
+    off_ll[~silent | pending] = 0.0
     on_ll = _missed(hearing, np.where(overdue, late_ms, 0), pending, ear, limits)
-    gasp_ll = np.where(gasped, np.log(delivery / false), 0.0)
-    gasp_ll = np.where(gasped & (hearing.called > 0), CALL_LLR, gasp_ll)
+    gasp_ll = _worth(np.flatnonzero(gasped), terminal, hearing, ear, limits)
     mute = _clamp(group, (heard, gasp, due), (silent, overdue), (off_ll, on_ll), limits)
     return Evidence(heard, gasp, gasp_ll, due, off_ll, on_ll, overdue, pending, mute)
 
 
-def period_ms(hearing: Hearing, limits: EngineSettings) -> I64:
-    """Each node's reporting period: learned, or by setting until then."""
-    learned = (hearing.agreed >= BEATS_TO_LEARN) & (hearing.period_s > 0)
-    return (np.where(learned, hearing.period_s, limits.heartbeat_s) * 1000).astype(np.int64)
+def _worth(gasped: I64, terminal: Bools, hearing: Hearing, ear: Ear, limits: EngineSettings) -> F64:
+    """Log-likelihood ratio of each "no power", 0 for who did not say it."""
+    worth = np.zeros(len(terminal))
+    own = log(ear.delivery / limits.false_gasp)
+    terminals = log(TERMINAL_DELIVERY / limits.false_terminal)
+    worth[gasped] = np.where(terminal[gasped], terminals, own)
+    worth[gasped[hearing.called[gasped] > 0]] = CALL_LLR
+    return worth
 
 
 def _missed(
@@ -97,13 +99,15 @@ def _missed(
     """Log P(silence | on): a due heartbeat and, after a restoration, a power-up that did not
     come.
     """
-    later = np.clip(late_ms / (limits.heartbeat_slack_s * 1000), 0, 1)
-    sure = log(limits.late_beat) + later * (log(limits.missed_beat) - log(limits.late_beat))
-    missed = np.where(late_ms > 0, sure, 0.0)
-    if pending.any():
-        first, spread = POWER_UP_WAIT_MS
-        waited = (ear.now_ms - hearing.void_ms - first) / spread
-        missed += np.where(pending, np.clip(waited, 0, 1) * log(limits.power_up_lost), 0.0)
+    missed = np.zeros(len(late_ms))
+    late = np.flatnonzero(late_ms > 0)
+    later = np.minimum(late_ms[late] / (limits.heartbeat_slack_s * 1000), 1.0)
+    first_ll, last_ll = log(limits.late_beat), log(limits.missed_beat)
+    missed[late] = first_ll + later * (last_ll - first_ll)
+    waiting = np.flatnonzero(pending)
+    first, spread = POWER_UP_WAIT_MS
+    waited = (ear.now_ms - hearing.void_ms[waiting] - first) / spread
+    missed[waiting] += np.clip(waited, 0, 1) * log(limits.power_up_lost)
     return missed
 
 

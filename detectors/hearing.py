@@ -18,6 +18,7 @@ from grid.reading import Kind, Quality
 
 NEVER = np.int64(-1 << 60)
 NO_LAG = np.int32((1 << 31) - 1)
+EVERYONE = slice(None)
 
 BEATS_TO_LEARN = 2  # gaps that must agree before a period is believed
 PERIOD_S_MIN = 5.0
@@ -40,9 +41,17 @@ class Hearing:
     called: U8  # trouble calls since the last word that it has power
     dirty: bool = field(default=False)
 
-    def lag(self) -> I64:
+    def lag(self, nodes: I64 | slice = EVERYONE) -> I64:
         """Device clock to ours, 0 where nothing was heard."""
-        return np.where(self.lag_ms == NO_LAG, 0, self.lag_ms).astype(np.int64)
+        lag = self.lag_ms[nodes].astype(np.int64)
+        lag[lag == NO_LAG] = 0
+        return lag
+
+    def period_ms(self, otherwise_s: float, nodes: I64 | slice = EVERYONE) -> I64:
+        """Reporting periods: learned, or ``otherwise_s`` until then."""
+        learned = self.agreed[nodes] >= BEATS_TO_LEARN
+        periods = np.where(learned, self.period_s[nodes], np.float32(otherwise_s))
+        return (periods * 1000).astype(np.int64)
 
 
 def columns() -> tuple[str, ...]:

@@ -12,7 +12,7 @@ import numpy as np
 
 from detectors.evidence import FAR, Evidence
 from detectors.hearing import NEVER
-from detectors.tree import Tree, spread, with_ancestors
+from detectors.tree import Tree, highest_below, spread, with_ancestors
 from grid.network import F64, I64, Bools
 
 GUARD_MS = 10_000  # clocks and delays are corrected to about this
@@ -28,7 +28,7 @@ class Priors:
 
     logit: F64  # -inf where telemetry rules it out
     open: Bools  # telemetered open
-    pending_logit: F64  # for a meter whose outage was restored and who was not heard again
+    left_logit: F64  # the same, for what was not heard again when its outage was restored
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +51,7 @@ class _Weights:
     gasps: I64
     overdue: I64
     silent: I64
+    waiting: I64
 
 
 def solve(tree: Tree, evidence: Evidence, priors: Priors, now_ms: int) -> tuple[Declared, ...]:
@@ -60,43 +61,69 @@ def solve(tree: Tree, evidence: Evidence, priors: Priors, now_ms: int) -> tuple[
     if len(suspects) == 0:
         return ()
     nodes = with_ancestors(tree, suspects)
-    weights = _weigh(tree, evidence, nodes, now_ms)
-    logit = np.where(evidence.pending[nodes], priors.pending_logit[nodes], priors.logit[nodes])
-    first = weights.llr + logit
-    first = np.where(priors.open[nodes], np.maximum(first, 0.0) + CERTAIN, first)
+    heard = highest_below(tree, evidence.heard_ms, nodes)
+    reason = highest_below(tree, _reasons(evidence, priors, suspects), nodes)
+    # where anyone was heard after the last reason to doubt, nothing can speak for an outage
+    doubtful = np.flatnonzero(reason >= heard - GUARD_MS)
+    candidates = nodes[doubtful]
+    weights = _weigh(tree, evidence, candidates, heard[doubtful], now_ms)
+    logit = np.where(weights.waiting > 0, priors.left_logit[candidates], priors.logit[candidates])
+    score = weights.llr + logit
+    hard = priors.open[candidates]
+    first = np.full(len(nodes), -np.inf)
+    first[doubtful] = np.where(hard, np.maximum(score, 0.0) + CERTAIN, score)
     above = _above(tree, nodes)
-    chosen, open_here = _upward(tree, nodes, above, first, priors.open[nodes])
-    return _downward(tree, nodes, above, (chosen, open_here), weights)
+    levels = _levels(tree, nodes)
+    chosen, open_here = _upward(levels, above, first, priors.open[nodes])
+    found, probability = _downward(levels, above, chosen, open_here)
+    place = np.searchsorted(doubtful, found)
+    return tuple(
+        _declared(candidates, weights, int(i), p)
+        for i, p in zip(place, probability.tolist(), strict=True)
+    )
 
 
-def _weigh(tree: Tree, evidence: Evidence, nodes: I64, now_ms: int) -> _Weights:
+def _reasons(evidence: Evidence, priors: Priors, suspects: I64) -> I64:
+    """When each suspect last gave a reason to think of an outage."""
+    reasons = np.full(len(evidence.heard_ms), NEVER, np.int64)
+    missed = evidence.overdue[suspects] | evidence.pending[suspects]
+    due = np.where(missed, evidence.due_ms[suspects], NEVER)
+    latest = np.maximum(evidence.gasp_ms[suspects], due)
+    reasons[suspects] = np.where(priors.open[suspects], FAR, latest)
+    return reasons
+
+
+def _weigh(tree: Tree, evidence: Evidence, nodes: I64, heard: I64, now_ms: int) -> _Weights:
     """Log-likelihood ratio of "dead since its last word" against "alive" for each node's whole
     subtree.
     """
     below, starts = spread(tree, nodes)
-    sizes = tree.size[nodes]
-    heard = np.maximum.reduceat(evidence.heard_ms[below], starts)
-    limit = np.repeat(heard - GUARD_MS, sizes)
+    limit = np.repeat(heard - GUARD_MS, tree.size[nodes])
     gasp = evidence.gasp_ms[below]
     live = (gasp != NEVER) & (gasp >= limit)
     first = np.minimum.reduceat(np.where(live, gasp, FAR), starts)
     counted = ~live & (evidence.due_ms[below] >= limit)
-    off = np.add.reduceat(np.where(live, 0.0, evidence.off_ll[below]), starts)
+    off_ll = np.where(live, 0.0, evidence.off_ll[below])
+    off = np.add.reduceat(off_ll, starts)
     on = np.add.reduceat(np.where(counted, evidence.on_ll[below], 0.0), starts)
     gasps = np.add.reduceat(np.where(live, evidence.gasp_ll[below], 0.0), starts)
     gasped = first != FAR
     since_first = (now_ms - np.where(gasped, first, 0) + GASP_FIRST_MS) / GASP_SPREAD_MS
     since_word = (now_ms - heard - SILENT_FIRST_MS) / GASP_SPREAD_MS
     arrived = np.clip(np.where(gasped, since_first, since_word), 0.0, 1.0)
-    silent = (~live & (evidence.off_ll[below] < 0)).astype(np.int64)
-    late = (counted & evidence.overdue[below]).astype(np.int64)
+
+    def count(which: Bools) -> I64:
+        total: I64 = np.add.reduceat(which, starts, dtype=np.int64)
+        return total
+
     return _Weights(
         llr=gasps + arrived * off - on,
         heard_ms=heard,
         first_gasp_ms=first,
-        gasps=np.add.reduceat(live.astype(np.int64), starts),
-        overdue=np.add.reduceat(late, starts),
-        silent=np.add.reduceat(silent, starts),
+        gasps=count(live),
+        overdue=count(counted & evidence.overdue[below]),
+        silent=count(off_ll < 0),
+        waiting=count(counted & evidence.pending[below]),
     )
 
 
@@ -108,19 +135,19 @@ def _above(tree: Tree, nodes: I64) -> I64:
 
 def _levels(tree: Tree, nodes: I64) -> list[I64]:
     depth = tree.depth[nodes]
-    return [np.flatnonzero(depth == d) for d in range(1, tree.depth_max + 1)]
+    order = np.argsort(depth, kind="stable")
+    cuts = np.searchsorted(depth[order], np.arange(2, tree.depth_max + 1))
+    return [level for level in np.split(order, cuts) if len(level)]
 
 
-def _upward(tree: Tree, nodes: I64, above: I64, first: F64, hard: Bools) -> tuple[Bools, F64]:
-    """Where the node itself beats the best of its children, and P(it is open | nothing above
-    is).
-    """
-    count = len(nodes)
+def _upward(levels: list[I64], above: I64, first: F64, hard: Bools) -> tuple[Bools, F64]:
+    """Where a node beats the best of its children, and P(it is open | nothing above it is)."""
+    count = len(above)
     best = np.zeros(count + 1)  # the last entry stands for the substation
     log_z = np.zeros(count + 1)
     chosen = np.zeros(count, np.bool_)
     open_here = np.zeros(count)
-    for level in reversed(_levels(tree, nodes)):
+    for level in reversed(levels):
         mine = first[level]
         chosen[level] = (mine > best[level] + 1e-9) | hard[level]
         total = np.logaddexp(mine, log_z[level])
@@ -130,32 +157,27 @@ def _upward(tree: Tree, nodes: I64, above: I64, first: F64, hard: Bools) -> tupl
     return chosen, open_here
 
 
-def _downward(
-    tree: Tree,
-    nodes: I64,
-    above: I64,
-    verdict: tuple[Bools, F64],
-    weights: _Weights,
-) -> tuple[Declared, ...]:
-    chosen, open_here = verdict
-    count = len(nodes)
+def _downward(levels: list[I64], above: I64, chosen: Bools, open_here: F64) -> tuple[I64, F64]:
+    """The topmost chosen nodes, as places among the candidates, and P(each is the open point)."""
+    count = len(above)
     alive = np.ones(count + 1)  # P(nothing above is open)
     covered = np.zeros(count + 1, np.bool_)
-    declared: list[Declared] = []
-    for level in _levels(tree, nodes):
+    for level in levels:
         up = above[level]
-        alive[level] = np.where(up >= 0, alive[up] * (1 - open_here[up]), 1.0)
-        covered[level] = (up >= 0) & (covered[up] | (chosen[up]))
-        for i in level[chosen[level] & ~covered[level]].tolist():
-            gasp, heard = int(weights.first_gasp_ms[i]), int(weights.heard_ms[i])
-            declared.append(
-                Declared(
-                    node=int(nodes[i]),
-                    since_ms=gasp if gasp != FAR else heard,
-                    probability=float(alive[i] * open_here[i]),
-                    gasps=int(weights.gasps[i]),
-                    overdue=int(weights.overdue[i]),
-                    silent=int(weights.silent[i]),
-                )
-            )
-    return tuple(declared)
+        under = up >= 0
+        alive[level] = np.where(under, alive[up] * (1 - open_here[up]), 1.0)
+        covered[level] = under & (covered[up] | chosen[up])
+    found = np.flatnonzero(chosen & ~covered[:count])
+    return found, alive[found] * open_here[found]
+
+
+def _declared(candidates: I64, weights: _Weights, i: int, probability: float) -> Declared:
+    gasp, heard = int(weights.first_gasp_ms[i]), int(weights.heard_ms[i])
+    return Declared(
+        node=int(candidates[i]),
+        since_ms=gasp if gasp != FAR else heard,
+        probability=probability,
+        gasps=int(weights.gasps[i]),
+        overdue=int(weights.overdue[i]),
+        silent=int(weights.silent[i]),
+    )

@@ -55,6 +55,10 @@ def _closed(scene: Scene, outage: Running, position: Position, name: str) -> Non
 def explain(scene: Scene, outage: Running, found: Declared) -> None:
     """Say why, in words and numbers, and confirm where the devices' own words do."""
     book, evidence = scene.book, scene.evidence
+    steady = abs(found.probability - outage.told) <= TOLD_STEP
+    if outage.counted == (found.gasps, found.overdue) and steady and outage.confirmed_ms:
+        return
+    outage.counted = (found.gasps, found.overdue)
     node, end = found.node, found.node + int(book.tree.size[found.node])
     group = book.group
     position = scene.positions.get(node)
@@ -83,7 +87,7 @@ def explain(scene: Scene, outage: Running, found: Declared) -> None:
         outage.confirmed_ms = scene.now_ms
         why = "its breaker" if hard else "terminals" if terminals else "meters"
         book.note(outage, f"confirmed by {why}", outage.members[outage.out])
-    elif abs(found.probability - outage.told) > TOLD_STEP:
+    elif not steady:
         book.note(outage, f"probability {outage.told:.2f} to {found.probability:.2f}")
 
 

@@ -10,7 +10,7 @@ behind a switch is a later step of the same one.
 import numpy as np
 
 from detectors.book import Book
-from detectors.evidence import Evidence, period_ms
+from detectors.evidence import Evidence
 from detectors.hearing import NEVER, Hearing
 from detectors.inference import GUARD_MS, Declared
 from detectors.positions import Position
@@ -54,7 +54,7 @@ class Scene:
         hearing = self.hearing
         slack = int(self.limits.heartbeat_slack_s * 1000)
         heard = self.evidence.heard_ms[members]
-        due = heard + period_ms(hearing, self.limits)[members] + slack
+        due = heard + hearing.period_ms(self.limits.heartbeat_s, members) + slack
         gasped = self.evidence.gasp_ms[members] != NEVER
         waiting = self.evidence.pending[members]
         mute: Bools = (heard == NEVER) | ((due < since_ms) & ~gasped & ~waiting)
@@ -66,17 +66,20 @@ def reconcile(scene: Scene, declared: tuple[Declared, ...]) -> Bools:
     book = scene.book
     held = np.zeros(len(book.owner), np.bool_)
     supported: set[int] = set()
+    fitted = {o.node: o for o in book.running.values() if o.fitted}
     for found in declared:
-        members = book.meters_below(found.node)
         held[found.node : found.node + int(book.tree.size[found.node])] = True
-        outage = _place(scene, found, members)
+        outage = fitted.get(found.node)
+        if outage is None:
+            outage = _place(scene, found, book.meters_below(found.node))
         if outage is None:
             continue
         supported.add(outage.sequence)
         outage.unsupported_ms = None
         if outage.node == found.node:
             outage.probability = found.probability
-        _begin(scene, outage, found)
+        if outage.counted != (found.gasps, found.overdue) or not outage.fitted:
+            _begin(scene, outage, found)
     for outage in list(book.running.values()):
         if outage.sequence not in supported and outage.state not in ENDED:
             _unsupported(scene, outage, held)
@@ -127,6 +130,7 @@ def _open(scene: Scene, found: Declared, members: I64) -> Running:
     mute = scene.mute_at(members, found.since_ms)
     off = np.full(len(members), outage.start_ms, np.int64)
     taken = book.take_in(outage, members, mute, off)
+    outage.fitted = True
     device = f"{book.group.kind_word(found.node)} {book.group.ids[found.node]}"
     book.note(outage, f"outage behind {device} detected", taken)
     return outage
@@ -137,7 +141,7 @@ def _relocate(scene: Scene, outage: Running, found: Declared) -> None:
     up = book.contains(found.node, outage.node)
     before = book.group.ids[outage.node]
     outage.node = found.node
-    outage.telemetered = False
+    outage.telemetered = outage.fitted = False
     way = "up" if up else "down"
     book.note(outage, f"moved {way} from {before} to {book.group.ids[found.node]}")
 
@@ -174,6 +178,7 @@ def _fit(scene: Scene, outage: Running, found: Declared, members: I64) -> None:
     if len(outside):
         book.let_go(outage, outside)
         book.note(outage, f"{len(outside)} meters are not behind it", outside)
+    outage.fitted = not outage.telemetered and bool(outage.out.all())
 
 
 def _left_behind(
@@ -271,7 +276,8 @@ def _start(scene: Scene, found: Declared, outage: Running | None) -> int:
     gasp = scene.evidence.gasp_ms[nodes]
     live = (gasp != NEVER) & (gasp >= found.since_ms - GUARD_MS)
     if live.any():
-        return int(np.median(scene.hearing.off_ms[nodes][live]))
+        times = np.sort(scene.hearing.off_ms[nodes][live])
+        return int(times[len(times) // 2])
     return outage.start_ms if outage is not None else found.since_ms
 
 

@@ -8,7 +8,7 @@ one that had only been silent, while nobody else is back, says that it never was
 import numpy as np
 
 from detectors.book import Book
-from detectors.evidence import Ear, Evidence, period_ms
+from detectors.evidence import Ear
 from detectors.hearing import NEVER, Hearing
 from detectors.inference import GUARD_MS
 from detectors.running import STEP_GAP_MS, Running
@@ -23,26 +23,26 @@ GIVE_UP_MS = (
 BELONGS_MS = 120_000  # a gasp this long before the outage's first one still belongs to it
 
 
-def hear_back(book: Book, hearing: Hearing, evidence: Evidence) -> bool:
-    """Mark members who were heard again.  True if what is expected of others changed with it."""
-    news = False
-    for outage in list(book.running.values()):
-        if outage.out.any():
-            news |= _hear_one(book, outage, hearing, evidence)
-    return news
+def hear_back(book: Book, hearing: Hearing) -> None:
+    """Mark members who were heard again since the last time."""
+    for sequence in sorted(book.spoke):
+        outage = book.running.get(sequence)
+        if outage is not None and outage.out.any():
+            _hear_one(book, outage, hearing)
+    book.spoke.clear()
 
 
-def _hear_one(book: Book, outage: Running, hearing: Hearing, evidence: Evidence) -> bool:
+def _hear_one(book: Book, outage: Running, hearing: Hearing) -> None:
     out = np.flatnonzero(outage.out)
     node = outage.members[out]
-    lag = hearing.lag()[node]
-    heard = evidence.heard_ms[node]
+    lag = hearing.lag(node)
+    heard = np.where(hearing.on_ms[node] == NEVER, NEVER, hearing.on_ms[node] + lag)
     gasped = hearing.off_ms[node] + lag >= outage.since_ms - BELONGS_MS
     later = hearing.on_ms[node] > hearing.off_ms[node]
     back = (heard != NEVER) & later & (gasped | (heard > outage.since_ms + GUARD_MS))
     back &= heard > outage.since_ms
     if not back.any():
-        return False
+        return
     powered = hearing.back_ms[node] + lag > outage.since_ms
     restored = back & (gasped | powered | (outage.back_ms is not None))
     if outage.telemetered:
@@ -61,12 +61,10 @@ def _hear_one(book: Book, outage: Running, hearing: Hearing, evidence: Evidence)
     enough = int(restored.sum()) + int((~outage.out & ~outage.inferred).sum())
     able = int((~outage.mute).sum())
     if outage.telemetered or not restored.any() or enough < min(2, able):
-        return False
+        return
     first = int(heard[restored].min())
-    if outage.back_ms is not None and first < outage.back_ms + STEP_GAP_MS:
-        return False
-    sign_of_restoration(book, outage, hearing, first)
-    return True
+    if outage.back_ms is None or first >= outage.back_ms + STEP_GAP_MS:
+        sign_of_restoration(book, outage, hearing, first)
 
 
 def sign_of_restoration(book: Book, outage: Running, hearing: Hearing, back_ms: int) -> None:
@@ -75,7 +73,7 @@ def sign_of_restoration(book: Book, outage: Running, hearing: Hearing, back_ms: 
     end = outage.node + int(book.tree.size[outage.node])
     ours = book.owner == outage.sequence
     nodes = np.arange(outage.node, end)
-    heard = hearing.on_ms[nodes] + hearing.lag()[nodes]
+    heard = hearing.on_ms[nodes] + hearing.lag(nodes)
     terminals = ~book.tree.meters[nodes] & (heard <= outage.since_ms)
     ours[nodes[terminals]] = True
     hearing.void_ms[ours] = np.maximum(hearing.void_ms[ours], back_ms)
@@ -100,7 +98,8 @@ def follow(
     transformer = book.tree.transformer[outage.members]
     fed = np.isin(transformer, transformer[verified])
     nobody_else = not (out & ~outage.mute).any()
-    due = hearing.void_ms[outage.members] + period_ms(hearing, limits)[outage.members]
+    periods = hearing.period_ms(limits.heartbeat_s, outage.members)
+    due = hearing.void_ms[outage.members] + periods
     due = np.maximum(due, ear.deaf_until_ms) + int(limits.heartbeat_slack_s * 1000)
     silent = out & ~outage.mute & (ear.now_ms > due + GIVE_UP_MS) & (not ear.lost)
     ends = (out & outage.mute & (fed | nobody_else)) | silent

@@ -39,6 +39,8 @@ class Running:
     telemetered: bool = False  # opened by the word of the device itself
     closed_ms: int | None = None  # device clock: the device itself said that it closed again
     told: float = 0.0  # probability last published
+    fitted: bool = False  # its members are exactly the meters behind its device
+    counted: tuple[int, int] = (-1, -1)  # gasps and missed heartbeats when it was last explained
     etr: Etr | None = None
     evidence: tuple[str, ...] = ()
     members: I64 = field(default_factory=lambda: np.zeros(0, np.int64))
@@ -70,6 +72,7 @@ class Running:
 
     def keep(self, which: Bools) -> None:
         """Let the other members go."""
+        self.fitted = False
         self.members, self.off_ms, self.on_ms = (
             self.members[which],
             self.off_ms[which],

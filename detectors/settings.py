@@ -34,3 +34,5 @@ class EngineSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     prior_fuse: float = 2e-3
     prior_transformer: float = 2e-3
     prior_meter: float = 1e-5
+    prior_left: float = 0.02  # what hangs below stays dark when the power above comes back
+    prior_left_meter: float = 1e-3

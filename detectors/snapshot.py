@@ -45,6 +45,8 @@ class _Outage(msgspec.Struct, frozen=True, array_like=True):
     telemetered: bool
     closed_ms: int | None
     told: float
+    fitted: bool
+    counted: tuple[int, int]
     etr: Etr | None
     evidence: tuple[str, ...]
     arrays: tuple[bytes, ...]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from grid.network import I64, Bools, Group, NodeKind
+from grid.network import I32, I64, Bools, Group, NodeKind
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -15,15 +15,15 @@ class Tree:
 
     parent: I64
     size: I64
-    depth: I64
-    transformer: I64  # nearest transformer at or above each node, -1 where there is none
+    depth: I32
+    transformer: I32  # nearest transformer at or above each node, -1 where there is none
     meters: Bools  # nodes that have customers
     depth_max: int
 
 
 def tree_of(group: Group) -> Tree:
     """Lay out a group."""
-    transformer = np.full(len(group.ids), -1, np.int64)
+    transformer = np.full(len(group.ids), -1, np.int32)
     for depth in range(int(group.depth.max(initial=0)) + 1):
         nodes = np.flatnonzero(group.depth == depth)
         own = group.kind[nodes] == NodeKind.TRANSFORMER
@@ -43,12 +43,23 @@ def tree_of(group: Group) -> Tree:
 def with_ancestors(tree: Tree, nodes: I64) -> I64:
     """The nodes and everything above them, ascending; the substation's node 0 left out."""
     marked = np.zeros(len(tree.parent), np.bool_)
+    marked[0] = True
     while len(nodes):
         nodes = nodes[~marked[nodes]]
         marked[nodes] = True
-        nodes = np.unique(tree.parent[nodes[nodes > 0]])
+        nodes = tree.parent[nodes]
     marked[0] = False
     return np.flatnonzero(marked)
+
+
+def highest_below(tree: Tree, column: I64, nodes: I64) -> I64:
+    """The largest entry of a column in the subtree of each node.  The column is read as slices."""
+    edges = np.empty(2 * len(nodes), np.int64)
+    edges[0::2] = nodes
+    edges[1::2] = nodes + tree.size[nodes]
+    padded = np.append(column, column[:1])  # a subtree may end where the column does
+    highest: I64 = np.maximum.reduceat(padded, edges)[0::2]
+    return highest
 
 
 def spread(tree: Tree, nodes: I64) -> tuple[I64, I64]:

@@ -9,13 +9,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from detectors.evidence import Ear, Evidence, period_ms
+from detectors.evidence import Ear, Evidence
 from detectors.hearing import NEVER, Hearing
 from detectors.running import Running
 from detectors.settings import EngineSettings
 from grid.outage import State
 
 TICK_MS = 1000
+RAMP_MS = 3000  # between verdicts while only time argues
 SLOW_MS = 5000  # between verdicts while nothing urgent was heard for a while
 LIVELY_MS = 120_000  # a while
 LOOK_AGAIN_MS = 30_000  # while anyone is heard, deadlines are looked up again this often
@@ -64,8 +65,10 @@ class Waking:
     def _due(self, clock_ms: int) -> int:
         first = (clock_ms // TICK_MS + 1) * TICK_MS
         lively = first - self.urgent_ms <= LIVELY_MS
-        if lively and (self.dirty or not self.idle):
+        if lively and self.dirty:
             return first
+        if lively and not self.idle:
+            return max(first, -(-(self.decided_ms + RAMP_MS) // TICK_MS) * TICK_MS)
         if self.dirty or not self.idle:
             slow = -(-(self.decided_ms + SLOW_MS) // SLOW_MS) * SLOW_MS
             return max(first, min(slow, self._on_tick(self.quiet_until_ms)))
@@ -96,7 +99,7 @@ class Waking:
         waiting = heard & ~evidence.overdue & (evidence.gasp_ms == NEVER)
         if waiting.any():
             base = np.maximum(np.maximum(evidence.heard_ms, hearing.void_ms), ear.deaf_until_ms)
-            due = base + period_ms(hearing, limits)
+            due = base + hearing.period_ms(limits.heartbeat_s)
             next_due = int(due[waiting].min()) + int(limits.heartbeat_slack_s * 1000) + 1
             self.quiet_until_ms = max(next_due, now_ms + TICK_MS)
         for outage in running:

@@ -17,7 +17,7 @@ import numpy as np
 
 from grid.checks import by_where, check, error, notice
 from grid.graph import Graph, Problem, Severity
-from grid.network import ALL_PHASES, I64, Group, Network, NodeKind, Place
+from grid.network import ALL_PHASES, I32, I64, Group, Network, NodeKind, Place
 from grid.soundness import unsound
 from grid.tracing import Walk, Wires, ranked, unite, walk
 
@@ -197,14 +197,14 @@ def _group(
         district=tuple(columns.district),
         x=np.array(columns.x, np.float64),
         y=np.array(columns.y, np.float64),
-        dcu=np.array(dcu, np.int64),
+        dcu=np.array(dcu, np.int32),
         dcus=tuple(dcus),
         customer_ids=tuple(customers),
         customer_from=np.array(customer_from, np.int64),
     )
 
 
-def _shape(parent: Sequence[int]) -> tuple[I64, I64, I64]:
+def _shape(parent: Sequence[int]) -> tuple[I64, I32, I32]:
     """Subtree sizes, depths and feeders of a preorder given by its parents."""
     size, depth, feeder = [1] * len(parent), [0] * len(parent), [-1] * len(parent)
     for v in range(len(parent) - 1, 0, -1):
@@ -213,7 +213,11 @@ def _shape(parent: Sequence[int]) -> tuple[I64, I64, I64]:
         above = parent[v]
         depth[v] = depth[above] + 1
         feeder[v] = feeder[above] if above else v
-    return np.array(size), np.array(depth), np.array(feeder)
+    return (
+        np.array(size, np.int64),
+        np.array(depth, np.int32),
+        np.array(feeder, np.int32),
+    )
 
 
 def _slug(name: str) -> str:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from grid.graph import BreakerAddress
 
 U8 = NDArray[np.uint8]
+I32 = NDArray[np.int32]
 I64 = NDArray[np.int64]
 F64 = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -50,17 +51,21 @@ class Group:
     kind: U8  # NodeKind
     parent: I64  # -1 at node 0
     size: I64  # nodes of the subtree, itself included
-    depth: I64  # 0 at node 0
+    depth: I32  # 0 at node 0
     phases: U8  # bits of PHASE_BITS
     telemetered: Bools
-    feeder: I64  # the topmost device below the substation that feeds it; -1 at node 0
+    feeder: I32  # the topmost device below the substation that feeds it; -1 at node 0
     district: tuple[str, ...]
     x: F64  # NaN where unknown
     y: F64
-    dcu: I64  # index into ``dcus``, -1 for none
+    dcu: I32  # index into ``dcus``, -1 for none
     dcus: tuple[str, ...]
     customer_ids: tuple[str, ...]  # in order of their meter's node
     customer_from: I64  # N + 1: customers of the subtree of v are customer_from[v] : customer_from[v + size[v]]
+
+    def kind_word(self, node: int) -> str:
+        """The kind of a node in the API's words, like ``transformer``."""
+        return NodeKind(int(self.kind[node])).word
 
     def below(self, node: int) -> slice:
         """The nodes of a subtree, itself included."""
@@ -87,7 +92,9 @@ class Network:
     version: str  # digest of what it was built from
     groups: tuple[Group, ...]
     places: Mapping[str, Place]  # device id -> where; substations' ids too
-    dcu_places: Mapping[str, Mapping[int, int]]  # concentrator id -> group number -> index in its dcus
+    dcu_places: Mapping[
+        str, Mapping[int, int]
+    ]  # concentrator id -> group number -> index in its dcus
     customer_meters: Mapping[str, str]  # customer id -> meter id
     breakers: tuple[BreakerAddress, ...]
 

@@ -144,7 +144,7 @@ def public_outage(outage: Outage) -> PublicOutage:
         restored_at=maybe_rfc3339(outage.restored_ms),
         customers_affected=outage.customers_affected,
         customers_out=outage.customers_out,
-        etr=etr and PublicEtr(to_rfc3339(etr.at_ms), etr.source, etr.confidence),
+        etr=None if etr is None else PublicEtr(to_rfc3339(etr.at_ms), etr.source, etr.confidence),
         evidence=outage.evidence,
         parent_id=outage.parent_id,
     )

@@ -1,0 +1,133 @@
+"""The engine against the least that numpy can do with the same ids, and its memory a meter.
+
+One group of 10,000 meters in a storm: frames of 1,000 readings, two seconds apart; in each a
+transformer fails and another comes back; 10 % of the readings are repeats.
+"""
+
+import gc
+import random
+import time
+import tracemalloc
+
+import numpy as np
+
+from bench.measure import alternate
+from detectors.engine import Engine
+from detectors.settings import EngineSettings
+from grid.build import build
+from grid.frame import READING, Frame, Rows
+from grid.network import Group, Network, NodeKind
+from grid.reading import Kind
+from simulators.city import city
+
+METERS = 10_000
+ROWS = 1_000
+FRAMES = 60
+REPEATS = ROWS // 10
+STEP_MS = 2_000
+DARK_FRAMES = 10
+START_MS = 1_800_000_000_000
+RUNS = 7
+
+
+def _network() -> Network:
+    network = build(city(METERS, 11)).network
+    assert network is not None
+    return network
+
+
+def _group() -> Group:
+    groups = _network().groups
+    return max(groups, key=lambda group: len(group.ids))
+
+
+def _rows(said: list[tuple[int, Kind, int]], seq: dict[int, int]) -> Rows:
+    rows = np.zeros(len(said), READING)
+    rows["dcu"] = -1
+    rows["on"] = rows["commanded"] = -1
+    rows["boot"] = 1
+    rows["volts"] = rows["amps"] = rows["power_kw"] = np.nan
+    for i, (node, kind, at) in enumerate(said):
+        seq[node] = seq.get(node, 0) + 1
+        rows[i]["node"], rows[i]["kind"], rows[i]["seq"] = node, kind, seq[node]
+        rows[i]["happened_ms"], rows[i]["received_ms"] = at, at + 900
+    return rows
+
+
+def frames(group: Group, count: int) -> list[Frame]:
+    """A storm as frames of mixed readings; the first frame hears every meter once."""
+    rng = random.Random(5)
+    meters = np.flatnonzero(np.diff(group.customer_from) > 0).tolist()
+    transformers = np.flatnonzero(group.kind == NodeKind.TRANSFORMER).tolist()
+    rng.shuffle(transformers)
+    seq: dict[int, int] = {}
+    first = _rows([(m, Kind.HEARTBEAT, START_MS) for m in meters], seq)
+    first["stream_ms"] = START_MS + 1000
+    made = [Frame(group.no, 1, "", START_MS + 1000, first)]
+    dark: dict[int, list[int]] = {}
+    for number in range(count):
+        at = START_MS + 60_000 + number * STEP_MS
+        failing = transformers[number % len(transformers)]
+        below = [m for m in meters if failing <= m < failing + int(group.size[failing])]
+        back = dark.pop(number - DARK_FRAMES, [])
+        dark[number] = below
+        off = {m for out in dark.values() for m in out}
+        said = [(m, Kind.LAST_GASP, at + rng.randrange(500)) for m in below]
+        said += [(m, Kind.POWER_UP, at + rng.randrange(500)) for m in back]
+        alive = [m for m in rng.sample(meters, ROWS) if m not in off]
+        said += [(m, Kind.HEARTBEAT, at + rng.randrange(500)) for m in alive]
+        rows = _rows(said[: ROWS - REPEATS], seq)
+        rows = np.concatenate([rows, rows[rng.sample(range(len(rows)), REPEATS)]])
+        rows["stream_ms"] = at + 1000
+        made.append(Frame(group.no, number + 2, "", at + 1000, rows))
+    return made
+
+
+def _bytes_per_meter(group: Group, first: Frame) -> float:
+    """What an engine adds to the network it is given, once every meter was heard."""
+    gc.collect()
+    tracemalloc.start()
+    engine = Engine(group, EngineSettings())
+    engine.apply(first)
+    gc.collect()
+    held, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    columns = (group.parent, group.size, group.depth, group.feeder, group.dcu, group.kind)
+    held += sum(column.nbytes for column in columns) + group.customer_from.nbytes
+    return held / METERS
+
+
+def run() -> dict[str, object]:
+    """Readings a second through ``apply``, over ids a second through ``np.bincount``."""
+    group = _group()
+    storm = frames(group, FRAMES)
+    ids = [frame.rows["node"].astype(np.int64) for frame in storm[1:]]
+    readings = sum(map(len, ids))
+    outages = 0
+
+    def ours() -> float:
+        nonlocal outages
+        engine = Engine(group, EngineSettings())
+        engine.apply(storm[0])
+        began = time.perf_counter()
+        changes = [len(engine.apply(frame).changes) for frame in storm[1:]]
+        seconds = time.perf_counter() - began
+        outages = engine.book.sequence
+        assert sum(changes) >= FRAMES
+        return readings / seconds
+
+    def bincount() -> float:
+        began = time.perf_counter()
+        for _ in range(20):
+            for part in ids:
+                np.bincount(part)
+        return 20 * readings / (time.perf_counter() - began)
+
+    result = alternate(ours, {"of_bincount": bincount}, runs=RUNS)
+    return result | {
+        "bytes_per_meter": round(_bytes_per_meter(group, storm[0]), 1),
+        "meters": METERS,
+        "nodes": len(group.ids),
+        "rows_a_frame": ROWS,
+        "outages_opened": outages,
+    }
