@@ -54,24 +54,35 @@ class View(msgspec.Struct, frozen=True):
 
 def render(view: View, *, width: int, height: int) -> RenderableType:
     """The board for a terminal of that many columns and lines."""
-    running = sorted(view.outages, key=lambda o: (o.state not in RUNNING, -o.customers_out, o.id))
-    room = max(2, height - 9)
-    finding_room = min(len(view.findings), max(1, room // 3))
-    outage_room = max(1, (room - finding_room) // (1 + EVIDENCE_MAX))
+    running = sorted(
+        (o for o in view.outages if o.state in RUNNING), key=lambda o: (-o.customers_out, o.id)
+    )
+    over = sorted(
+        (o for o in view.outages if o.state not in RUNNING),
+        key=lambda o: (o.restored_at or "", o.id),
+        reverse=True,
+    )
+    room = max(3, height - 9)
+    findings = view.findings[: max(1, room // 3)]
+    outages = running[: max(1, (room - len(findings)) // 2)]
+    rest = over[: max(0, room - len(findings) - 2 * len(outages))]
     parts: list[RenderableType] = [_head(view), _sources(view.sources), Text("")]
-    if running:
-        parts.append(_outages(running[:outage_room], view.at_ms, width))
+    if outages or rest:
+        parts.append(_outages(outages, rest, view.at_ms, width))
     else:
         parts.append(Text("No outage.", style="green"))
-    if len(running) > outage_room:
-        parts.append(Text(f"and {len(running) - outage_room} more outages", style="dim"))
-    if view.findings:
-        parts += [Text(""), _findings(view.findings[:finding_room], view.at_ms)]
-    if len(view.findings) > finding_room:
-        parts.append(Text(f"and {len(view.findings) - finding_room} more findings", style="dim"))
+    parts += _more(len(running) - len(outages), "running outages")
+    parts += _more(len(over) - len(rest), "restored ones")
+    if findings:
+        parts += [Text(""), _findings(findings, view.at_ms)]
+    parts += _more(len(view.findings) - len(findings), "findings")
     if view.note:
         parts.append(Text(view.note, style="bold yellow"))
     return Group(*parts)
+
+
+def _more(count: int, what: str) -> list[RenderableType]:
+    return [Text(f"and {count} more {what}", style="dim")] if count > 0 else []
 
 
 def lines(before: View | None, now: View) -> Iterator[str]:
@@ -95,7 +106,7 @@ def lines(before: View | None, now: View) -> Iterator[str]:
 
 def outage_line(outage: PublicOutage) -> str:
     """One outage in one line."""
-    why = "; ".join(outage.evidence[:EVIDENCE_MAX])
+    why = "; ".join(_why(outage))
     return (
         f"{outage.id} {outage.state}: {outage.kind} at {outage.device_kind} {outage.device_id}, "
         f"{outage.customers_out} of {outage.customers_affected} customers out, "
@@ -139,27 +150,39 @@ def _sources(sources: Sequence[Source]) -> Text:
     return text
 
 
-def _outages(outages: Sequence[PublicOutage], at_ms: int, width: int) -> Table:
+def _outages(
+    running: Sequence[PublicOutage], over: Sequence[PublicOutage], at_ms: int, width: int
+) -> Table:
     table = Table(box=None, pad_edge=False, expand=True, header_style="dim")
-    for name, justify in (("outage", "left"), ("state", "left"), ("device", "left")):
-        table.add_column(name, justify=justify, no_wrap=True)  # type: ignore[arg-type]
-    table.add_column("dark", justify="right", no_wrap=True)
-    table.add_column("p", justify="right", no_wrap=True)
-    table.add_column("for", justify="right", no_wrap=True)
-    table.add_column("evidence", ratio=1, overflow="ellipsis", no_wrap=width >= 120)
-    for outage in outages:
-        style = STYLE_OF.get(outage.state, "")
-        since = (at_ms - from_rfc3339(outage.started_at)) / 1000
+    for name in ("outage", "state", "device"):
+        table.add_column(name, no_wrap=True)
+    for name in ("dark", "p", "for"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("evidence", ratio=1, overflow="ellipsis", no_wrap=True)
+    for outage in (*running, *over):
+        ended = outage.restored_at if outage not in running else None
+        until = from_rfc3339(ended) if ended else at_ms
+        why = _why(outage) if outage in running else [f"since {ended}" if ended else ""]
         table.add_row(
             Text(outage.id, style="dim"),
-            Text(outage.state, style=style),
+            Text(_state(outage), style=STYLE_OF.get(outage.state, "")),
             f"{outage.device_kind} {outage.device_id}",
             f"{outage.customers_out}/{outage.customers_affected}",
             f"{outage.probability:.2f}",
-            span(since),
-            "\n".join(outage.evidence[:EVIDENCE_MAX]),
+            span((until - from_rfc3339(outage.started_at)) / 1000),
+            "\n".join(why if width >= 100 else why[:1]),
         )
     return table
+
+
+def _state(outage: PublicOutage) -> str:
+    """The state, and the pool it is from where that is no fault: ``confirmed, planned``."""
+    return outage.state if outage.kind == "fault" else f"{outage.state}, {outage.kind}"
+
+
+def _why(outage: PublicOutage) -> list[str]:
+    """What speaks for it; the probability has a column of its own."""
+    return [one for one in outage.evidence if not one.startswith("probability")][:EVIDENCE_MAX]
 
 
 def _findings(findings: Sequence[PublicFinding], at_ms: int) -> Table:

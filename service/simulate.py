@@ -37,8 +37,11 @@ EnterPlan = Callable[[PlannedWork], Awaitable[None]]
 def main() -> None:
     """The child's life."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for our parent, who then stops us
-    play = msgspec.json.decode(sys.stdin.buffer.readline(), type=Play)
     our_logging.set_up(LogSettings())
+    line = sys.stdin.buffer.readline()
+    if not line:  # our parent had no use for us
+        return
+    play = msgspec.json.decode(line, type=Play)
     try:
         graph = msgspec.msgpack.decode(Path(play.graph_file).read_bytes(), type=Graph)
         network = build(graph).network

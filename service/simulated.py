@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-from grid.errors import ConfigError
+from grid.errors import ConfigError, LastgaspError
 from grid.graph import BreakerAddress, Graph
 from service.tasks import Failure
 
@@ -40,34 +40,74 @@ class Playing(msgspec.Struct, frozen=True):
     error: str = ""
 
 
-@contextlib.asynccontextmanager
-async def field(
-    graph: Graph, play: Play, log: Path, failure: Failure
-) -> AsyncIterator[tuple[BreakerAddress, ...]]:
-    """The simulated field while the block runs; gives the addresses of its breakers.
+class Field:
+    """The child process: it warms up while other things start, and plays when it is told."""
 
-    Raises:
-        ConfigError: The scenario cannot be played on this network.
-    """
-    await asyncio.to_thread(_hand_over, graph, Path(play.graph_file))
+    def __init__(self, child: asyncio.subprocess.Process, log: Path, failure: Failure) -> None:
+        self._child = child
+        self._log = log
+        self._failure = failure
+        self._watching: asyncio.Task[None] | None = None
+
+    async def play(self, graph: Graph, play: Play) -> tuple[BreakerAddress, ...]:
+        """Play a scenario on a network; gives the addresses of the breakers.
+
+        Raises:
+            ConfigError: The scenario cannot be played on this network.
+        """
+        await asyncio.to_thread(_hand_over, graph, Path(play.graph_file))
+        assert self._child.stdin is not None
+        self._child.stdin.write(msgspec.json.encode(play) + b"\n")
+        playing = await self._answer()
+        self._watching = asyncio.create_task(self._watch())
+        return playing.breakers
+
+    async def stop(self) -> None:
+        """End it: it ends with its standard input, or else is killed."""
+        if self._watching is not None:
+            self._watching.cancel()
+        assert self._child.stdin is not None
+        self._child.stdin.close()
+        try:
+            async with asyncio.timeout(STOP_S):
+                await self._child.wait()
+        except TimeoutError:
+            self._child.kill()
+            await self._child.wait()
+
+    async def _answer(self) -> Playing:
+        assert self._child.stdout is not None
+        line = b""
+        with contextlib.suppress(TimeoutError, ConnectionError):
+            async with asyncio.timeout(READY_S):
+                line = await self._child.stdout.readline()
+        if not line:
+            raise ConfigError(f"the simulators did not come up; see {self._log}")
+        playing = msgspec.json.decode(line, type=Playing)
+        if playing.error:
+            raise ConfigError(playing.error)
+        return playing
+
+    async def _watch(self) -> None:
+        code = await self._child.wait()
+        said = f"the simulators ended by themselves with code {code}; see {self._log}"
+        self._failure.note(LastgaspError(said))
+
+
+@contextlib.asynccontextmanager
+async def field(log: Path, failure: Failure) -> AsyncIterator[Field]:
+    """A child that can play, while the block runs."""
     with log.open("ab") as stderr:
         child = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "service.simulate",
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=stderr,
             limit=LINE_BYTES_MAX,
         )  # fmt: skip
-    assert child.stdin is not None
-    assert child.stdout is not None
-    watching: asyncio.Task[None] | None = None
+    made = Field(child, log, failure)
     try:
-        child.stdin.write(msgspec.json.encode(play) + b"\n")
-        playing = await _answer(child.stdout, log)
-        watching = asyncio.create_task(_watch(child, failure))
-        yield playing.breakers
+        yield made
     finally:
-        if watching is not None:
-            watching.cancel()
-        await _stop(child)
+        await made.stop()
 
 
 def _hand_over(graph: Graph, path: Path) -> None:
@@ -75,33 +115,3 @@ def _hand_over(graph: Graph, path: Path) -> None:
     nameless = tuple(msgspec.structs.replace(c, name="", phone="") for c in graph.customers)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(msgspec.msgpack.encode(msgspec.structs.replace(graph, customers=nameless)))
-
-
-async def _answer(output: asyncio.StreamReader, log: Path) -> Playing:
-    try:
-        async with asyncio.timeout(READY_S):
-            line = await output.readline()
-    except TimeoutError:
-        line = b""
-    if not line:
-        raise ConfigError(f"the simulators did not come up; see {log}")
-    playing = msgspec.json.decode(line, type=Playing)
-    if playing.error:
-        raise ConfigError(playing.error)
-    return playing
-
-
-async def _watch(child: asyncio.subprocess.Process, failure: Failure) -> None:
-    code = await child.wait()
-    failure.note(ConfigError(f"the simulators ended by themselves, with code {code}"))
-
-
-async def _stop(child: asyncio.subprocess.Process) -> None:
-    assert child.stdin is not None
-    child.stdin.close()
-    try:
-        async with asyncio.timeout(STOP_S):
-            await child.wait()
-    except TimeoutError:
-        child.kill()
-        await child.wait()

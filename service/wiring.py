@@ -8,7 +8,7 @@ runner commits what is in flight, then the store closes.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -18,7 +18,7 @@ import structlog
 from detectors.engine import Engine
 from dispatch.api import make_app
 from grid.frame import SettingsChanged
-from grid.graph import BreakerAddress, Graph
+from grid.graph import BreakerAddress
 from grid.network import Network
 from grid.outage import Ping
 from grid.parcel import Batch
@@ -69,6 +69,11 @@ async def _serve(run: Run, told: Progress, failure: Failure) -> None:
             part = running(name, work, failure, stop_s=settings.care.stop_s)
             await opened.enter_async_context(part)
 
+        field: simulated.Field | None = None
+        if run.scenario is not None:
+            field = await opened.enter_async_context(
+                simulated.field(run.data / "field.log", failure)
+            )
         told.step("opening the store")
         sealed = sealing.Keys(run.keys.phone, run.keys.index)
         store = await opened.enter_async_context(
@@ -84,9 +89,9 @@ async def _serve(run: Run, told: Progress, failure: Failure) -> None:
         app = make_app(spine.desk, partial(_verify, run), store.audit, settings.api, now_ms)
         await opened.enter_async_context(http.serving(app, settings.http, failure))
         breakers: Sequence[BreakerAddress] = network.breakers
-        if run.scenario is not None:
+        if field is not None:
             told.step("starting the simulated field")
-            breakers = await opened.enter_async_context(_field(run, graph, failure))
+            breakers = await field.play(graph, _play(run))
         await _listen(run, spine, network, breakers, beside)
         await beside("care", care.keep_house(store, now_ms, settings.care.every_s))
 
@@ -178,11 +183,9 @@ async def _listen(
     await beside("mqtt", mqtt.run())
 
 
-def _field(
-    run: Run, graph: Graph, failure: Failure
-) -> AbstractAsyncContextManager[tuple[BreakerAddress, ...]]:
+def _play(run: Run) -> simulated.Play:
     folder = run.data / "field"
-    play = simulated.Play(
+    return simulated.Play(
         graph_file=str(folder / "network.msgpack"),
         scenario=run.scenario or "",
         folder=str(folder),
@@ -191,7 +194,6 @@ def _field(
         data=str(run.data),
         again=run.again,
     )
-    return simulated.field(graph, play, run.data / "field.log", failure)
 
 
 async def _tell_settings(run: Run, engines: dict[int, Engine], runner: InProcess) -> None:

@@ -74,7 +74,7 @@ def test_the_largest_come_first_and_the_rest_is_counted() -> None:
     many = [outage(f"o{n:02}", out=n) for n in range(30)]
     text = shown(view(*many), height=24)
     assert text.index("o29") < text.index("o28")
-    assert "more outages" in text
+    assert "more running outages" in text
     assert len(text.splitlines()) <= 24
 
 
