@@ -20,7 +20,6 @@ import psycopg
 from grid.errors import Refused
 from grid.frame import Frame, to_bytes
 from grid.network import NodeKind
-from grid.outage import Change
 from grid.parcel import Applied, Batch, Quarantined
 from grid.times import EPOCH
 from store import payload
@@ -32,11 +31,11 @@ from store.copying import (
     copy_stream,
     events_of,
 )
-from store.moments import maybe_moment_ms, moment
+from store.moments import moment
 from store.networks import GroupNumbers
 from store.queries import SQL
-from store.sayable import sayable, sayable_json
-from store.standing import News, Standing, follow
+from store.sayable import sayable
+from store.telling import customers_told, heads_of, take_in, tell
 
 Connection = psycopg.AsyncConnection[Any]
 
@@ -100,12 +99,12 @@ async def write(
         Refused: Somebody else wrote another frame at the same position, or one is missing before
             it.
     """
-    named = {c for e in batch for change in e.applied.outcome.changes for c in change.customers}
     slugs = sorted({entry.group.slug for entry in batch})
+    ids = {change.outage.id for e in batch for change in e.applied.outcome.changes}
     async with connection.pipeline():
         locked = await connection.execute(SQL["lock_progress"], (slugs,))
-        if named:
-            held = await connection.execute(SQL["standings"], (list(named),), binary=True)
+        if ids:
+            headed = await connection.execute(SQL["heads"], (list(ids),))
         if quarantined:
             numbered = await connection.execute(SQL["this_transaction"])
     if quarantined:
@@ -114,11 +113,17 @@ async def write(
     fresh = await _fresh(connection, batch, positions)
     if batch and not fresh:
         return  # all of it was committed before, and what came with it
-    standings = await _standings(held) if named else {}
+    outcomes = [entry.applied.outcome for entry in fresh]
+    told = await customers_told(connection, outcomes, await heads_of(headed)) if ids else None
     await _copy(connection, fresh)
     async with connection.pipeline():
         await _record(connection, fresh)
-        await _tell(connection, fresh, standings)
+        if told is not None:
+            await _write_changes(connection, fresh)
+        findings = [(e.group.slug, f) for e in fresh for f in e.applied.outcome.findings]
+        if findings:
+            await take_in(connection, "write_findings", payload.finding_rows(findings))
+        await tell(connection, outcomes, told)
         await _quarantine(connection, quarantined)
         await connection.commit()
 
@@ -155,13 +160,6 @@ async def _require_same(connection: Connection, again: Sequence[Entry]) -> None:
                 f"another process wrote frame {entry.key[1]} of {entry.key[0]} already; "
                 "two services must not run on one database"
             )
-
-
-async def _standings(cursor: psycopg.AsyncCursor[Any]) -> dict[str, Standing]:
-    return {
-        customer: Standing(outage, maybe_moment_ms(off), maybe_moment_ms(on), inferred)
-        for customer, outage, off, on, inferred in await cursor.fetchall()
-    }
 
 
 async def _copy(connection: Connection, fresh: Sequence[Entry]) -> None:
@@ -229,50 +227,19 @@ async def _plans(connection: Connection, frames: Sequence[Frame]) -> None:
         await connection.execute(SQL["cancel_plans"], _columns(gone))
 
 
-async def _tell(
-    connection: Connection, fresh: Sequence[Entry], standings: dict[str, Standing]
-) -> None:
-    """Outages, changes, findings, and last of all the feeds, whose locks are wanted most."""
-    news = [(e, follow(e.applied.outcome.changes, standings)) for e in fresh]
-    changes = [(e.group.slug, c) for e in fresh for c in e.applied.outcome.changes]
-    findings = [(e.group.slug, f) for e in fresh for f in e.applied.outcome.findings]
-    if changes:
-        await _write_changes(connection, fresh, changes)
-    if findings:
-        await _take_in(connection, "write_findings", payload.finding_rows(findings))
-    feed = [x for e, items in news for x in payload.feed_entries(items, e.applied.outcome.findings)]
-    if feed:
-        await _take_in(connection, "tell", feed)
-        await _tell_customers(connection, [item for _, items in news for item in items], standings)
-        await connection.execute(SQL["wake_feeds"])
-
-
-async def _write_changes(
-    connection: Connection, fresh: Sequence[Entry], changes: Sequence[tuple[str, Change]]
-) -> None:
+async def _write_changes(connection: Connection, fresh: Sequence[Entry]) -> None:
+    """The change log, and each outage and its steps as of its last version."""
+    changes = [(e, c) for e in fresh for c in e.applied.outcome.changes]
+    if not changes:
+        return
     last = {change.outage.id: change.outage for _, change in changes}
-    await _take_in(connection, "write_outages", payload.outage_rows(changes))
-    await _take_in(connection, "write_steps", payload.step_rows(last.values()))
+    rows = payload.outage_rows((e.group.slug, change) for e, change in changes)
+    await take_in(connection, "write_outages", rows)
+    await take_in(connection, "write_steps", payload.step_rows(last.values()))
     kept = [(outage.id, len(outage.steps)) for outage in last.values()]
     await connection.execute(SQL["drop_steps"], _columns(kept))
-    lines = [payload.change_row(*e.key, c) for e in fresh for c in e.applied.outcome.changes]
-    await _take_in(connection, "log_changes", lines)
-
-
-async def _tell_customers(
-    connection: Connection, news: Sequence[News], standings: dict[str, Standing]
-) -> None:
-    """Each customer's standing and their channel.  After ``tell``: its lock on the row of channel
-    ``dispatch`` makes the commits that tell customers wait for one another.
-    """
-    told = payload.told_rows(news)
-    if told:
-        customers = dict.fromkeys(c for row in told for c in row.customers)
-        rows = payload.power_rows((c, standings[c]) for c in customers)
-        await connection.execute(
-            SQL["tell_customers"],
-            {"told": _json(told).decode(), "standings": _json(rows).decode()},
-        )
+    lines = [payload.change_row(*e.key, change) for e, change in changes]
+    await take_in(connection, "log_changes", lines)
 
 
 async def _quarantine(connection: Connection, quarantined: Sequence[Quarantined]) -> None:
@@ -280,10 +247,6 @@ async def _quarantine(connection: Connection, quarantined: Sequence[Quarantined]
         rows = [(moment(q.received_ms), q.source, sayable(q.topic), sayable(q.reason), q.body,
                  q.length, q.sha256) for q in quarantined]  # fmt: skip
         await connection.execute(SQL["keep_quarantined"], _columns(rows))
-
-
-async def _take_in(connection: Connection, name: str, rows: Sequence[msgspec.Struct]) -> None:
-    await connection.execute(SQL[name], (sayable_json(_json(rows).decode()),))
 
 
 def _columns(rows: Sequence[tuple[object, ...]]) -> list[list[object]]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from grid.frame import CaughtUp, Deaf, Frame, PlanCancelled, PlanEntered, Rows
 from grid.network import NodeKind
-from grid.outage import ENDED, Change, Finding, Outage
+from grid.outage import ENDED, Change, Finding, Outage, Outcome
 from grid.public import (
     CustomerStatus,
     PublicChange,
@@ -233,19 +233,20 @@ def _without_id(status: CustomerStatus) -> msgspec.Raw:
     return msgspec.Raw(msgspec.json.encode(fields))
 
 
-def feed_entries(news: Iterable[News], findings: Iterable[Finding]) -> Iterator[FeedEntry]:
+def feed_entries(outcome: Outcome) -> Iterator[FeedEntry]:
     """What the dispatch feeds tell of one frame, in order."""
-    for item in news:
-        public = public_change(item.change)
-        for channel in (DISPATCH, *map(district_channel, item.change.outage.districts)):
+    for change in outcome.changes:
+        public = public_change(change)
+        for channel in _dispatch_channels(change.outage.districts):
             yield FeedEntry(channel, public.at, "change", public)
-    for finding in findings:
+    for finding in outcome.findings:
         said = public_finding(finding)
-        channels = (
-            [DISPATCH, district_channel(finding.district)] if finding.district else [DISPATCH]
-        )
-        for channel in channels:
+        for channel in _dispatch_channels((finding.district,)):
             yield FeedEntry(channel, said.at, "finding", said)
+
+
+def _dispatch_channels(districts: Iterable[str]) -> tuple[str, ...]:
+    return (DISPATCH, *(district_channel(district) for district in districts if district))
 
 
 def plan_commands(

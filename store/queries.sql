@@ -98,6 +98,11 @@ FROM incoming_network i JOIN devices d ON d.class = 'device' AND d.device_id = i
 SELECT group_slug, position FROM progress WHERE group_slug = ANY (%b::text[])
 ORDER BY group_slug FOR UPDATE
 
+-- name: heads
+-- What some outages say to everybody in them alike.
+SELECT id, state, kind, cause, etr_at, etr_source, etr_confidence FROM outages
+WHERE id = ANY (%b::text[])
+
 -- name: standings
 -- The last step of some customers.
 SELECT customer_id, outage_id, off_at, on_at, inferred FROM customer_power
@@ -331,7 +336,7 @@ ORDER BY at DESC, id DESC LIMIT %(limit)s
 -- A customer's last step and the outage it is of, as it is now.  A step that is still open in an
 -- outage that has ended (rejected) is none.  Who was never concerned: as of the network's begin.
 SELECT o.id, p.off_at, p.on_at, coalesce(p.inferred, false), o.state, o.kind, o.cause,
-       o.etr_at, o.etr_source, o.etr_confidence::float8,
+       o.etr_at, o.etr_source, o.etr_confidence,
        coalesce(greatest(p.changed_at, o.changed_at),
                 (SELECT max(valid_from) FROM network_versions))
 FROM customers c

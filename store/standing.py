@@ -5,11 +5,11 @@ again in its nested successor, or moved from one outage to another in the same b
 for them is the outage they are dark in, else the one they were last dark in.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, MutableMapping
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
 
 import msgspec
 
-from grid.outage import Change, Step
+from grid.outage import ENDED, Change, Etr, Step
 from grid.public import CustomerStatus, customer_statuses
 
 
@@ -45,27 +45,62 @@ class News(msgspec.Struct, frozen=True):
     told: tuple[Told, ...]
 
 
-def follow(changes: Iterable[Change], standings: MutableMapping[str, Standing]) -> tuple[News, ...]:
-    """The news of the changes of one frame; ``standings`` of the customers they name is brought up
-    to date.
+class Head(msgspec.Struct, frozen=True):
+    """What an outage says to everybody in it alike."""
+
+    state: str
+    kind: str
+    cause: str | None
+    etr: Etr | None
+
+
+def concerned(
+    changes: Iterable[Change], heads: MutableMapping[str, Head]
+) -> tuple[tuple[str, ...], ...]:
+    """Whom each change concerns: those it names, and where state, kind, cause or ETR of the outage
+    are others than before, everybody who is still out.
+
+    ``heads`` of the outages before it is brought up to date.
     """
-    changes = tuple(changes)
-    placed = [_places(change) for change in changes]
+    return tuple(_concerned(change, heads) for change in changes)
+
+
+def _concerned(change: Change, heads: MutableMapping[str, Head]) -> tuple[str, ...]:
+    outage = change.outage
+    head = Head(outage.state.value, outage.kind.value, outage.cause, outage.etr)
+    if heads.get(outage.id) == head or outage.state in ENDED:
+        return change.customers
+    heads[outage.id] = head
+    out = (c for step in outage.steps if step.on_ms is None for c in step.customers)
+    return tuple(dict.fromkeys((*change.customers, *out)))
+
+
+def follow(
+    changes: Sequence[Change],
+    whom: Sequence[tuple[str, ...]],
+    standings: MutableMapping[str, Standing],
+) -> tuple[News, ...]:
+    """The news of the changes of one frame; ``whom`` is what ``concerned`` said of them.
+
+    ``standings`` of all of those is brought up to date.
+    """
+    placed = [_places(c, customers) for c, customers in zip(changes, whom, strict=True)]
     held = {customer for places in placed for customer in places}
     return tuple(
-        News(change, tuple(_tell(change, _heard(change, places, held, standings))))
-        for change, places in zip(changes, placed, strict=True)
+        News(change, tuple(_tell(change, _heard(change, customers, places, held, standings))))
+        for change, customers, places in zip(changes, whom, placed, strict=True)
     )
 
 
-def _places(change: Change) -> Mapping[str, Step]:
-    """The step of each named customer who is in one; the last where there are several."""
-    named = set(change.customers)
-    return {c: step for step in change.outage.steps for c in step.customers if c in named}
+def _places(change: Change, customers: tuple[str, ...]) -> Mapping[str, Step]:
+    """The step of each of some customers who is in one; the last where there are several."""
+    some = set(customers)
+    return {c: step for step in change.outage.steps for c in step.customers if c in some}
 
 
 def _heard(
     change: Change,
+    customers: tuple[str, ...],
     places: Mapping[str, Step],
     held: set[str],
     standings: MutableMapping[str, Standing],
@@ -78,7 +113,7 @@ def _heard(
         for s in change.outage.steps
     }
     heard: dict[int, list[str]] = {}
-    for customer in dict.fromkeys(change.customers):
+    for customer in dict.fromkeys(customers):
         before, step = standings.get(customer, NOWHERE), places.get(customer)
         if step is None:
             if before.outage_id != outage_id or customer in held:

@@ -75,8 +75,24 @@ async def test_a_customer_is_told_what_concerns_them(store, house, change, step)
         customer_statuses(first)["C-M1"],
         customer_statuses(second)["C-M1"],
     ]
-    assert [r.offset for r in await store.feed_read("customer:C-M2", 0, 10)] == [1]
+    still_out = [status(r.body) for r in await store.feed_read("customer:C-M2", 0, 10)]
+    assert [(s.power, s.state) for s in still_out] == [
+        ("off", "predicted"),
+        ("off", "partially_restored"),
+    ]
     assert await store.feed_read("customer:C-M3", 0, 10) == ()
+
+
+async def test_what_only_sharpens_the_evidence_is_for_the_dispatch_centre(
+    store, house, change, step
+) -> None:
+    await house.move_in(store)
+    dark = step("12:00:00", None, "C-M1")
+    for version, named in ((1, ("C-M1",)), (2, ())):
+        said = change("12:00:01", "S1-1", version, "predicted", dark, customers=named)
+        await store.commit([house.applied("12:00:01", changes=(said,))], ())
+    assert (await store.feed_position("dispatch"))[1] == 2
+    assert (await store.feed_position("customer:C-M1"))[1] == 1
 
 
 async def test_a_customer_told_twice_in_one_commit_hears_both_in_order(

@@ -12,7 +12,7 @@ FOLDER = Path(store.__file__).parent
 USED = {
     name
     for path in FOLDER.glob("*.py")
-    for name in re.findall(r'(?:SQL\[|_take_in\(connection, |went\()"(\w+)"', path.read_text())
+    for name in re.findall(r'(?:SQL\[|take_in\(connection, |went\()"(\w+)"', path.read_text())
 } | {"network_in_force", "newest_network", "feed_position", "customer_feed_position"}
 
 

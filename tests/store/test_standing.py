@@ -1,10 +1,11 @@
 """The specification of whose power a change changes, and what they are told."""
 
+import msgspec
 import pytest
 
-from grid.outage import Change, Outage, OutageKind, State, Step
+from grid.outage import Change, Etr, Outage, OutageKind, State, Step
 from grid.public import customer_statuses
-from store.standing import Standing, follow
+from store.standing import Head, Standing, concerned, follow
 
 ME = "C-1"
 
@@ -33,7 +34,7 @@ def told(*frames: tuple[Change, ...], customer: str = ME) -> list[tuple[str | No
     return [
         (told.status.outage_id, told.status.power)
         for changes in frames
-        for news in follow(changes, standings)
+        for news in follow(changes, [c.customers for c in changes], standings)
         for told in news.told
         if customer in told.customers
     ]
@@ -80,7 +81,7 @@ def test_who_moves_from_one_outage_to_another_never_hears_of_light(order: tuple[
 
 def test_those_of_one_step_are_told_together_and_alike() -> None:
     both = change(1, "A", dark(0, "C-1", "C-2"), light(0, 5, "C-3"), named=("C-3", "C-2", "C-1"))
-    [news] = follow([both], {})
+    [news] = follow([both], [both.customers], {})
     assert [told.customers for told in news.told] == [("C-3",), ("C-2", "C-1")]
     expected = customer_statuses(both)
     for heard in news.told:
@@ -89,11 +90,44 @@ def test_those_of_one_step_are_told_together_and_alike() -> None:
 
 def test_only_those_who_are_named_are_told() -> None:
     some = change(1, "A", dark(0, "C-1", "C-2"), named=("C-2", "C-2"))
-    [news] = follow([some], {})
+    [news] = follow([some], [some.customers], {})
     assert [told.customers for told in news.told] == [("C-2",)]
 
 
 def test_standings_are_kept_with_the_change_that_said_so() -> None:
     standings: dict[str, Standing] = {}
-    follow([change(7, "A", Step(1, None, (ME,), inferred=True))], standings)
+    follow([change(7, "A", Step(1, None, (ME,), inferred=True))], [(ME,)], standings)
     assert standings == {ME: Standing("A", 1, None, inferred=True, changed_ms=7)}
+
+
+def states(*words: str) -> list[tuple[str, ...]]:
+    """Whom an outage concerns, state by state, with C-1 in the dark and C-2 back again."""
+    heads: dict[str, Head] = {}
+    steps = (dark(0, "C-1"), light(0, 5, "C-2"))
+    changes = []
+    for word in words:
+        plain = change(1, "A", *steps, named=())
+        outage = msgspec.structs.replace(plain.outage, state=State(word))
+        changes.append(msgspec.structs.replace(plain, outage=outage))
+    return list(concerned(changes, heads))
+
+
+def test_a_new_state_concerns_everybody_who_is_still_out() -> None:
+    assert states("predicted", "confirmed") == [("C-1",), ("C-1",)]
+
+
+def test_better_evidence_alone_concerns_nobody() -> None:
+    assert states("predicted", "predicted") == [("C-1",), ()]
+
+
+def test_an_end_concerns_those_it_names() -> None:
+    assert states("predicted", "rejected") == [("C-1",), ()]
+
+
+def test_a_new_etr_kind_or_cause_concerns_everybody_who_is_still_out() -> None:
+    heads: dict[str, Head] = {}
+    first = change(1, "A", dark(0), named=())
+    for news in ({"etr": Etr(9, "crew", 0.5)}, {"kind": OutageKind.PLANNED}, {"cause": "tree"}):
+        outage = msgspec.structs.replace(first.outage, **news)
+        told = msgspec.structs.replace(first, outage=outage)
+        assert concerned([first, told, told], heads) == ((ME,), (ME,), ())
