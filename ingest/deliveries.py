@@ -10,15 +10,11 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import structlog
-
-from grid.errors import Unreachable
 from grid.parcel import Intake
+from ingest.insist import insist
 from ingest.packets import Message
 from ingest.settings import MqttSettings
 from ingest.unloading import Load
-
-log = structlog.get_logger(__name__)
 
 
 @dataclass(slots=True)
@@ -119,16 +115,7 @@ class Deliveries:
         return Delivery(epoch, self._unload(batch), size)
 
     async def _deliver(self, delivery: Delivery) -> None:
-        attempts = 0
-        while True:
-            try:
-                await self._intake.deliver(delivery.load.parcel)
-                break
-            except Unreachable as away:
-                attempts += 1
-                if attempts == 1:
-                    log.warning("mqtt_delivery_waits", reason=away.message)
-                await asyncio.sleep(away.retry_in_s)
+        await insist(lambda: self._intake.deliver(delivery.load.parcel))
         delivery.committed = True
         self._settle()
 

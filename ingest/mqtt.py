@@ -7,7 +7,7 @@ comes stays with the broker.  Whoever sends what cannot be read is answered like
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 
 import structlog
 from prometheus_client import CollectorRegistry
@@ -21,6 +21,7 @@ from ingest.backlog import Backlog, BacklogRule
 from ingest.backoff import Backoff
 from ingest.concentrators import Concentrators
 from ingest.deliveries import Deliveries, Delivery
+from ingest.insist import insist
 from ingest.link import Link
 from ingest.metrics import IngestMetrics
 from ingest.packets import Message, pubacks, publish
@@ -145,7 +146,7 @@ class MqttGateway:
             settings.caught_up_s_max,
             int(settings.caught_up_old_s * 1000),
         )
-        await _insist(lambda: self._intake.deaf(SOURCE, heard_until_ms, connected_ms))
+        await insist(lambda: self._intake.deaf(SOURCE, heard_until_ms, connected_ms))
         self._backlog = backlog = Backlog(rule, connected_ms, loop.time())
         self._deliveries.open(epoch)
         while True:
@@ -154,7 +155,7 @@ class MqttGateway:
             if wait_s <= 0:
                 break
             await asyncio.sleep(wait_s)
-        await _insist(lambda: self._intake.caught_up(SOURCE))
+        await insist(lambda: self._intake.caught_up(SOURCE))
         self._caught_up_epoch = epoch
         log.info("mqtt_caught_up", epoch=epoch, deaf_ms=connected_ms - (heard_until_ms or 0))
 
@@ -203,13 +204,3 @@ class MqttGateway:
         self._metrics.outstanding.labels(SOURCE).set(self._deliveries.messages)
         if not self._deliveries.full:
             self._link.resume()
-
-
-async def _insist(say: Callable[[], Awaitable[None]]) -> None:
-    """Say something to the stream until it is accepted."""
-    while True:
-        try:
-            await say()
-            return
-        except Unreachable as away:
-            await asyncio.sleep(away.retry_in_s)

@@ -45,6 +45,8 @@ class ModbusSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     reconnect_s_max: float = 10.0
     heartbeat_s: float = 10.0  # measurements are told at least this often
     amps_deadband: float = 5.0  # and when a current has moved by this much
+    volts_deadband_pct: float = 5.0  # or a voltage
+    deliveries_max: int = 4  # at a time; above: readings wait for the next one
     outstanding_readings_max: int = 10_000  # above: polls wait
     caught_up_s_max: float = 5.0  # a first round of polls is waited for this long
 

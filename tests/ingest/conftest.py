@@ -203,9 +203,7 @@ async def device() -> AsyncIterator[Callable[..., Any]]:
 
 
 @pytest.fixture
-async def gateway(
-    city: Network, intake: RecordingIntake
-) -> AsyncIterator[Callable[..., Any]]:
+async def gateway(city: Network, intake: RecordingIntake) -> AsyncIterator[Callable[..., Any]]:
     """``await gateway(port, payload_bytes_max=10)``: a running gateway, subscribed."""
     tasks: list[asyncio.Task[None]] = []
 

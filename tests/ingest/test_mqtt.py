@@ -1,7 +1,5 @@
 """The specification of the MQTT gateway, with a real broker and real devices."""
 
-import asyncio
-
 import pytest
 
 pytestmark = pytest.mark.services

@@ -1,0 +1,24 @@
+"""To say something to the stream until it is accepted."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import structlog
+
+from grid.errors import Unreachable
+
+log = structlog.get_logger(__name__)
+
+
+async def insist(say: Callable[[], Awaitable[None]]) -> None:
+    """Call, and again after as long as the refusal says, until it is accepted."""
+    attempts = 0
+    while True:
+        try:
+            await say()
+            return
+        except Unreachable as away:
+            attempts += 1
+            if attempts == 1:
+                log.warning("stream_away", reason=away.message)
+            await asyncio.sleep(away.retry_in_s)
