@@ -67,6 +67,7 @@ class MqttDevices:
         self._links = Links(settings.link, down_topics(settings.prefix))
         self._answers: list[tuple[int, int, Fact]] = []
         self._ties = count()
+        self.told_ms = 0  # how far the story is in the devices' stores
 
     @property
     def connected(self) -> bool:
@@ -119,6 +120,7 @@ class MqttDevices:
         changes = self.outbox.changes()
         if changes:  # else the old cursor does: there is nothing between them
             self._wal.write(changes, cursor_ms=str(now_ms))
+        self.told_ms = now_ms
         for message in messages:
             self._send(message)
         while self._answers and self._answers[0][0] <= now_ms:
