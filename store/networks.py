@@ -2,6 +2,8 @@
 as well.
 """
 
+import itertools
+import math
 import zlib
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -13,7 +15,7 @@ import structlog
 
 from grid.errors import ConfigError
 from grid.graph import Customer, Graph
-from grid.network import PHASE_BITS, Group, Network, NodeKind
+from grid.network import ALL_PHASES, PHASE_BITS, Group, Network, NodeKind
 from store.moments import moment, moment_ms
 from store.queries import SQL
 from store.sealing import Sealer
@@ -180,26 +182,31 @@ async def _replace_devices(connection: Connection, network: Network) -> None:
     await connection.execute(SQL["add_network_devices"])
 
 
+_WORDS = [kind.word for kind in NodeKind]
+_PHASES = [
+    "".join(phase for phase, bit in PHASE_BITS.items() if bits & bit)
+    for bits in range(ALL_PHASES + 1)
+]
+
+
 def _flat(group: Group) -> Iterator[tuple[object, ...]]:
     """The rows of network_devices but for the numbers."""
     ends = group.customer_from[np.arange(len(group.ids)) + group.size]
-    behind = ends - group.customer_from[:-1]
-    for node, device_id in enumerate(group.ids):
-        parent, feeder = int(group.parent[node]), int(group.feeder[node])
-        x, y = float(group.x[node]), float(group.y[node])
-        yield (
-            device_id,
-            NodeKind(int(group.kind[node])).word,
-            group.slug,
-            group.ids[parent] if parent >= 0 else None,
-            group.ids[feeder] if feeder >= 0 else None,
-            group.district[node],
-            "".join(p for p, bit in PHASE_BITS.items() if int(group.phases[node]) & bit),
-            bool(group.telemetered[node]),
-            None if np.isnan(x) else x,
-            None if np.isnan(y) else y,
-            int(behind[node]),
-        )
+    ids = (*group.ids, None)  # -1, for none, is the last
+    return zip(
+        group.ids,
+        map(_WORDS.__getitem__, group.kind.tolist()),
+        itertools.repeat(group.slug),
+        map(ids.__getitem__, group.parent.tolist()),
+        map(ids.__getitem__, group.feeder.tolist()),
+        group.district,
+        map(_PHASES.__getitem__, group.phases.tolist()),
+        group.telemetered.tolist(),
+        (None if math.isnan(x) else x for x in group.x.tolist()),
+        (None if math.isnan(y) else y for y in group.y.tolist()),
+        (ends - group.customer_from[:-1]).tolist(),
+        strict=False,  # the slug repeats for ever
+    )
 
 
 async def _copy(
