@@ -58,7 +58,9 @@ class MqttGateway:
             settings, username=username, password=password, now_ms=now_ms, heard=self._take
         )
         self._backlog: Backlog | None = None
+        self._greeted_epoch = -1
         self._caught_up_epoch = -1
+        self._heard_until_ms = 0  # 0: since before this process
 
     @property
     def ready(self) -> bool:
@@ -95,20 +97,20 @@ class MqttGateway:
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._deliveries.run())
-                tasks.create_task(self._stay_connected())
+                await self._stay_connected(tasks)
         finally:
             self._link.close()
 
-    async def _stay_connected(self) -> None:
+    async def _stay_connected(self, tasks: asyncio.TaskGroup) -> None:
         settings = self._settings
         backoff = Backoff(settings.reconnect_s_min, settings.reconnect_s_max)
         loop = asyncio.get_running_loop()
         while True:
-            heard_until_ms = self._link.last_heard_ms
             opened_s = loop.time()
             try:
                 await self._link.open()
-                reason = await self._while_connected(heard_until_ms)
+                reason = await self._while_connected()
+                tasks.create_task(insist(lambda: self._intake.lost(SOURCE)))
             except Unreachable as away:
                 reason = away.message
             finally:
@@ -120,10 +122,10 @@ class MqttGateway:
             log.warning("mqtt_disconnected", reason=reason, retry_in_s=round(wait_s, 3))
             await asyncio.sleep(wait_s)
 
-    async def _while_connected(self, heard_until_ms: int) -> str:
+    async def _while_connected(self) -> str:
         """Until the connection is lost; the reason."""
         self._metrics.connected.labels(SOURCE).set(1)
-        greeting = asyncio.ensure_future(self._greet(heard_until_ms))
+        greeting = asyncio.ensure_future(self._greet())
         closed = asyncio.ensure_future(self._link.closed())
         try:
             await asyncio.wait({greeting, closed}, return_when=asyncio.FIRST_COMPLETED)
@@ -132,21 +134,24 @@ class MqttGateway:
             return await closed
         finally:
             self._backlog = None
+            if self._greeted_epoch == self._link.epoch:
+                self._heard_until_ms = self._link.last_heard_ms
             greeting.cancel()
             closed.cancel()
             await asyncio.gather(greeting, closed, return_exceptions=True)
 
-    async def _greet(self, heard_until_ms: int) -> None:
+    async def _greet(self) -> None:
         """Say since when we were deaf, let the backlog in, and say when it is."""
         settings, loop, epoch = self._settings, asyncio.get_running_loop(), self._link.epoch
-        connected_ms = self._now_ms()
+        connected_ms, from_ms = self._now_ms(), self._heard_until_ms
         rule = BacklogRule(
             settings.caught_up_quiet_s,
             settings.caught_up_s_min,
             settings.caught_up_s_max,
             int(settings.caught_up_old_s * 1000),
         )
-        await insist(lambda: self._intake.deaf(SOURCE, heard_until_ms, connected_ms))
+        await insist(lambda: self._intake.deaf(SOURCE, from_ms, connected_ms))
+        self._greeted_epoch = epoch
         self._backlog = backlog = Backlog(rule, connected_ms, loop.time())
         self._deliveries.open(epoch)
         while True:
@@ -157,7 +162,7 @@ class MqttGateway:
             await asyncio.sleep(wait_s)
         await insist(lambda: self._intake.caught_up(SOURCE))
         self._caught_up_epoch = epoch
-        log.info("mqtt_caught_up", epoch=epoch, deaf_ms=connected_ms - (heard_until_ms or 0))
+        log.info("mqtt_caught_up", epoch=epoch)
 
     def _take(self, messages: list[Message]) -> None:
         self._deliveries.take(self._link.epoch, messages)

@@ -76,6 +76,9 @@ class RecordingIntake:
         self.parcels.append(parcel)
         await self._note("committed", len(parcel.rows))
 
+    async def lost(self, source: str) -> None:
+        await self._note("lost", source)
+
     async def deaf(self, source: str, from_ms: int, until_ms: int) -> None:
         await self._note("deaf", source, from_ms, until_ms)
 
