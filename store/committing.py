@@ -18,7 +18,7 @@ import numpy as np
 import psycopg
 
 from grid.errors import Refused
-from grid.frame import Frame, to_bytes
+from grid.frame import Frame, Rows, to_bytes
 from grid.network import NodeKind
 from grid.parcel import Applied, Batch, Quarantined
 from grid.times import EPOCH
@@ -163,13 +163,15 @@ async def _require_same(connection: Connection, again: Sequence[Entry]) -> None:
 
 
 async def _copy(connection: Connection, fresh: Sequence[Entry]) -> None:
-    """The readings, and once more those of them that are events, which are kept longer."""
-    groups = [e for e in fresh if len(e.frame.rows)]
-    if not groups:
+    """The readings that were not heard before, and once more those of them that are events, which
+    are kept longer.
+    """
+    kept = [(entry.group, _new(entry.applied)) for entry in fresh]
+    if not any(len(rows) for _, rows in kept):
         return
-    rows = np.concatenate([e.frame.rows for e in groups])
-    device_nos = np.concatenate([e.group.device_nos[e.frame.rows["node"]] for e in groups])
-    via_nos = np.concatenate([e.group.dcu_nos[e.frame.rows["dcu"]] for e in groups])
+    rows = np.concatenate([rows for _, rows in kept])
+    device_nos = np.concatenate([group.device_nos[rows["node"]] for group, rows in kept])
+    via_nos = np.concatenate([group.dcu_nos[rows["dcu"]] for group, rows in kept])
     await _copy_into(connection, COPY_READINGS, READING_COLUMNS, rows, device_nos, via_nos)
     events = events_of(rows)
     if events.any():
@@ -181,6 +183,12 @@ async def _copy(connection: Connection, fresh: Sequence[Entry]) -> None:
             device_nos[events],
             via_nos[events],
         )
+
+
+def _new(applied: Applied) -> Rows:
+    """The rows of a frame without its repeats."""
+    rows, repeats = applied.frame.rows, applied.outcome.repeat_rows
+    return np.delete(rows, repeats) if repeats else rows
 
 
 async def _copy_into(

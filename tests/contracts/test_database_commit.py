@@ -4,6 +4,8 @@ import pytest
 
 from grid.errors import ConfigError, Refused
 from grid.frame import CaughtUp, Deaf, PlanCancelled, PlanEntered
+from grid.outage import Outcome
+from grid.parcel import Applied
 from grid.reading import Kind, Quality
 
 pytestmark = pytest.mark.services
@@ -80,6 +82,23 @@ async def test_a_batch_that_comes_again_changes_nothing(
     await store.commit(batch, [quarantined("12:00:00", b"{")])
     assert once == [(1, 1, 1, 5, 1, 1, 1, 1)]
     assert ask(counts) == once
+
+
+async def test_a_reading_that_was_heard_before_is_recorded_but_not_stored_again(
+    store, house, ask
+) -> None:
+    await house.move_in(store)
+    rows = [house.reading(meter, Kind.LAST_GASP, "12:00:00") for meter in ("M1", "M2", "M1")]
+    told = house.applied("12:00:01", *rows)
+    repeated = Applied(told.frame, Outcome(repeat_rows=(2,)))
+    await store.commit([repeated], ())
+    await store.commit(
+        [Applied(house.applied("12:00:02", rows[0]).frame, Outcome(repeat_rows=(0,)))], ()
+    )
+    for view in ("reading_log", "event_log"):
+        assert ask(f"SELECT device_id FROM {view} ORDER BY 1") == [("M1",), ("M2",)]
+    [frame, again] = [f async for f in store.recorded(house.network.groups[0].slug, 0)]
+    assert (len(frame.rows), len(again.rows)) == (3, 1)
 
 
 async def test_of_a_batch_only_what_is_new_is_added(store, house, ask) -> None:
