@@ -166,25 +166,33 @@ BEGIN
     END IF;
 END $$;
 
+-- Attaching a table made beside it locks the parent against nobody who reads or writes; CREATE TABLE
+-- ... PARTITION OF would wait for every reader of readings (a dump takes hours), and ingest for it.
 CREATE OR REPLACE FUNCTION ensure_day(day date) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     parent text;
+    piece  text;
 BEGIN
     IF has_timescale() THEN
         RETURN;  -- chunks come by themselves
     END IF;
+    PERFORM pg_advisory_xact_lock(1818325365);  -- two commits may see midnight together
     FOREACH parent IN ARRAY ARRAY['readings', 'device_events'] LOOP
-        IF to_regclass(parent || to_char(day, '"_"YYYYMMDD')) IS NULL THEN
-            EXECUTE format('CREATE TABLE IF NOT EXISTS %I PARTITION OF %I FOR VALUES FROM (%L) TO (%L)',
-                parent || to_char(day, '"_"YYYYMMDD'), parent,
+        piece := parent || to_char(day, '"_"YYYYMMDD');
+        IF to_regclass(quote_ident(piece)) IS NULL THEN
+            EXECUTE format('CREATE TABLE %I (LIKE %I INCLUDING ALL)', piece, parent);
+            EXECUTE format('ALTER TABLE %I ATTACH PARTITION %I FOR VALUES FROM (%L) TO (%L)',
+                parent, piece,
                 day::timestamp AT TIME ZONE 'UTC', (day + 1)::timestamp AT TIME ZONE 'UTC');
         END IF;
     END LOOP;
 END $$;
 COMMENT ON FUNCTION ensure_day IS 'Make room for the readings received on a day (UTC).';
 
+-- A drop needs the parent alone for a moment.  Everybody would queue behind it while it waits for a
+-- long reader, so it waits a second only; what is left goes the next time.
 CREATE OR REPLACE FUNCTION drop_days(parent text, before timestamptz) RETURNS integer
-LANGUAGE plpgsql AS $$
+LANGUAGE plpgsql SET lock_timeout = '1s' AS $$
 DECLARE
     piece   text;
     dropped integer := 0;
@@ -197,11 +205,14 @@ BEGIN
         SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
         WHERE i.inhparent = parent::regclass AND c.relname ~ '_[0-9]{8}$'
           AND to_date(right(c.relname, 8), 'YYYYMMDD') + 1 <= (before AT TIME ZONE 'UTC')::date
+        ORDER BY c.relname
     LOOP
         EXECUTE format('DROP TABLE %I', piece);
         dropped := dropped + 1;
     END LOOP;
     RETURN dropped;
+EXCEPTION WHEN lock_not_available THEN
+    RETURN 0;
 END $$;
 COMMENT ON FUNCTION drop_days IS 'Forget whole days of readings or device events; how many went.';
 

@@ -8,6 +8,7 @@ import pytest
 from grid.outage import Finding
 from grid.parcel import Applied
 from grid.public import CustomerStatus, PublicChange, PublicFinding, customer_statuses
+from grid.reading import Kind
 from store.feedlog import DispatchState
 
 pytestmark = pytest.mark.services
@@ -197,13 +198,16 @@ async def test_what_was_trimmed_is_gone_and_offsets_go_on(store, house, change, 
         assert [r.offset for r in await store.feed_read(channel, 0, 10)] == [3]
 
 
-async def test_commits_of_several_groups_at_once_leave_no_gap(store, house, change, step) -> None:
+async def test_commits_of_several_groups_at_once_leave_no_gap(
+    store, house, change, step, ask
+) -> None:
     await house.move_in(store)
 
     def told(group: int, version: int) -> Applied:
         dark = step("12:00:00", None, f"C-M{group * 4 + 1}")
         said = change("12:00:01", f"S{group}-1", version, "predicted", dark)
-        return house.applied("12:00:01", group=group, changes=(said,))
+        heard = house.reading(f"M{group * 4 + 1}", Kind.LAST_GASP, "12:00:00")
+        return house.applied("12:00:01", heard, group=group, changes=(said,))
 
     batches = [[told(group, version) for version in range(1, 21)] for group in (0, 1)]
 
@@ -212,6 +216,7 @@ async def test_commits_of_several_groups_at_once_leave_no_gap(store, house, chan
             await store.commit([applied], ())
 
     await asyncio.gather(*map(drive, batches))
+    assert ask("SELECT count(*) FROM readings") == [(40,)]
     rows = await store.feed_read("dispatch", 0, 100)
     assert [r.offset for r in rows] == list(range(1, 41))
     for batch, name in zip(batches, ("S0-1", "S1-1"), strict=True):

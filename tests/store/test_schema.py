@@ -3,17 +3,19 @@
 import asyncio
 from pathlib import Path
 
+import numpy as np
 import psycopg
 import pytest
 
 from grid.errors import ConfigError
-from grid.frame import NO_ROWS, Frame
+from grid.frame import READING, Frame
 from grid.outage import Change, Outage, OutageKind, Outcome, State, Step
 from grid.parcel import Applied
 from store.postgres import open_store
 from store.schema import FIRST, Migration, bring_up, migrations, schema_text
 from store.settings import StoreSettings
 
+DAY_MS = 86_400_000
 SHIFTED = Migration(
     2,
     "0002_outages_have_a_crew",
@@ -30,7 +32,7 @@ def dark(network) -> Applied:
         steps=(Step(1000, None, ("C-M1",)),),
     )  # fmt: skip
     outcome = Outcome(changes=(Change(1000, outage, "a gasp", ("C-M1",)),))
-    return Applied(Frame(0, 1, network.version, 2000, NO_ROWS), outcome)
+    return Applied(Frame(0, 1, network.version, 2000), outcome)
 
 
 def catalog(url: str) -> list[tuple[str, ...]]:
@@ -134,3 +136,34 @@ async def test_a_role_that_may_make_no_tables_is_told_so(postgres, postgres_url,
     with pytest.raises(ConfigError, match="let it own the database"):
         async with open_store(url, keys, StoreSettings()):
             pass
+
+
+@pytest.mark.services
+async def test_neither_a_new_day_nor_an_old_one_waits_for_a_long_reader(
+    postgres_url, keys, drawn
+) -> None:
+    graph, network = drawn
+    rows = np.zeros(1, READING)
+    rows["dcu"], rows["node"] = -1, 3
+    async with open_store(postgres_url, keys, StoreSettings(answer_s=5)) as store:
+        await store.save_network(graph, network, 0, "drawing")
+        await store.commit([Applied(Frame(0, 1, network.version, 0, rows), Outcome())], ())
+        with psycopg.connect(postgres_url) as reader:
+            reader.execute("SELECT count(*) FROM readings")  # and its transaction goes on
+            rows["received_ms"] = DAY_MS
+            await store.commit([Applied(Frame(0, 2, network.version, 0, rows), Outcome())], ())
+            assert (await store.let_go(400 * DAY_MS)).reading_days == 0
+        assert (await store.let_go(400 * DAY_MS)).reading_days == 2
+
+
+@pytest.mark.services
+async def test_who_sees_a_new_day_together_makes_room_for_it_once(postgres_url) -> None:
+    async def make_room() -> None:
+        async with await psycopg.AsyncConnection.connect(postgres_url) as connection:
+            await connection.execute("SELECT ensure_day('2026-11-21')")
+
+    async with await psycopg.AsyncConnection.connect(postgres_url) as connection:
+        await bring_up(connection)
+    await asyncio.gather(*(make_room() for _ in range(5)))
+    names = [name for name, _ in catalog(postgres_url)]
+    assert any(name.startswith("readings_20261121") for name in names)
