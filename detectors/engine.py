@@ -170,13 +170,17 @@ class Engine:
         words = said(rows, self.limits)
         lost_before = self.hearing.lost_phases[node]
         for part in rounds(node):
-            fold(self.hearing, rows[part], words.part(part))
+            fold(self.hearing, rows[part], words.part(part), self.limits)
         phases = node[self.hearing.lost_phases[node] != lost_before]
         if len(phases):
             now = int(rows["stream_ms"][-1])
             note_phases(self.findings, self.hearing, np.unique(phases), now)
         owners = self.book.owner[node]
         self.book.spoke.update(owners[owners >= 0].tolist())
+        terminals = np.unique(node[self.group.kind[node] == NodeKind.TRANSFORMER]).tolist()
+        for outage in self.book.running.values() if terminals else ():
+            if any(self.book.contains(outage.node, terminal) for terminal in terminals):
+                self.book.spoke.add(outage.sequence)
         urgent = np.flatnonzero(self._urgent(rows, words))
         self.waking.heard(int(rows["stream_ms"][0]))
         if len(urgent):

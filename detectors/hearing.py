@@ -38,6 +38,7 @@ class Hearing:
     period_s: NDArray[np.float32]  # learned reporting period; 0 where unknown
     agreed: U8  # gaps that agreed with period_s
     lost_phases: U8  # bits of phases that are dead while others live
+    resumed: Bools  # its last word ended a silence in which it had been due
     called: U8  # trouble calls since the last word that it has power
     dirty: bool = field(default=False)
 
@@ -75,6 +76,7 @@ def silence(nodes: int) -> Hearing:
         period_s=np.zeros(nodes, np.float32),
         agreed=np.zeros(nodes, np.uint8),
         lost_phases=np.zeros(nodes, np.uint8),
+        resumed=np.zeros(nodes, np.bool_),
         called=np.zeros(nodes, np.uint8),
     )
 
@@ -119,13 +121,14 @@ def said(rows: Rows, limits: EngineSettings) -> Said:
     return Said(on & valid, off & valid, lost)
 
 
-def fold(hearing: Hearing, rows: Rows, words: Said) -> None:
+def fold(hearing: Hearing, rows: Rows, words: Said, limits: EngineSettings) -> None:
     """Take rows in, each node at most once among them; ``words`` is what they say."""
     node = rows["node"].astype(np.int64)
     happened = rows["happened_ms"].astype(np.int64)
     kind = rows["kind"]
     late = np.clip(rows["received_ms"] - happened, -NO_LAG, NO_LAG - 1).astype(np.int32)
     hearing.lag_ms[node] = np.minimum(hearing.lag_ms[node], late)
+    _resume(hearing, node[words.on], happened[words.on], limits)
     _latest(hearing.on_ms, node, happened, words.on)
     _latest(hearing.off_ms, node, happened, words.off)
     back = kind == Kind.POWER_UP
@@ -142,6 +145,14 @@ def fold(hearing: Hearing, rows: Rows, words: Said) -> None:
 def _latest(column: I64, node: I64, at: I64, where: Bools) -> None:
     picked = node[where]
     column[picked] = np.maximum(column[picked], at[where])
+
+
+def _resume(hearing: Hearing, node: I64, happened: I64, limits: EngineSettings) -> None:
+    """Remember whose word ends a silence that was longer than their reporting period."""
+    gap = happened - hearing.on_ms[node]
+    due = hearing.period_ms(limits.heartbeat_s, node) + int(limits.heartbeat_slack_s * 1000)
+    newer = gap > 0
+    hearing.resumed[node[newer]] = (gap > due)[newer] & (hearing.on_ms[node] != NEVER)[newer]
 
 
 def _learn_period(hearing: Hearing, node: I64, happened: I64, where: Bools) -> None:

@@ -41,10 +41,14 @@ def _hear_one(book: Book, outage: Running, hearing: Hearing) -> None:
     later = hearing.on_ms[node] > hearing.off_ms[node]
     back = (heard != NEVER) & later & (gasped | (heard > outage.since_ms + GUARD_MS))
     back &= heard > outage.since_ms
+    terminal_ms = _terminal_back(book, outage, hearing)
+    if terminal_ms is not None:
+        _news(book, outage, hearing, terminal_ms)
     if not back.any():
         return
     powered = hearing.back_ms[node] + lag > outage.since_ms
-    restored = back & (gasped | powered | (outage.back_ms is not None))
+    again = gasped | powered | hearing.resumed[node]
+    restored = back & (again | (outage.back_ms is not None))
     if outage.telemetered:
         restored = back
     contrary = back & ~restored
@@ -58,13 +62,29 @@ def _hear_one(book: Book, outage: Running, hearing: Hearing) -> None:
         book.note(
             outage, f"{int(contrary.sum())} meters report power: not part of it", node[contrary]
         )
+    sure = restored & powered
     enough = int(restored.sum()) + int((~outage.out & ~outage.inferred).sum())
     able = int((~outage.mute).sum())
-    if outage.telemetered or not restored.any() or enough < min(2, able):
-        return
-    first = int(heard[restored].min())
-    if outage.back_ms is None or first >= outage.back_ms + STEP_GAP_MS:
-        sign_of_restoration(book, outage, hearing, first)
+    if restored.any() and (sure.any() or enough >= min(2, able)):
+        _news(book, outage, hearing, int(heard[restored].min()))
+
+
+def _terminal_back(book: Book, outage: Running, hearing: Hearing) -> int | None:
+    """When the first terminal behind the device that had said it was dead came back."""
+    nodes = np.arange(outage.node, outage.node + int(book.tree.size[outage.node]))
+    nodes = nodes[~book.tree.meters[nodes] & (hearing.on_ms[nodes] > hearing.off_ms[nodes])]
+    lag = hearing.lag(nodes)
+    belongs = hearing.off_ms[nodes] + lag >= outage.since_ms - BELONGS_MS
+    heard = hearing.on_ms[nodes] + lag
+    back = belongs & (hearing.off_ms[nodes] != NEVER) & (heard > outage.since_ms)
+    return int(heard[back].min()) if back.any() else None
+
+
+def _news(book: Book, outage: Running, hearing: Hearing, first_ms: int) -> None:
+    if outage.telemetered:
+        return  # its device says that it is open: fed from elsewhere, or drawn in the wrong place
+    if outage.back_ms is None or first_ms >= outage.back_ms + STEP_GAP_MS:
+        sign_of_restoration(book, outage, hearing, first_ms)
 
 
 def sign_of_restoration(book: Book, outage: Running, hearing: Hearing, back_ms: int) -> None:

@@ -200,7 +200,7 @@ def _group(
         dcu=np.array(dcu, np.int32),
         dcus=tuple(dcus),
         customer_ids=tuple(customers),
-        customer_from=np.array(customer_from, np.int64),
+        customer_from=np.array(customer_from, np.int32),
     )
 
 

@@ -61,7 +61,7 @@ class Group:
     dcu: I32  # index into ``dcus``, -1 for none
     dcus: tuple[str, ...]
     customer_ids: tuple[str, ...]  # in order of their meter's node
-    customer_from: I64  # N + 1: customers of the subtree of v are customer_from[v] : customer_from[v + size[v]]
+    customer_from: I32  # N + 1: customers of the subtree of v are customer_from[v] : customer_from[v + size[v]]
 
     def kind_word(self, node: int) -> str:
         """The kind of a node in the API's words, like ``transformer``."""
