@@ -23,7 +23,7 @@ from notify.tally import Tally
 
 log = structlog.get_logger()
 
-OFFERS_MAX = 1_000  # written before the sockets get their turn
+OFFERS_MAX = 500  # made before the sockets and everybody else get their turn
 
 
 @dataclass(slots=True)
@@ -61,6 +61,7 @@ class Hub:
         self._news: set[str] = set()  # channels to be looked at
         self._woken = asyncio.Event()
         self._reading = asyncio.Semaphore(settings.reads_parallel_max)
+        self._offers = 0  # made since the last turn of the others
         self._snapshots: dict[str, asyncio.Task[tuple[str, int, bytes]]] = {}
         self.epoch = ""
         self.healthy = False
@@ -223,7 +224,7 @@ class Hub:
                 await self._fan_out(live, rows)
 
     async def _fan_out(self, live: Channel, rows: Sequence[FeedRow]) -> None:
-        offers = unsent = 0
+        unsent = 0
         for row in rows:
             item = pub(live.name, live.epoch, row, self._now_ms())
             for client, known in live.members.items():
@@ -232,10 +233,10 @@ class Hub:
             live.offset = row.offset
             self._tally.published += 1
             self._tally.delivered += len(live.members)
-            offers += len(live.members)
+            self._offers += 1 + len(live.members)
             unsent += len(item.frame)
-            if offers >= OFFERS_MAX or unsent >= self._settings.direct_bytes_max // 2:
-                offers = unsent = 0
+            if self._offers >= OFFERS_MAX or unsent >= self._settings.direct_bytes_max // 2:
+                self._offers = unsent = 0
                 await asyncio.sleep(0)  # let the sockets be written, or fast readers look slow
         if len(rows) >= self._settings.page_max:
             self._news.add(live.name)
