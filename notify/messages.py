@@ -4,6 +4,8 @@
 are unknown are refused from a client, and to be ignored by one.
 """
 
+from functools import lru_cache
+
 import msgspec
 
 from grid.errors import BadPayload
@@ -193,6 +195,7 @@ Said = (
 )
 
 _encode = msgspec.json.Encoder().encode
+_time = lru_cache(maxsize=64)(to_rfc3339)  # a commit's messages share theirs
 
 
 def write(message: Said) -> bytes:
@@ -251,8 +254,8 @@ def pub(channel: str, epoch: str, row: FeedRow, now_ms: int) -> Item:
         key=key,
         type=row.type,
         schema_v=SCHEMA_V,
-        occurred_at=to_rfc3339(row.at_ms),
-        published_at=to_rfc3339(now_ms),
+        occurred_at=_time(row.at_ms),
+        published_at=_time(now_ms),
         data=msgspec.Raw(row.body),
         skipped=0,
     )
