@@ -51,7 +51,9 @@ class Link:
         self._client.on_socket_close = self._on_socket_close
 
     async def open(self) -> None:
-        """Connect and subscribe; messages may be heard before it returns.
+        """Connect, and subscribe unless the broker has kept our session; messages may come at once.
+
+        A kept session begins with its backlog, and the answer to our subscription stands behind it.
 
         Raises:
             Unreachable: The broker is away, or will not have us.
@@ -61,6 +63,7 @@ class Link:
         self._loop = loop
         self._up: asyncio.Future[None] = loop.create_future()
         self._lost: asyncio.Future[str] = loop.create_future()
+        self._subscribed = asyncio.Event()
         self._paused = False
         await self._dial()
         socket = self._client.socket()
@@ -73,6 +76,10 @@ class Link:
         except TimeoutError as error:
             raise Unreachable("the broker does not answer") from error
         self.connected = True
+
+    async def subscribed(self) -> None:
+        """Return once the broker has answered that we are."""
+        await self._subscribed.wait()
 
     async def closed(self) -> str:
         """Keep the connection alive until it is lost; the reason."""
@@ -153,6 +160,8 @@ class Link:
             return
         log.info("mqtt_connected", session_present=flags.session_present, epoch=self.epoch)
         self._client.subscribe([(one, 1) for one in filters(self._settings.prefix)])
+        if flags.session_present and not self._up.done():
+            self._up.set_result(None)
 
     def _on_subscribe(
         self, _c: object, _u: object, _mid: int, reasons: list[ReasonCode], _p: Properties | None
@@ -160,7 +169,9 @@ class Link:
         refused = [str(reason) for reason in reasons if reason.is_failure]
         if refused:
             self._fail(f"the broker refuses a subscription: {refused[0]}")
-        elif not self._up.done():
+            return
+        self._subscribed.set()
+        if not self._up.done():
             self._up.set_result(None)
 
     def _on_disconnect(

@@ -72,6 +72,11 @@ class MqttGateway:
         """When the broker last said anything; 0 for never."""
         return self._link.last_heard_ms
 
+    @property
+    def outstanding(self) -> int:
+        """Messages received and not yet committed."""
+        return self._deliveries.messages
+
     def replace_network(self, network: Network) -> None:
         """From the next message on, devices are those of another version."""
         self._packer = Packer(network)
@@ -152,8 +157,9 @@ class MqttGateway:
         )
         await insist(lambda: self._intake.deaf(SOURCE, from_ms, connected_ms))
         self._greeted_epoch = epoch
-        self._backlog = backlog = Backlog(rule, connected_ms, loop.time())
         self._deliveries.open(epoch)
+        await self._link.subscribed()
+        self._backlog = backlog = Backlog(rule, connected_ms, loop.time())
         while True:
             await self._deliveries.settled()
             wait_s = backlog.in_at_s() - loop.time()

@@ -141,6 +141,7 @@ class Device:
     client: Client
     loop: asyncio.AbstractEventLoop
     heard: list[tuple[str, bytes]] = field(default_factory=list)
+    ready: asyncio.Event = field(default_factory=asyncio.Event)
     _changed: asyncio.Condition = field(default_factory=asyncio.Condition)
 
     def say(self, topic: str, body: bytes, qos: int = 1) -> None:
@@ -150,6 +151,11 @@ class Device:
     async def told(self) -> None:
         await asyncio.to_thread(self._last.wait_for_publish, DEADLINE_S)
         assert self._last.is_published()
+
+    async def connected(self) -> None:
+        """Wait until it is connected and subscribed, again."""
+        async with asyncio.timeout(DEADLINE_S):
+            await self.ready.wait()
 
     async def until(self, true: Callable[[list[tuple[str, bytes]]], object]) -> None:
         async with asyncio.timeout(DEADLINE_S), self._changed:
@@ -171,32 +177,26 @@ async def device() -> AsyncIterator[Callable[..., Any]]:
         client = Client(CallbackAPIVersion.VERSION2)
         client.max_inflight_messages_set(1000)
         made = Device(client, loop)
-        ready = asyncio.Event()
-        waiting = len(topics)
 
         def on_connect(*_: object) -> None:
-            for topic in topics:
-                client.subscribe(topic, 1)
-            if not topics:
-                loop.call_soon_threadsafe(ready.set)
+            client.subscribe([(topic, 1) for topic in topics or ("nothing",)])
 
         def on_subscribe(*_: object) -> None:
-            nonlocal waiting
-            waiting -= 1
-            if waiting <= 0:
-                loop.call_soon_threadsafe(ready.set)
+            loop.call_soon_threadsafe(made.ready.set)
+
+        def on_disconnect(*_: object) -> None:
+            loop.call_soon_threadsafe(made.ready.clear)
 
         def on_message(_c: object, _u: object, message: MQTTMessage) -> None:
             asyncio.run_coroutine_threadsafe(made._on_message(message.topic, message.payload), loop)
 
         client.on_connect, client.on_subscribe = on_connect, on_subscribe
-        client.on_message = on_message
+        client.on_message, client.on_disconnect = on_message, on_disconnect
         client.reconnect_delay_set(1, 1)
         await asyncio.to_thread(client.connect, "127.0.0.1", port)
         client.loop_start()
         clients.append(client)
-        async with asyncio.timeout(DEADLINE_S):
-            await ready.wait()
+        await made.connected()
         return made
 
     yield connect
@@ -205,33 +205,48 @@ async def device() -> AsyncIterator[Callable[..., Any]]:
         await asyncio.to_thread(client.loop_stop)
 
 
-@pytest.fixture
-async def gateway(city: Network, intake: RecordingIntake) -> AsyncIterator[Callable[..., Any]]:
-    """``await gateway(port, payload_bytes_max=10)``: a running gateway, subscribed."""
-    tasks: list[asyncio.Task[None]] = []
+class Gateways:
+    """``await gateway(port, payload_bytes_max=10)``: a running gateway, caught up."""
 
-    async def start(port: int, *, ready: bool = True, **settings: Any) -> MqttGateway:
+    def __init__(self, network: Network, intake: RecordingIntake) -> None:
+        self._network = network
+        self._intake = intake
+        self._running: dict[MqttGateway, asyncio.Task[None]] = {}
+
+    async def __call__(self, port: int, *, ready: bool = True, **settings: Any) -> MqttGateway:
         quick = {
             "url": f"mqtt://127.0.0.1:{port}",
             "reconnect_s_min": 0.02,
+            "reconnect_s_max": 0.2,
             "caught_up_quiet_s": 0.05,
             "caught_up_s_min": 0.02,
         }
         made = MqttGateway(
             MqttSettings(**(quick | settings)),
-            Packer(city),
-            intake,
+            Packer(self._network),
+            self._intake,
             wall_ms,
             metrics=IngestMetrics(CollectorRegistry()),
         )
-        times = intake.words.count("caught_up")
-        tasks.append(asyncio.create_task(made.run()))
+        times = self._intake.words.count("caught_up")
+        self._running[made] = asyncio.create_task(made.run())
         if ready:
-            await intake.until(lambda: intake.words.count("caught_up") > times)
+            await self._intake.until(lambda: self._intake.words.count("caught_up") > times)
         return made
 
-    yield start
-    for task in tasks:
+    async def stop(self, gateway: MqttGateway) -> None:
+        task = self._running.pop(gateway)
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await task
+
+    async def stop_all(self) -> None:
+        for gateway in list(self._running):
+            await self.stop(gateway)
+
+
+@pytest.fixture
+async def gateway(city: Network, intake: RecordingIntake) -> AsyncIterator[Gateways]:
+    gateways = Gateways(city, intake)
+    yield gateways
+    await gateways.stop_all()
