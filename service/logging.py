@@ -19,7 +19,8 @@ from service.settings import LogSettings
 
 # A mainland mobile, with or without +86, not inside a longer number such as epoch milliseconds.
 _MOBILE = re.compile(r"(?<![\d.])((?:\+?86[- ]?)?1[3-9]\d)[- ]?\d{4}[- ]?(\d{4})(?!\d)")
-_QUIET = ("uvicorn", "websockets", "pymodbus", "paho", "asyncio", "httpcore", "psycopg.pool")
+_QUIET = ("uvicorn", "uvicorn.access", "websockets", "asyncio", "httpcore", "psycopg.pool", "paho")
+_MUTE = ("pymodbus", "rumqttd")  # they log each poll that failed; the gateway tells it once
 
 
 def mask_phones(
@@ -73,6 +74,8 @@ def set_up(settings: LogSettings, *, file: Path | None = None) -> None:
     root.setLevel(level)
     for name in _QUIET:
         logging.getLogger(name).setLevel(max(level, logging.WARNING))
+    for name in _MUTE:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         wrapper_class=structlog.make_filtering_bound_logger(level),
