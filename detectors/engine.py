@@ -55,6 +55,7 @@ class Engine:
         self.tree = tree_of(group)
         self.limits = settings
         self.position = 0
+        self.network = ""  # version of the last frame
         self.clock_ms = 0  # stream time up to which everything is decided
         self.hearing: Hearing = silence(len(group.ids))
         self.memory: Memory = blank(len(group.ids))
@@ -75,6 +76,7 @@ class Engine:
         """Take a frame in.  Frames of one group come in order of ``position``, none twice."""
         assert frame.position == self.position + 1, (frame.position, self.position)
         self.position = frame.position
+        self.network = frame.network
         if self.clock_ms == 0:
             self.clock_ms = self._first_ms(frame)
         new = self._new(frame.rows)

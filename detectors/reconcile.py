@@ -248,6 +248,7 @@ def _reopen(scene: Scene, outage: Running) -> None:
     outage.back_ms = outage.restored_ms = outage.ended_ms = outage.closed_ms = None
     outage.on_ms[:] = 0
     outage.inferred[:] = False
+    outage.since_ms = scene.now_ms
     book.owner[outage.members] = outage.sequence
     book.note(outage, "open again before it was over: the same outage", outage.members)
 

@@ -94,7 +94,8 @@ def sign_of_restoration(book: Book, outage: Running, hearing: Hearing, back_ms: 
     ours = book.owner == outage.sequence
     nodes = np.arange(outage.node, end)
     heard = hearing.on_ms[nodes] + hearing.lag(nodes)
-    terminals = ~book.tree.meters[nodes] & (heard <= outage.since_ms)
+    dead = (hearing.off_ms[nodes] >= hearing.on_ms[nodes]) | (heard <= outage.since_ms)
+    terminals = ~book.tree.meters[nodes] & dead
     ours[nodes[terminals]] = True
     hearing.void_ms[ours] = np.maximum(hearing.void_ms[ours], back_ms)
 

@@ -54,7 +54,7 @@ class _Outage(msgspec.Struct, frozen=True, array_like=True):
 
 class _Body(msgspec.Struct, frozen=True, array_like=True):
     format: int
-    network_ids: int  # digest of the group's ids in order
+    network: str  # version
     settings: EngineSettings
     position: int
     clock_ms: int
@@ -85,7 +85,7 @@ def take(engine: Engine) -> bytes:
     columns += [getattr(memory, name) for name in repeats.columns()]
     body = _Body(
         format=FORMAT,
-        network_ids=_digest(engine.group),
+        network=engine.network,
         settings=engine.limits,
         position=engine.position,
         clock_ms=engine.clock_ms,
@@ -116,19 +116,36 @@ def take(engine: Engine) -> bytes:
     return zlib.compress(_encode(body), 1)
 
 
-def restore(group: Group, snapshot: bytes) -> Engine:
-    """The engine that ``take`` saw.
+def network_of(snapshot: bytes) -> str:
+    """The version of the network that a snapshot is numbered by.
 
     Raises:
-        BadPayload: Another format, another network, or no snapshot at all.
+        BadPayload: Another format, or no snapshot at all.
     """
+    return _read(snapshot).network
+
+
+def _read(snapshot: bytes) -> _Body:
     try:
         body = _decode(zlib.decompress(snapshot))
     except (zlib.error, msgspec.DecodeError) as error:
         raise BadPayload(f"the snapshot cannot be read: {error}") from error
-    if body.format != FORMAT or body.network_ids != _digest(group):
-        raise BadPayload("the snapshot is of another format or network", format=body.format)
+    if body.format != FORMAT:
+        raise BadPayload(f"the snapshot has format {body.format}, not {FORMAT}")
+    return body
+
+
+def restore(group: Group, snapshot: bytes) -> Engine:
+    """The engine that ``take`` saw; ``group`` is of the snapshot's version of the network.
+
+    Raises:
+        BadPayload: Another format, another network, or no snapshot at all.
+    """
+    body = _read(snapshot)
+    if len(body.owner) != 4 * len(group.ids):
+        raise BadPayload("the snapshot is of another network")
     engine = Engine(group, body.settings)
+    engine.network = body.network
     engine.position, engine.clock_ms = body.position, body.clock_ms
     names: list[tuple[object, str]] = [(engine.hearing, name) for name in hearing_columns.columns()]
     names += [(engine.memory, name) for name in repeats.columns()]
@@ -152,10 +169,6 @@ def restore(group: Group, snapshot: bytes) -> Engine:
     engine.kept = [np.frombuffer(body.kept, READING)] if body.kept else []
     engine.gasps_learned = list(body.gasps_learned)
     return engine
-
-
-def _digest(group: Group) -> int:
-    return zlib.crc32("\n".join(group.ids + group.dcus).encode())
 
 
 def _pack(outage: Running) -> _Outage:

@@ -11,7 +11,7 @@ from detectors.settings import EngineSettings
 from grid.build import build
 from grid.errors import ConfigError
 from grid.graph import Graph, Problem, Severity
-from grid.network import Network
+from grid.network import Group, Network
 from service.sources import load_graph
 from store.postgres import Store
 from stream.recovery import recover
@@ -60,7 +60,7 @@ def _built(graph: Graph, source: str, problems: tuple[Problem, ...] = ()) -> Net
 
 
 async def engines_of(store: Store, network: Network, settings: EngineSettings) -> dict[int, Engine]:
-    """An engine for each feeder group, exactly as it was after the last frame that was committed."""
+    """An engine for each feeder group, as it was after the last frame that was committed."""
     engines = {}
     for group in network.groups:
         engines[group.no] = await _engine(store, network, group.no, settings)
@@ -70,7 +70,31 @@ async def engines_of(store: Store, network: Network, settings: EngineSettings) -
 async def _engine(store: Store, network: Network, number: int, settings: EngineSettings) -> Engine:
     group = network.groups[number]
     progress = await store.progress(group.slug)
-    recorded = partial(store.recorded, group.slug)
-    engine = await recover(group, settings, progress.snapshot, recorded)
+    engine = await recover(
+        group,
+        network.version,
+        settings,
+        snapshot=progress.snapshot,
+        recorded=partial(store.recorded, group.slug),
+        group_of=partial(_group_of, store, network, group.slug),
+    )
     log.info("engine_restored", group=group.slug, position=engine.position)
     return engine
+
+
+async def _group_of(store: Store, network: Network, slug: str, version: str) -> Group:
+    """The group as it was in an earlier version of the network.
+
+    Raises:
+        ConfigError: The database does not hold that version, or the group was not in it.
+    """
+    if version != network.version:
+        for held in await store.versions():
+            if held.version == version:
+                loaded = await store.load_graph(held.valid_from_ms)
+                assert loaded is not None
+                network = await asyncio.to_thread(_built, loaded[0], f"version {version}")
+    for group in network.groups:
+        if group.slug == slug:
+            return group
+    raise ConfigError(f"version {version} of the network, with {slug}, is not in the database")

@@ -199,7 +199,7 @@ def _play(run: Run) -> simulated.Play:
 async def _tell_settings(run: Run, engines: dict[int, Engine], runner: InProcess) -> None:
     """Settings are part of the recorded stream: an engine that has others is told."""
     wanted = run.settings.engine
-    if any(engine.limits != wanted for engine in engines.values()):
+    if any(e.limits != wanted or e.position == 0 for e in engines.values()):
         log.info("engine_settings_changed")
         await runner.command(lambda at_ms: SettingsChanged(at_ms, _as_numbers(wanted)))
 

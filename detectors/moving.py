@@ -1,0 +1,76 @@
+"""An engine carried over to another version of its group's network: what was heard stays heard.
+
+Devices are the same where their ids are.  An outage whose device left the network is closed; a
+member that left is forgotten.
+"""
+
+import numpy as np
+
+from detectors import hearing, repeats
+from detectors.engine import Engine
+from detectors.running import Running
+from grid.frame import Rows
+from grid.network import I64, Group
+from grid.outage import State
+
+GONE = -1
+
+
+def moved(engine: Engine, group: Group) -> Engine:
+    """The same engine over another version of its group."""
+    old = engine.group
+    place = {name: node for node, name in enumerate(group.ids)}
+    to = np.array([place.get(name, GONE) for name in old.ids], np.int64)
+    new = Engine(group, engine.limits)
+    stays = np.flatnonzero(to != GONE)
+    for part, names in ((engine.hearing, hearing.columns()), (engine.memory, repeats.columns())):
+        target = new.hearing if part is engine.hearing else new.memory
+        for name in names:
+            getattr(target, name)[to[stays]] = getattr(part, name)[stays]
+    dcu = _concentrators(old, group)
+    heard = engine.memory.concentrators.items()
+    new.memory.concentrators = {dcu[d]: window for d, window in heard if d in dcu}
+    new.positions = {int(to[n]): p for n, p in engine.positions.items() if to[n] != GONE}
+    new.plans, new.waking = engine.plans, engine.waking
+    new.findings.open = engine.findings.open
+    new.position, new.clock_ms = engine.position, engine.clock_ms
+    new.deaf_until_ms, new.lost = engine.deaf_until_ms, engine.lost
+    new.catching_up, new.gasps_learned = engine.catching_up, engine.gasps_learned
+    new.kept = [_rows(rows, to, dcu) for rows in engine.kept]
+    new.book.sequence = engine.book.sequence
+    for sequence, outage in engine.book.running.items():
+        _carry(new, outage, to)
+        new.book.running[sequence] = outage
+    new.waking.dirty = True
+    return new
+
+
+def _concentrators(old: Group, new: Group) -> dict[int, int]:
+    place = {name: index for index, name in enumerate(new.dcus)}
+    return {i: place[name] for i, name in enumerate(old.dcus) if name in place}
+
+
+def _rows(rows: Rows, to: I64, dcu: dict[int, int]) -> Rows:
+    kept: Rows = rows[to[rows["node"]] != GONE].copy()
+    kept["node"] = to[kept["node"]]
+    kept["dcu"] = [dcu.get(d, GONE) for d in kept["dcu"].tolist()]
+    return kept
+
+
+def _carry(engine: Engine, outage: Running, to: I64) -> None:
+    """Renumber an outage; close it where its device is gone."""
+    book = engine.book
+    node = int(to[outage.node])
+    if node == GONE:
+        outage.node = 0
+        outage.cause = "its device left the network"
+        book.end(outage, State.CLOSED, outage.cause)
+    else:
+        outage.node = node
+    outage.keep(to[outage.members] != GONE)
+    outage.members = to[outage.members]
+    order = np.argsort(outage.members, kind="stable")
+    for name in ("members", "off_ms", "on_ms", "mute", "inferred", "inherited"):
+        setattr(outage, name, getattr(outage, name)[order])
+    out = outage.members[outage.out] if node != GONE else outage.members[:0]
+    book.owner[out] = outage.sequence
