@@ -104,9 +104,10 @@ SELECT id, state, kind, cause, etr_at, etr_source, etr_confidence FROM outages
 WHERE id = ANY (%b::text[])
 
 -- name: standings
--- The last step of some customers.
-SELECT customer_id, outage_id, off_at, on_at, inferred FROM customer_power
-WHERE customer_id = ANY (%b::text[])
+-- The last step of some customers, those with the same together.
+SELECT outage_id, off_at, on_at, inferred, array_agg(customer_id) FROM customer_power
+WHERE customer_id = ANY (ARRAY(SELECT json_array_elements_text(%s::json)))
+GROUP BY outage_id, off_at, on_at, inferred
 
 -- name: this_transaction
 -- Under which number to ask later whether this was committed.

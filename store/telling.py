@@ -39,11 +39,12 @@ async def customers_told(
     """What customers are told of some frames' outcomes, and how they stand after them."""
     whom = [concerned(outcome.changes, heads) for outcome in outcomes]
     everybody = {c for of_frame in whom for customers in of_frame for c in customers}
-    cursor = await connection.execute(SQL["standings"], (list(everybody),), binary=True)
-    standings = {
-        customer: Standing(outage, maybe_moment_ms(off), maybe_moment_ms(on), inferred)
-        for customer, outage, off, on, inferred in await cursor.fetchall()
-    }
+    asked = _json(list(everybody)).decode()
+    cursor = await connection.execute(SQL["standings"], (asked,), binary=True)
+    standings: dict[str, Standing] = {}
+    for outage, off, on, inferred, customers in await cursor.fetchall():
+        standing = Standing(outage, maybe_moment_ms(off), maybe_moment_ms(on), inferred)
+        standings |= dict.fromkeys(customers, standing)
     news = [
         item
         for outcome, customers in zip(outcomes, whom, strict=True)
