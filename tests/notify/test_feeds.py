@@ -111,6 +111,21 @@ async def test_commits_while_a_client_joins_are_neither_lost_nor_doubled(
         assert [pub["offset"] for pub in await old.pubs(200)] == list(range(1, 201))
 
 
+async def test_a_commit_between_the_snapshot_and_the_channels_first_member_is_told(
+    serving: Serving,
+) -> None:
+    class Busy(MemoryLog):
+        async def feed_snapshot(self, channel: str) -> tuple[str, int, bytes]:
+            state = await super().feed_snapshot(channel)
+            self.append(channel, b"{}")
+            return state
+
+    async with serving(Busy()) as running:
+        peer = await running.dispatcher()
+        assert (await peer.subscribe("dispatch"))["offset"] == 0
+        assert (await peer.hear("pub"))["offset"] == 1
+
+
 async def test_a_long_absence_within_the_limit_is_replayed_page_by_page(serving: Serving) -> None:
     async with serving(replay_max=50, page_max=7) as running:
         for _ in range(50):
@@ -554,6 +569,24 @@ async def stalled(running: Any) -> Any:
         running.commit("dispatch", key="filler", size=8_000)
         await asyncio.sleep(0)
     return peer
+
+
+async def test_a_burst_is_written_bit_by_bit_so_that_everybody_else_gets_their_turn(
+    serving: Serving,
+) -> None:
+    async with serving() as running:
+        peer = await running.dispatcher()
+        await peer.subscribe("dispatch")
+        for number in range(200):
+            running.log.append("dispatch", b'{"id":"%d","note":"%s"}' % (number, b"x" * 1_000))
+        running.feeds.wake()
+        channel, turns = running.feeds._hub._channels["dispatch"], set()
+        async with asyncio.timeout(10):
+            while channel.offset < 200:  # noqa: ASYNC110  the turns are what is counted
+                await asyncio.sleep(0)
+                turns.add(channel.offset)
+        assert len(turns) > 5
+        assert [p["offset"] for p in await peer.pubs(200)] == list(range(1, 201))
 
 
 async def test_a_slow_reader_is_spared_superseded_states_and_then_has_everything(
