@@ -25,6 +25,8 @@ class Book:
     group: Group
     tree: Tree
     owner: NDArray[np.int32]  # entry a node: sequence of the outage it is out in, NOBODY
+    latest: NDArray[np.int32]  # entry a node: sequence of the last outage it was in, NOBODY
+    back_ms: I64  # entry a node, device clock: when its last step ended; NEVER
     running: dict[int, Running] = field(default_factory=dict)
     sequence: int = 0
     reasons: dict[int, list[str]] = field(default_factory=dict)
@@ -62,15 +64,28 @@ class Book:
     def take_in(
         self, outage: Running, members: I64, mute: Bools, off_ms: I64, *, inherited: bool = False
     ) -> I64:
-        """Make meters members that are out, and return those who were not before."""
+        """Make meters members that are out, and return those who were not before.
+
+        Who was out in a later outage already cannot come back into this one.
+        """
+        passed = outage.members[~outage.out & ~self.last_here(outage)]
+        stay = ~np.isin(members, passed)
+        members, mute, off_ms = members[stay], mute[stay], off_ms[stay]
         here = np.isin(members, outage.members)
         fresh = members[~here]
-        outage.add(fresh, off_ms[~here], mute[~here], inherited=inherited)
+        not_before = self.back_ms[fresh]
+        off_ms = np.maximum(off_ms[~here], not_before)
+        outage.add(fresh, off_ms, mute[~here], not_before, inherited=inherited)
         returned = np.isin(outage.members, members[here]) & ~outage.out
         outage.on_ms[returned] = OUT
         outage.inferred[returned] = False
-        self.owner[members] = outage.sequence
+        self.owner[members] = self.latest[members] = outage.sequence
         return np.concatenate([fresh, outage.members[returned]])
+
+    def last_here(self, outage: Running) -> Bools:
+        """Members who are back, and were in no other outage since."""
+        last: Bools = ~outage.out & (self.latest[outage.members] == outage.sequence)
+        return last
 
     def let_go(self, outage: Running, members: I64) -> None:
         """Take meters out of an outage as if they had never been in it."""
@@ -84,6 +99,7 @@ class Book:
         outage.on_ms[which] = np.maximum(on_ms, outage.off_ms[which])
         gone = outage.members[which]
         self.owner[gone[self.owner[gone] == outage.sequence]] = NOBODY
+        self.back_ms[gone] = outage.on_ms[which]
 
     def end(self, outage: Running, state: State, reason: str) -> None:
         """Close the book on an outage."""

@@ -13,8 +13,15 @@ import numpy as np
 
 from detectors.book import NOBODY, Book
 from detectors.evidence import Ear, Evidence, gather
-from detectors.findings import Findings, note_comms, note_phases, note_position
-from detectors.hearing import Hearing, Said, fold, said, silence
+from detectors.findings import (
+    Findings,
+    PhaseWord,
+    note_comms,
+    note_phases,
+    note_position,
+    phase_word,
+)
+from detectors.hearing import NEVER, Hearing, Said, fold, said, silence
 from detectors.inference import Priors, solve
 from detectors.lifecycle import close, explain, match_plan, switched
 from detectors.positions import Moved, Position, Switching, read_position
@@ -61,7 +68,9 @@ class Engine:
         self.memory: Memory = blank(len(group.ids))
         self.positions: dict[int, Position] = {}
         self.plans: dict[str, PlanEntered] = {}
-        self.book = Book(group, self.tree, np.full(len(group.ids), NOBODY, np.int32))
+        nodes = len(group.ids)
+        nobody = np.full(nodes, NOBODY, np.int32)
+        self.book = Book(group, self.tree, nobody, nobody.copy(), np.full(nodes, NEVER))
         self.findings = Findings(group)
         self.waking = Waking()
         self.deaf_until_ms = 0
@@ -127,7 +136,7 @@ class Engine:
             self._advance(int(stream[begin]))
             boundary = self.waking.boundary(int(stream[begin]), last)
             end = int(np.searchsorted(stream, boundary, "left"))
-            if boundary - int(stream[begin]) > TICK_MS:
+            if boundary > int(stream[begin]) // TICK_MS * TICK_MS + TICK_MS:
                 end = self._until_urgent(rows, begin, end)
             self._fold(rows[begin:end])
             begin = end
@@ -142,8 +151,9 @@ class Engine:
         if len(first) == 0:
             return end
         stream = rows["stream_ms"]
-        tick = (int(stream[begin + int(first[0])]) // TICK_MS + 1) * TICK_MS
-        return min(end, int(np.searchsorted(stream, tick, "left")))
+        second = int(stream[begin + int(first[0])]) // TICK_MS
+        second = max(second, int(stream[begin]) // TICK_MS + 1)
+        return min(end, int(np.searchsorted(stream, second * TICK_MS, "left")))
 
     def _fold(self, rows: Rows) -> None:
         """Take in rows between two verdicts; a telemetered move is a verdict of its own."""
@@ -170,13 +180,14 @@ class Engine:
             return
         node = rows["node"].astype(np.int64)
         words = said(rows, self.limits)
-        lost_before = self.hearing.lost_phases[node]
+        phases: list[tuple[int, PhaseWord]] = []
         for part in rounds(node):
+            lost_before = self.hearing.lost_phases[node[part]]
             fold(self.hearing, rows[part], words.part(part), self.limits)
-        phases = node[self.hearing.lost_phases[node] != lost_before]
-        if len(phases):
-            now = int(rows["stream_ms"][-1])
-            note_phases(self.findings, self.hearing, np.unique(phases), now)
+            changed = part[self.hearing.lost_phases[node[part]] != lost_before].tolist()
+            phases += [(i, phase_word(self.hearing, rows, i)) for i in changed]
+        for _, word in sorted(phases, key=lambda changed: changed[0]):
+            note_phases(self.findings, word)
         owners = self.book.owner[node]
         self.book.spoke.update(owners[owners >= 0].tolist())
         terminals = np.unique(node[self.group.kind[node] == NodeKind.TRANSFORMER]).tolist()

@@ -6,6 +6,7 @@ answer.
 """
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
@@ -13,7 +14,8 @@ import numpy as np
 from detectors.evidence import Evidence
 from detectors.hearing import NEVER, Hearing
 from detectors.positions import Position
-from grid.network import I64, Bools, Group
+from grid.frame import Rows
+from grid.network import Bools, Group
 from grid.outage import Finding
 
 COMMS_OVERDUE = 2  # meters of a concentrator that must be overdue before it is called mute
@@ -83,7 +85,7 @@ def note_comms(findings: Findings, evidence: Evidence, held: Bools, now_ms: int)
             reason=f"{len(late)} of {len(members)} meters behind the concentrator are overdue "
             "and nothing comes through it: comms loss, no sign of an outage",
         )
-    for name in open_now - mute:
+    for name in sorted(open_now - mute):
         findings.end("comms_loss", name, now_ms=now_ms)
 
 
@@ -98,20 +100,29 @@ def note_position(findings: Findings, node: int, position: Position, now_ms: int
         findings.end("breaker_unknown", name, now_ms=now_ms)
 
 
-def note_phases(findings: Findings, hearing: Hearing, nodes: I64, now_ms: int) -> None:
+class PhaseWord(NamedTuple):
+    """What a row changed about a device's phases."""
+
+    node: int
+    lost: int  # bits of phases
+    since_ms: int  # device clock: its last word that it has power
+    at_ms: int  # stream time
+
+
+def phase_word(hearing: Hearing, rows: Rows, i: int) -> PhaseWord:
+    """What is known of a device's phases now that row ``i`` was taken in."""
+    node = int(rows["node"][i])
+    lost, since = int(hearing.lost_phases[node]), int(hearing.on_ms[node])
+    return PhaseWord(node, lost, since, int(rows["stream_ms"][i]))
+
+
+def note_phases(findings: Findings, word: PhaseWord) -> None:
     """A device with dead and live phases has a phase loss (断相), which is no outage."""
-    for node in nodes.tolist():
-        name, lost = findings.group.ids[node], int(hearing.lost_phases[node])
-        if not lost:
-            findings.end("phase_loss", name, now_ms=now_ms)
-            continue
-        phases = "".join(p for bit, p in ((1, "A"), (2, "B"), (4, "C")) if lost & bit)
-        since = int(hearing.on_ms[node])
-        findings.begin(
-            "phase_loss",
-            name,
-            node,
-            since_ms=since if since != NEVER else now_ms,
-            now_ms=now_ms,
-            reason=f"phase {phases} below the limit while another is live: phase loss",
-        )
+    name = findings.group.ids[word.node]
+    if not word.lost:
+        findings.end("phase_loss", name, now_ms=word.at_ms)
+        return
+    phases = "".join(p for bit, p in ((1, "A"), (2, "B"), (4, "C")) if word.lost & bit)
+    reason = f"phase {phases} below the limit while another is live: phase loss"
+    since = word.since_ms if word.since_ms != NEVER else word.at_ms
+    findings.begin("phase_loss", name, word.node, since_ms=since, now_ms=word.at_ms, reason=reason)

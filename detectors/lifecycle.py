@@ -24,7 +24,8 @@ TOLD_STEP = 0.1  # a probability that moved by more is told
 def switched(scene: Scene, event: Switching) -> None:
     """What a device's own word about its position does to the outage behind it."""
     book, position = scene.book, event.position
-    outage = next((o for o in book.running.values() if o.node == event.node), None)
+    behind = [o for o in book.running.values() if o.node == event.node]
+    outage = max(behind, key=lambda o: (o.state is not State.RESTORED, o.sequence), default=None)
     name = book.group.ids[event.node]
     if outage is None:
         return

@@ -8,7 +8,7 @@ import numpy as np
 
 from detectors import hearing, repeats
 from detectors.engine import Engine
-from detectors.running import Running
+from detectors.running import COLUMNS_OF_MEMBERS, Running
 from grid.frame import Rows
 from grid.network import I64, Group
 from grid.outage import State
@@ -37,7 +37,9 @@ def moved(engine: Engine, group: Group) -> Engine:
     new.deaf_until_ms, new.lost = engine.deaf_until_ms, engine.lost
     new.catching_up, new.gasps_learned = engine.catching_up, engine.gasps_learned
     new.kept = [_rows(rows, to, dcu) for rows in engine.kept]
-    new.book.sequence = engine.book.sequence
+    new.book.sequence, new.book.spoke = engine.book.sequence, engine.book.spoke
+    new.book.latest[to[stays]] = engine.book.latest[stays]
+    new.book.back_ms[to[stays]] = engine.book.back_ms[stays]
     for sequence, outage in engine.book.running.items():
         _carry(new, outage, to)
         new.book.running[sequence] = outage
@@ -70,7 +72,7 @@ def _carry(engine: Engine, outage: Running, to: I64) -> None:
     outage.keep(to[outage.members] != GONE)
     outage.members = to[outage.members]
     order = np.argsort(outage.members, kind="stable")
-    for name in ("members", "off_ms", "on_ms", "mute", "inferred", "inherited"):
+    for name in COLUMNS_OF_MEMBERS:
         setattr(outage, name, getattr(outage, name)[order])
     out = outage.members[outage.out] if node != GONE else outage.members[:0]
     book.owner[out] = outage.sequence

@@ -14,7 +14,7 @@ from detectors.evidence import Evidence
 from detectors.hearing import NEVER, Hearing
 from detectors.inference import GUARD_MS, Declared
 from detectors.positions import Position
-from detectors.running import Running
+from detectors.running import OUT, Running
 from detectors.settings import EngineSettings
 from grid.network import I64, Bools, NodeKind
 from grid.outage import ENDED, OutageKind, State
@@ -190,7 +190,8 @@ def _left_behind(
     kind = NodeKind(int(book.group.kind[found.node]))
     if parent.node == found.node or kind in SWITCHING:
         return parent
-    here = _within(book, found.node, parent.members) & (parent.out | parent.inferred)
+    here = parent.out | (parent.inferred & book.last_here(parent))
+    here &= _within(book, found.node, parent.members)
     left = parent.members[here]
     if len(left) == 0:
         return parent
@@ -207,6 +208,7 @@ def _left_behind(
     )
     off, mute = parent.off_ms[here], parent.mute[here]
     book.opened(nested)
+    book.back_ms[left] = parent.not_before[here]
     book.let_go(parent, left)
     book.take_in(nested, left, mute, off, inherited=True)
     device = f"{book.group.kind_word(found.node)} {book.group.ids[found.node]}"
@@ -243,18 +245,22 @@ def _reopens(outage: Running, now_ms: int) -> bool:
 
 
 def _reopen(scene: Scene, outage: Running) -> None:
+    """It goes on with the beginning that it had; only what is heard from here on is news."""
     book = scene.book
+    outage.reopened, outage.since_ms = True, scene.now_ms
     outage.state = State.CONFIRMED if outage.confirmed_ms is not None else State.PREDICTED
     outage.back_ms = outage.restored_ms = outage.ended_ms = outage.closed_ms = None
-    outage.on_ms[:] = 0
-    outage.inferred[:] = False
-    outage.since_ms = scene.now_ms
-    book.owner[outage.members] = outage.sequence
-    book.note(outage, "open again before it was over: the same outage", outage.members)
+    again = book.last_here(outage)
+    outage.on_ms[again] = OUT
+    outage.inferred[again] = False
+    book.owner[outage.members[again]] = outage.sequence
+    book.note(outage, "open again before it was over: the same outage", outage.members[again])
 
 
 def _begin(scene: Scene, outage: Running, found: Declared) -> None:
     if outage.parent is not None or outage.back_ms is not None or outage.node != found.node:
+        return
+    if outage.reopened:
         return
     start = _start(scene, found, outage)
     if abs(start - outage.start_ms) > MOVED_MS and outage.version > 0:

@@ -138,7 +138,7 @@ def settle_times(book: Book, outage: Running, hearing: Hearing) -> None:
     """Give members who came back together one time: the median of their power-ups, or the device's
     own word.
     """
-    on = np.flatnonzero(~outage.out)
+    on = np.flatnonzero(book.last_here(outage))
     if len(on) == 0:
         return
     node = outage.members[on]
@@ -156,6 +156,7 @@ def settle_times(book: Book, outage: Running, hearing: Hearing) -> None:
     settled = np.where(step >= 0, steps[np.maximum(step, 0)], word)
     outage.on_ms[on] = np.maximum(settled, outage.off_ms[on])
     _with_their_transformer(book, outage, on, powered)
+    book.back_ms[node] = outage.on_ms[on]
     if outage.restored_ms is not None:
         outage.restored_ms = int(outage.on_ms.max())
 

@@ -13,6 +13,7 @@ from grid.outage import Etr, Outage, OutageKind, State, Step
 
 OUT = np.int64(0)  # in ``on_ms``: still out
 STEP_GAP_MS = 60_000  # power-ups closer together than this are one restoration
+COLUMNS_OF_MEMBERS = ("members", "off_ms", "on_ms", "mute", "inferred", "inherited", "not_before")
 
 
 @dataclass(slots=True, eq=False)
@@ -38,6 +39,7 @@ class Running:
     plan_id: str | None = None
     telemetered: bool = False  # opened by the word of the device itself
     closed_ms: int | None = None  # device clock: the device itself said that it closed again
+    reopened: bool = False  # it was restored, and dark again before it was over
     told: float = 0.0  # probability last published
     fitted: bool = False  # its members are exactly the meters behind its device
     counted: tuple[int, int] = (-1, -1)  # gasps and missed heartbeats when it was last explained
@@ -49,6 +51,7 @@ class Running:
     mute: Bools = field(default_factory=lambda: np.zeros(0, np.bool_))  # cannot say it themselves
     inferred: Bools = field(default_factory=lambda: np.zeros(0, np.bool_))
     inherited: Bools = field(default_factory=lambda: np.zeros(0, np.bool_))  # off since another
+    not_before: I64 = field(default_factory=lambda: np.zeros(0, np.int64))  # an earlier step's end
 
     @property
     def out(self) -> Bools:
@@ -56,10 +59,10 @@ class Running:
         out: Bools = self.on_ms == OUT
         return out
 
-    def add(self, members: I64, off_ms: I64, mute: Bools, *, inherited: bool) -> None:
-        """Take members in; those already here stay as they are."""
-        fresh = ~np.isin(members, self.members)
-        members, off_ms, mute = members[fresh], off_ms[fresh], mute[fresh]
+    def add(
+        self, members: I64, off_ms: I64, mute: Bools, not_before: I64, *, inherited: bool
+    ) -> None:
+        """Take in members who are not here yet."""
         count = len(members)
         order = np.argsort(np.concatenate([self.members, members]), kind="stable")
 
@@ -69,6 +72,7 @@ class Running:
         self.mute = np.concatenate([self.mute, mute])[order]
         self.inferred = np.concatenate([self.inferred, np.zeros(count, np.bool_)])[order]
         self.inherited = np.concatenate([self.inherited, np.full(count, inherited)])[order]
+        self.not_before = np.concatenate([self.not_before, not_before])[order]
 
     def keep(self, which: Bools) -> None:
         """Let the other members go."""
@@ -79,12 +83,12 @@ class Running:
             self.on_ms[which],
         )
         self.mute, self.inferred = self.mute[which], self.inferred[which]
-        self.inherited = self.inherited[which]
+        self.inherited, self.not_before = self.inherited[which], self.not_before[which]
 
     def begin(self, start_ms: int) -> None:
         """Move the beginning, for all who did not inherit theirs from an earlier outage."""
         self.start_ms = start_ms
-        self.off_ms = np.where(self.inherited, self.off_ms, start_ms)
+        self.off_ms = np.where(self.inherited, self.off_ms, np.maximum(start_ms, self.not_before))
 
 
 def outage_id(group: Group, sequence: int) -> str:

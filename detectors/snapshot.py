@@ -12,16 +12,14 @@ from detectors import hearing as hearing_columns
 from detectors import repeats
 from detectors.engine import Engine
 from detectors.positions import Position
-from detectors.running import Running
+from detectors.running import COLUMNS_OF_MEMBERS, Running
 from detectors.settings import EngineSettings
 from grid.errors import BadPayload
 from grid.frame import READING, PlanEntered
 from grid.network import Group
 from grid.outage import Etr, Finding, OutageKind, State
 
-FORMAT = 1
-
-ARRAYS_OF_RUNNING = ("members", "off_ms", "on_ms", "mute", "inferred", "inherited")
+FORMAT = 2
 
 
 class _Outage(msgspec.Struct, frozen=True, array_like=True):
@@ -44,6 +42,7 @@ class _Outage(msgspec.Struct, frozen=True, array_like=True):
     plan_id: str | None
     telemetered: bool
     closed_ms: int | None
+    reopened: bool
     told: float
     fitted: bool
     counted: tuple[int, int]
@@ -64,6 +63,9 @@ class _Body(msgspec.Struct, frozen=True, array_like=True):
     plans: dict[str, PlanEntered]
     running: tuple[_Outage, ...]
     owner: bytes
+    latest: bytes
+    back_ms: bytes
+    spoke: tuple[int, ...]
     sequence: int
     findings: dict[str, Finding]
     waking: tuple[int, int, bool, int, bool]
@@ -95,9 +97,12 @@ def take(engine: Engine) -> bytes:
             for dcu, (boot, high, window) in sorted(memory.concentrators.items())
         },
         positions=dict(sorted(engine.positions.items())),
-        plans=dict(sorted(engine.plans.items())),
+        plans=engine.plans,
         running=tuple(_pack(outage) for outage in engine.book.running.values()),
         owner=engine.book.owner.tobytes(),
+        latest=engine.book.latest.tobytes(),
+        back_ms=engine.book.back_ms.tobytes(),
+        spoke=tuple(sorted(engine.book.spoke)),
         sequence=engine.book.sequence,
         findings=dict(sorted(engine.findings.open.items())),
         waking=(
@@ -159,6 +164,9 @@ def restore(group: Group, snapshot: bytes) -> Engine:
     book = engine.book
     book.running = {packed.sequence: _unpack(packed) for packed in body.running}
     book.owner = np.frombuffer(body.owner, np.int32).copy()
+    book.latest = np.frombuffer(body.latest, np.int32).copy()
+    book.back_ms = np.frombuffer(body.back_ms, np.int64).copy()
+    book.spoke = set(body.spoke)
     book.sequence = body.sequence
     engine.findings.open = body.findings
     waking = engine.waking
@@ -172,7 +180,7 @@ def restore(group: Group, snapshot: bytes) -> Engine:
 
 
 def _pack(outage: Running) -> _Outage:
-    arrays = tuple(getattr(outage, name).tobytes() for name in ARRAYS_OF_RUNNING)
+    arrays = tuple(getattr(outage, name).tobytes() for name in COLUMNS_OF_MEMBERS)
     plain = {name: getattr(outage, name) for name in _Outage.__struct_fields__ if name != "arrays"}
     return _Outage(**plain, arrays=arrays)
 
@@ -180,6 +188,6 @@ def _pack(outage: Running) -> _Outage:
 def _unpack(packed: _Outage) -> Running:
     plain = {name: getattr(packed, name) for name in _Outage.__struct_fields__ if name != "arrays"}
     outage = Running(**plain)
-    for name, part in zip(ARRAYS_OF_RUNNING, packed.arrays, strict=True):
+    for name, part in zip(COLUMNS_OF_MEMBERS, packed.arrays, strict=True):
         setattr(outage, name, np.frombuffer(part, getattr(outage, name).dtype).copy())
     return outage

@@ -67,8 +67,9 @@ class Waking:
         lively = first - self.urgent_ms <= LIVELY_MS
         if lively and self.dirty:
             return first
-        if lively and not self.idle:
-            return max(first, -(-(self.decided_ms + RAMP_MS) // TICK_MS) * TICK_MS)
+        ramp = self._on_tick(self.decided_ms + RAMP_MS)
+        if ramp - self.urgent_ms <= LIVELY_MS and not self.idle:
+            return max(first, ramp)
         if self.dirty or not self.idle:
             slow = -(-(self.decided_ms + SLOW_MS) // SLOW_MS) * SLOW_MS
             return max(first, min(slow, self._on_tick(self.quiet_until_ms)))
