@@ -582,7 +582,7 @@ async def test_a_burst_is_written_bit_by_bit_so_that_everybody_else_gets_their_t
         running.feeds.wake()
         channel, turns = running.feeds._hub._channels["dispatch"], set()
         async with asyncio.timeout(10):
-            while channel.offset < 200:  # noqa: ASYNC110  the turns are what is counted
+            while channel.offset < 200:
                 await asyncio.sleep(0)
                 turns.add(channel.offset)
         assert len(turns) > 5
