@@ -127,7 +127,7 @@ class InProcess:
 
     async def run(self) -> None:
         """Frame, apply and commit until cancelled."""
-        self._go_deaf_until_heard()
+        await self._go_deaf_until_heard()
         under_way: asyncio.Task[None] | None = None
         try:
             while True:
@@ -149,18 +149,22 @@ class InProcess:
             for entry in self._entries:
                 entry.done.cancel()
 
-    def _go_deaf_until_heard(self) -> None:
-        """A process that starts was deaf: each source tells when it has handed over what waited."""
+    async def _go_deaf_until_heard(self) -> None:
+        """A process that starts was deaf: each source tells when it has handed over what waited.
+
+        This comes before time moves on, for what fell due meanwhile was not listened to.
+        """
         now = self._now_ms()
-        since = self._stream_ms or now
+        at = since = self._stream_ms or now
+        commands: list[Command] = []
         for source in self._behind:
             self._behind[source] = now
-
-            def deaf(at_ms: int, source: str = source) -> Command:
-                return Deaf(at_ms, source, since, now)
-
-            self._entries.insert(0, _Entry(self._future(), make=deaf))
-        self._arrived.set()
+            at += 1
+            commands.append(Deaf(at, source, since, now))
+        if commands:
+            self._stream_ms = at
+            batch = [self._frame(group, _Stretch([], commands), at) for group in self._engines]
+            await self._finish(batch, [], [])
 
     async def _gather(self) -> None:
         """Wait for entries and a little longer for their neighbours, or until time itself is

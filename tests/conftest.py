@@ -31,14 +31,9 @@ TRIXIE = ROOT / "build" / "trixie"
 ENV = os.environ  # noqa: TID251 - the one place that cleans it
 IN_CI = ENV.get("CI", "").lower() not in ("", "0", "false")
 PACKAGE_OF = {
-    "mosquitto": "mosquitto",
-    "mosquitto_pub": "mosquitto-clients",
-    "mosquitto_sub": "mosquitto-clients",
-    "mbpoll": "mbpoll",
-    "psql": "postgresql-client",
-    "node": "nodejs",
-    "npm": "npm",
-}
+    "mosquitto_pub": "mosquitto-clients", "mosquitto_sub": "mosquitto-clients",
+    "psql": "postgresql-client", "node": "nodejs",
+}  # fmt: skip
 LEFT_OUT = "left out: "
 T = TypeVar("T")
 
@@ -107,7 +102,7 @@ def tool() -> Callable[[str], str]:
     def find(name: str) -> str:
         path = shutil.which(name) or shutil.which(name, path="/usr/sbin:/usr/local/sbin")
         return path or leave_out(
-            name, f"make services (installs {PACKAGE_OF[name]} as root on Debian)"
+            name, f"make services (installs {PACKAGE_OF.get(name, name)} as root on Debian)"
         )
 
     return find
@@ -316,7 +311,7 @@ class Service:
         assert self.process is not None
         assert self.process.poll() is None, f"ended with {self.process.returncode}: {self.tail()}"
         try:
-            return httpx.get(f"http://127.0.0.1:{self.http}/readyz", timeout=2).status_code == 200
+            return self.client.get("/readyz", timeout=2).status_code == 200
         except httpx.HTTPError:
             return False
 
@@ -360,6 +355,11 @@ class Service:
         return self.command("token", "--role", role, "--subject", subject, *more).strip()
 
     @cached_property
+    def client(self) -> httpx.Client:
+        """Who asks the API."""
+        return httpx.Client(base_url=f"http://127.0.0.1:{self.http}", timeout=10)
+
+    @cached_property
     def anna(self) -> str:
         """The token of a dispatcher of everything."""
         return self.token()
@@ -367,14 +367,13 @@ class Service:
     def get(self, path: str, token: str | None = None, **query: str) -> Any:
         """What the API answers, as JSON."""
         headers = {"Authorization": f"Bearer {token or self.anna}"}
-        url = f"http://127.0.0.1:{self.http}{path}"
-        answer = httpx.get(url, headers=headers, params=query, timeout=10)
+        answer = self.client.get(path, headers=headers, params=query)
         assert answer.status_code == 200, answer.text
         return json.loads(answer.content)
 
     def metric(self, name: str) -> float:
         """The sum of a metric over its labels."""
-        lines = httpx.get(f"http://127.0.0.1:{self.http}/metrics", timeout=10).text.splitlines()
+        lines = self.client.get("/metrics").text.splitlines()
         own = [x for x in lines if x.startswith((f"{name} ", f"{name}{{"))]
         return sum(float(line.rsplit(" ", 1)[1]) for line in own)
 
@@ -393,6 +392,7 @@ def lastgasp_up(
 
     yield make
     for service in made:
+        service.client.close()
         if service.process is not None and service.process.poll() is None:
             service.stop()
         pid_file = service.data / "postgres" / "postmaster.pid"

@@ -1,0 +1,174 @@
+"""A told story: a running service, the simulators' truth beside it, and what was said on the feeds.
+
+A story passes in a minute, in field times that are shortened for it; the engine's settings that
+are times are shortened in the same way, and nothing else is.
+"""
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+import websockets.sync.client
+from websockets.exceptions import ConnectionClosed
+
+from grid.times import from_rfc3339
+from simulators.truth import OutageTruth, StoryTruth, from_lines, last_story
+from simulators.verdict import Tolerances, Verdict, compare, found_of
+
+STATES = (
+    "predicted", "confirmed", "partially_restored", "restored", "closed", "verify", "rejected",
+    "momentary",
+)  # fmt: skip
+HURRY = """
+[engine]
+heartbeat_s = 20.0
+heartbeat_slack_s = 4.0
+momentary_scada_s = 6.0
+momentary_s = 12.0
+close_after_s = 8.0
+plan_tolerance_s = 5.0
+"""
+
+
+@dataclass
+class Listener:
+    """A client of the dispatch feed; it resumes where it was when the service comes back."""
+
+    port: int
+    token: str
+    heard: list[dict[str, Any]] = field(default_factory=list)
+    since: dict[str, Any] | None = None
+    stopped: threading.Event = field(default_factory=threading.Event)
+    thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        self.thread = threading.Thread(target=self._listen, daemon=True)
+        self.thread.start()
+
+    def stop(self) -> None:
+        assert self.thread is not None
+        self.stopped.set()
+        self.thread.join(10)
+
+    def _listen(self) -> None:
+        while not self.stopped.is_set():
+            try:
+                self._talk()
+            except (OSError, ConnectionClosed, TimeoutError):
+                self.stopped.wait(0.2)
+
+    def _talk(self) -> None:
+        url = f"ws://127.0.0.1:{self.port}"
+        with websockets.sync.client.connect(url, proxy=None, open_timeout=5) as socket:
+            socket.send(json.dumps({"op": "auth", "token": self.token}))
+            asked = {"op": "subscribe", "channel": "dispatch", "since": self.since}
+            socket.send(json.dumps(asked))
+            while not self.stopped.is_set():
+                try:
+                    message = json.loads(socket.recv(timeout=0.5))
+                except TimeoutError:
+                    continue
+                self._take(message)
+
+    def _take(self, message: dict[str, Any]) -> None:
+        if message["op"] == "subscribed":
+            assert self.since is None or message["recovered"], message
+        if message["op"] in ("subscribed", "pub"):
+            self.since = {"epoch": message["epoch"], "offset": message["offset"]}
+        if message["op"] == "pub":
+            self.heard.append(message)
+
+    @property
+    def changes(self) -> list[tuple[str, int]]:
+        """Id and version of each change heard."""
+        outages = [m["data"]["outage"] for m in self.heard if m["type"] == "change"]
+        return [(o["id"], o["version"]) for o in outages]
+
+
+@dataclass
+class Story:
+    """A service on which a scenario is played."""
+
+    service: Any
+    config: Path
+    listener: Listener | None = None
+
+    def begin(self) -> "Story":
+        """Start it and listen."""
+        self.service.start()
+        self.listener = Listener(self.service.feeds, self.service.token("dispatcher", "listener"))
+        self.listener.start()
+        return self
+
+    def truth(self) -> list[Any]:
+        """What really happens, as the simulators logged it."""
+        text = (self.service.data / "field" / "truth.jsonl").read_bytes()
+        return last_story(from_lines(text.splitlines()))
+
+    def true_outages(self) -> list[OutageTruth]:
+        return [t for t in self.truth() if isinstance(t, OutageTruth)]
+
+    def begun_ms(self) -> int:
+        (story,) = [t for t in self.truth() if isinstance(t, StoryTruth)]
+        return from_rfc3339(story.started_at)
+
+    def found(self) -> list[dict[str, Any]]:
+        """Every outage with its steps, as the API tells it, but those merged into another."""
+        get = self.service.get
+        ids = {o["id"] for s in STATES for o in get("/api/outages", state=s)["outages"]}
+        told = [get(f"/api/outages/{outage_id}") for outage_id in sorted(ids)]
+        return [outage for outage in told if outage["steps"]]
+
+    def verdict(self) -> Verdict:
+        """The truth, and what was made of it."""
+        tolerances = Tolerances(heard_s=3.0, inferred_s=12.0)
+        return compare(self.truth(), found_of(self.found()), tolerances=tolerances)
+
+    def wait_until_over(self, within_s: float) -> None:
+        """Until everything found is closed, or ``within_s`` has passed: the verdict says more."""
+        must = [t for t in self.true_outages() if t.kind == "fault" and t.customers]
+        deadline = time.monotonic() + within_s
+
+        def over() -> bool:
+            if time.monotonic() > deadline:
+                return True
+            closed = self.service.get("/api/outages", state="closed")["outages"]
+            return len(closed) >= len(must) and not self.service.get("/api/outages")["outages"]
+
+        self.service.wait(over, within_s + 10, "the story to be over")
+
+    def sql(self, query: str) -> list[tuple[Any, ...]]:
+        """Rows of the service's own database."""
+        url = f"host={self.service.data}/postgres.sock user=lastgasp dbname=lastgasp"
+        with psycopg.connect(url) as connection:
+            return connection.execute(query).fetchall()  # type: ignore[call-overload]
+
+
+@pytest.fixture(scope="session")
+def play(
+    lastgasp_up: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[..., Story]]:
+    """Make a story of a network and a scenario's text; it is not begun yet."""
+    told: list[Story] = []
+
+    def make(network: str, scenario: str, config: str = HURRY) -> Story:
+        folder = tmp_path_factory.mktemp("story")
+        (folder / "scenario.toml").write_text(scenario)
+        (folder / "engine.toml").write_text(config)
+        service = lastgasp_up(
+            "--network", network, "--scenario", str(folder / "scenario.toml"),
+            "--config", str(folder / "engine.toml"),
+        )  # fmt: skip
+        told.append(Story(service, folder / "engine.toml"))
+        return told[-1]
+
+    yield make
+    for story in told:
+        if story.listener is not None:
+            story.listener.stop()

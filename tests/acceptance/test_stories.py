@@ -1,0 +1,80 @@
+"""The specification of the demo: five stories, as the truth log has them, in every place.
+
+The shipped scenario, three times as fast and in a smaller city: the board, the database, the API
+and the feed say what the simulators know to have happened.
+"""
+
+from collections.abc import Callable
+from importlib import resources
+from typing import Any
+
+import pytest
+
+from simulators.truth import CommsLossTruth, OutageTruth
+from simulators.verdict import spoken
+
+pytestmark = pytest.mark.services
+
+DEMO = (resources.files("simulators") / "scenarios" / "demo.toml").read_text()
+
+
+@pytest.fixture(scope="module")
+def demo(play: Callable[..., Any]) -> Any:
+    hurried = "time_scale = 3\n" + DEMO.replace("skew_s = 0.5", "skew_s = 0.1")
+    story = play("city:6000:1", hurried).begin()
+    story.wait_until_over(150)
+    return story
+
+
+def outage_of(demo: Any, name: str) -> OutageTruth:
+    (found,) = [t for t in demo.true_outages() if t.id == name]
+    return found
+
+
+def found_at(demo: Any, device_id: str) -> list[dict[str, Any]]:
+    return [o for o in demo.found() if o["device_id"] == device_id and o["steps"]]
+
+
+def test_what_was_found_is_what_happened(demo: Any) -> None:
+    verdict = demo.verdict()
+    assert verdict.perfect, spoken(verdict)
+
+
+def test_the_cable_fault_locks_its_breaker_out_and_comes_back_in_steps(demo: Any) -> None:
+    truth = outage_of(demo, "cable")
+    ends = {step["on_at"] for o in demo.found() for step in o["steps"]
+            if set(step["customers"]) & set(truth.customers)}  # fmt: skip
+    assert len(truth.steps) >= 2
+    assert len(ends) >= 2
+
+
+def test_the_part_left_behind_is_an_outage_of_its_own(demo: Any) -> None:
+    truth = outage_of(demo, "cable/left-1")
+    (nested,) = found_at(demo, truth.device_id)
+    assert nested["parent_id"] is not None
+    assert {c for s in nested["steps"] for c in s["customers"]} == set(truth.customers)
+
+
+def test_the_silent_concentrator_is_a_finding_and_no_outage(demo: Any) -> None:
+    (silence,) = [t for t in demo.truth() if isinstance(t, CommsLossTruth)]
+    rows = demo.sql("SELECT device_id FROM findings WHERE kind = 'comms_loss'")
+    assert (silence.device_id,) in rows
+
+
+def test_planned_work_alarms_nobody(demo: Any) -> None:
+    truth = outage_of(demo, "works")
+    kinds = {o["kind"] for o in demo.found() if o["device_id"] == truth.device_id}
+    assert kinds <= {"planned"}
+    assert demo.sql("SELECT 1 FROM findings WHERE kind = 'planned'") or kinds == {"planned"}
+
+
+def test_the_database_the_api_and_the_feed_say_the_same(demo: Any) -> None:
+    in_api = {o["id"]: (o["state"], o["version"], o["device_id"]) for o in demo.found()}
+    rows = demo.sql("SELECT id, state, version, device_id FROM outages")
+    assert {row[0]: row[1:] for row in rows} == in_api
+    last = {}
+    for message in demo.listener.heard:
+        if message["type"] == "change":
+            outage = message["data"]["outage"]
+            last[outage["id"]] = (outage["state"], outage["version"], outage["device_id"])
+    assert last == in_api

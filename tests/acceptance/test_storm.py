@@ -1,0 +1,162 @@
+"""The specification of a storm: faults none inside another, three of ten last gasps heard.
+
+Every one is found with its device and exactly its customers.  Two services live through the same
+storm; one of them is killed in the middle of it, with everything it started, and started again.
+Nothing that it says in the end differs.
+"""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from grid.times import from_rfc3339
+from simulators.verdict import spoken
+
+pytestmark = pytest.mark.services
+
+CITY = "city:2000:7"
+STORM = """
+name = "storm"
+seed = 11
+duration_s = 75
+[field]
+delivery = 0.3
+silent = 0.0
+heartbeat_s = 20
+hello_s = 5
+holdoff_s = [1, 2]
+power_up_s = [1, 3]
+latency_s = 0.3
+skew_s = 0.1
+batch_s = 0.5
+terminal_heartbeat_s = 10
+[storm]
+faults = 12
+at_s = 12
+spread_s = 10
+kinds = ["breaker", "switch", "recloser", "transformer"]
+recloses = 1
+restore_s = [36, 46]
+"""
+KILL_AFTER_S = 21.0  # of the story: most have struck, none is repaired
+
+
+@pytest.fixture(scope="module")
+def both(play: Callable[..., Any]) -> tuple[Any, Any]:
+    """The storm lived through in peace, and with a kill -9 of the process group."""
+    calm, killed = (play(CITY, STORM).begin() for _ in range(2))
+    service = killed.service
+
+    def struck() -> bool:
+        (now_ms,) = killed.sql("SELECT (extract(epoch FROM now()) * 1000)::bigint")[0]
+        return bool(now_ms > killed.begun_ms() + KILL_AFTER_S * 1000)
+
+    service.wait(struck, 60, "the middle of the storm")
+    assert killed.sql("SELECT count(*) FROM outages WHERE ended_at IS NULL")[0][0] > 0
+    service.kill()
+    service.start()
+    for story in (calm, killed):
+        story.wait_until_over(120)
+    return calm, killed
+
+
+@pytest.mark.parametrize("which", [0, 1], ids=["in peace", "killed"])
+def test_every_fault_is_found_with_exactly_its_customers(both: tuple[Any, Any], which: int) -> None:
+    verdict = both[which].verdict()
+    assert verdict.outages == 12
+    assert verdict.perfect, spoken(verdict)
+
+
+def facts(story: Any) -> dict[str, list[tuple[Any, ...]]]:
+    """Of each device: end state, and the steps by the devices' clocks, relative to the story."""
+    begun_ms = story.begun_ms()
+
+    def second(moment: str | None) -> int | None:
+        return None if moment is None else round((from_rfc3339(moment) - begun_ms) / 1000)
+
+    return {
+        outage["device_id"]: [
+            (outage["state"], outage["kind"]),
+            *sorted(
+                (second(s["off_at"]), second(s["on_at"]), tuple(sorted(s["customers"])))
+                for s in outage["steps"]
+            ),
+        ]
+        for outage in story.found()
+        if outage["state"] == "closed" and outage["steps"]
+    }
+
+
+def test_the_kill_changed_nothing_of_what_happened(both: tuple[Any, Any]) -> None:
+    calm, killed = (facts(story) for story in both)
+    assert {device: of[0] for device, of in killed.items()} == {d: of[0] for d, of in calm.items()}
+    customers = [
+        {device: sorted(c for step in of[1:] for c in step[2]) for device, of in run.items()}
+        for run in (calm, killed)
+    ]
+    assert customers[0] == customers[1]
+
+
+def test_no_change_is_lost_or_doubled(both: tuple[Any, Any]) -> None:
+    _, killed = both
+    holes = """
+        SELECT outage_id FROM changes GROUP BY outage_id
+        HAVING min(version) <> 1 OR max(version) <> count(*)
+    """
+    assert killed.sql(holes) == []
+    behind = """
+        SELECT id FROM outages o WHERE version <>
+        (SELECT max(version) FROM changes c WHERE c.outage_id = o.id)
+    """
+    assert killed.sql(behind) == []
+    gaps = """
+        SELECT c.channel FROM feed_channels c JOIN feed_log l USING (channel)
+        GROUP BY c.channel, c.top
+        HAVING min(l."offset") <> 1 OR max(l."offset") <> count(*) OR max(l."offset") <> c.top
+    """
+    assert killed.sql(gaps) == []
+
+
+def test_who_listened_through_the_kill_heard_every_change_once(both: tuple[Any, Any]) -> None:
+    for story in both:
+        committed = story.sql(
+            """SELECT body->'outage'->>'id', (body->'outage'->>'version')::int FROM feed_log
+               WHERE channel = 'dispatch' AND type = 'change' ORDER BY "offset" """
+        )
+        story.service.wait(
+            lambda story=story, committed=committed: story.listener.changes == committed,
+            10, "the feed",
+        )  # fmt: skip
+        offsets = [message["offset"] for message in story.listener.heard]
+        assert offsets == list(range(offsets[0], offsets[0] + len(offsets)))
+
+
+def test_replaying_the_recorded_stream_gives_the_committed_changes(both: tuple[Any, Any]) -> None:
+    _, killed = both
+    committed = [
+        (outage_id, version, state, reason, sorted(customers))
+        for outage_id, version, state, reason, customers in killed.sql(
+            "SELECT outage_id, version, outage->>'state', reason, customers FROM changes"
+        )
+    ]
+    (span,) = killed.sql(
+        """SELECT to_char(min(until_at) - interval '1 hour', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'),
+                  to_char(max(until_at) + interval '1 hour', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')
+           FROM recorded_frames"""
+    )
+    said = killed.service.command("replay", "--json", "--from", span[0], "--to", span[1])
+    lines = [json.loads(line) for line in said.splitlines()]
+    replayed = [
+        (x["outage"], x["version"], x["state"], x["reason"], sorted(x["customers"]))
+        for x in lines
+        if x["type"] == "change"
+    ]
+    assert sorted(replayed) == sorted(committed) != []
+
+
+def test_the_storm_of_the_killed_service_lies_in_one_folder(both: tuple[Any, Any]) -> None:
+    data: Path = both[1].service.data
+    assert {"postgres", "field", "service.json"} <= {path.name for path in data.iterdir()}
