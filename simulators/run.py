@@ -38,7 +38,7 @@ class SimulatorSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True,
 
     devices: MqttDeviceSettings = msgspec.field(default_factory=MqttDeviceSettings)
     breakers: BreakerSettings = msgspec.field(default_factory=BreakerSettings)
-    lead_s: float = 0.5  # from the start to the beginning of a new story
+    lead_s: float = 1.0  # for the connections, before a new story begins
     plan_retry_s: float = 1.0
     counter_leap: int = 1000  # more than a gateway takes for operations that it missed
     beats_kept: int = 1  # of a time away, the heartbeats of so many periods are told
@@ -88,10 +88,17 @@ class Simulators:
         self._now_ms = now_ms
         self._enter_plan = enter_plan
         self._again = again
-        World(network, scenario, now_ms())  # what does not fit is refused here and now
+        began_ms = now_ms()
+        World(network, scenario, began_ms)  # what does not fit is refused here and now
+        self._making_ms = now_ms() - began_ms  # and how long it takes to tell a story is known
         self._wal = Wal(folder)
         gear = relays(network, scenario.field, Chance(scenario.seed))
-        self._breakers = Breakers(network, list(gear), settings.breakers, self._wal.note("ports"))
+        ports = self._wal.note("ports")
+        try:
+            self._breakers = Breakers(network, list(gear), settings.breakers, ports)
+        except BaseException:
+            self._wal.close()
+            raise
         self._wal.remember(ports=self._breakers.ports)
         self.world: World | None = None
         self.devices: MqttDevices | None = None
@@ -100,6 +107,11 @@ class Simulators:
     def breakers(self) -> Sequence[BreakerAddress]:
         """Where the breakers answer."""
         return self._breakers.addresses
+
+    def close(self) -> None:
+        """Let go of folder and ports without having run."""
+        self._breakers.close()
+        self._wal.close()
 
     async def run(self) -> None:
         """Play until cancelled.  The story begins now, or goes on where the world's clock is."""
@@ -138,7 +150,8 @@ class Simulators:
         return world, cursor_ms
 
     def _begin(self, name: str, episode: int, before: World | None) -> tuple[World, int]:
-        start_ms = self._now_ms() + round(1000 * self._settings.lead_s)
+        lead_ms = round(1000 * self._settings.lead_s) + 2 * self._making_ms
+        start_ms = self._now_ms() + lead_ms
         world = World(self._network, self._scenario, start_ms, before)
         notes = {
             "story": name,
