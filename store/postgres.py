@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 
 import structlog
 
@@ -33,6 +34,7 @@ from store.upkeep import LetGo
 log = structlog.get_logger()
 
 Doubt = tuple[tuple[int, str, str], ...]
+DOUBTS_MAX = 64  # far more than commits are in flight
 
 
 @asynccontextmanager
@@ -105,16 +107,18 @@ class Store:
             doubt: Doubt = tuple((q.received_ms, q.topic, q.sha256) for q in quarantined)
             if await self._was_committed(connection, doubt):
                 quarantined = ()
-            begun = lambda number: self._doubts.__setitem__(doubt, number)  # noqa: E731
-            await committing.write(connection, entries, quarantined, begun)
+            await committing.write(connection, entries, quarantined, partial(self._begun, doubt))
         self._doubts.pop(doubt, None)
 
     async def _groups_of(
         self, connection: Connection, versions: set[str]
     ) -> Callable[[str], Sequence[GroupNumbers]]:
         for version in versions - self._groups.keys():
-            while len(self._groups) >= self._settings.network_versions_max:
-                del self._groups[next(iter(self._groups))]
+            idle = [known for known in self._groups if known not in versions]
+            for known in idle[
+                : max(0, len(self._groups) + 1 - self._settings.network_versions_max)
+            ]:
+                del self._groups[known]
             self._groups[version] = await networks.group_numbers(connection, version)
         return self._groups.__getitem__
 
@@ -127,6 +131,12 @@ class Store:
             await committing.ensure_days(connection, days)
             await connection.commit()
             self._days |= days
+
+    def _begun(self, doubt: Doubt, number: str) -> None:
+        """Remember a transaction whose answer may be lost; those that nobody repeats go at last."""
+        self._doubts[doubt] = number
+        while len(self._doubts) > DOUBTS_MAX:
+            del self._doubts[next(iter(self._doubts))]
 
     async def _was_committed(self, connection: Connection, doubt: Doubt) -> bool:
         """Whether an earlier commit of the same quarantine arrived although its answer did not."""

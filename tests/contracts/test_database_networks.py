@@ -15,6 +15,8 @@ from store.settings import StoreSettings
 
 pytestmark = pytest.mark.services
 
+KEYS = Keys(phone=b"p" * 32, index=b"i" * 32)
+
 
 async def test_a_network_comes_back_whole(store, house) -> None:
     await house.move_in(store)
@@ -122,3 +124,23 @@ async def test_another_key_opens_nothing(store, house, database_url) -> None:
     async with open_store(database_url, keys, StoreSettings()) as other:
         with pytest.raises(ConfigError, match="sealed with another key"):
             await other.load_graph()
+
+
+async def test_frames_of_more_versions_than_are_kept_in_memory_are_committed(
+    database_url, house, at
+) -> None:
+    graphs = [
+        msgspec.structs.replace(house.graph, customers=house.graph.customers[:n]) for n in range(4)
+    ]
+    versions = [build(graph).network for graph in graphs]
+    async with open_store(database_url, KEYS, StoreSettings(network_versions_max=2)) as store:
+        for hour, (graph, network) in enumerate(zip(graphs, versions, strict=True)):
+            await store.save_network(graph, network, at(f"{hour:02}:00:00"), "switching")
+        frames = []
+        for network in versions * 2:
+            house.network = network
+            frames.append(house.applied("12:00:00"))
+        await store.commit(frames[:4], ())
+        for frame in frames[4:]:
+            await store.commit([frame], ())
+        assert (await store.progress("S1")).position == 8
