@@ -62,7 +62,8 @@ def make_app(
     refusals.install(app, trail)
     app.include_router(_service(desk))
     app.include_router(_outages(desk))
-    app.include_router(_pool(desk, settings, now_ms))
+    app.include_router(_calls(desk, settings, now_ms))
+    app.include_router(_plans(desk, settings, now_ms))
     app.include_router(_customers(desk, trail))
     app.include_router(_reference(app))
     app.add_middleware(Guard, body_bytes_max=settings.body_bytes_max)
@@ -120,7 +121,7 @@ def _outages(desk: Desk) -> APIRouter:
     return router
 
 
-def _pool(desk: Desk, settings: ApiSettings, now_ms: Callable[[], int]) -> APIRouter:
+def _calls(desk: Desk, settings: ApiSettings, now_ms: Callable[[], int]) -> APIRouter:
     router = APIRouter(prefix="/api", tags=["pool"])
 
     @router.post(
@@ -135,6 +136,12 @@ def _pool(desk: Desk, settings: ApiSettings, now_ms: Callable[[], int]) -> APIRo
         body = await read_body(request, CallBody)
         new = await new_call(body, who, desk, settings, now_ms())
         return answer(await desk.call(new), 201)
+
+    return router
+
+
+def _plans(desk: Desk, settings: ApiSettings, now_ms: Callable[[], int]) -> APIRouter:
+    router = APIRouter(prefix="/api", tags=["pool"])
 
     @router.get(
         "/planned",

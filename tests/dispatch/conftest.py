@@ -70,7 +70,7 @@ class MemoryDesk:
         default_factory=lambda: {"C-1": "north", "C-2": "north", "C-3": "south"}
     )
     phones: Mapping[str, Sequence[str]] = field(
-        default_factory=lambda: {"13800000001": ["C-1"], "13800000002": ["C-2", "C-3", "C-1"]}
+        default_factory=lambda: {"0571-8000001": ["C-1"], "0571-8000002": ["C-2", "C-3", "C-1"]}
     )
     devices: Mapping[str, tuple[str, ...]] = field(
         default_factory=lambda: {"T1": ("north",), "T3": ("south",), "B1": ("north", "south")}

@@ -1,0 +1,92 @@
+"""The specification of the OpenAPI document and of the page made of it."""
+
+import base64
+import hashlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+
+from dispatch.reference import STYLED, page
+
+CALL = {"customer_id": "C-1", "kind": "no_power"}
+PLAN = {
+    "device_id": "T1",
+    "from": "2023-11-15T08:00:00+08:00",
+    "to": "2023-11-15T16:00:00+08:00",
+    "kind": "planned",
+    "reason": "换变压器",
+}
+
+
+async def test_every_answer_is_what_the_openapi_document_says(api: Any) -> None:
+    document = (await api.get("/openapi.json", by=None)).json()
+    await api.post("/api/planned", PLAN)
+    asked = [
+        ("GET", "/api/outages", "/api/outages", None),
+        ("GET", "/api/outages/S1-2", "/api/outages/{outage_id}", None),
+        ("GET", "/api/outages/none", "/api/outages/{outage_id}", None),
+        ("GET", "/api/findings", "/api/findings", None),
+        ("GET", "/api/planned", "/api/planned", None),
+        ("POST", "/api/planned", "/api/planned", {**PLAN, "device_id": "T3"}),
+        ("POST", "/api/planned", "/api/planned", PLAN),
+        ("POST", "/api/planned", "/api/planned", {}),
+        ("DELETE", "/api/planned/plan-1", "/api/planned/{plan_id}", None),
+        ("POST", "/api/calls", "/api/calls", CALL),
+        ("GET", "/api/customers/C-1/status", "/api/customers/{customer_id}/status", None),
+        ("GET", "/livez", "/livez", None),
+        ("GET", "/readyz", "/readyz", None),
+    ]
+    seen = set()
+    for method, path, template, body in asked:
+        answer = await api.ask(method, path, **({"json": body} if body is not None else {}))
+        promised = document["paths"][template][method.lower()]["responses"]
+        schema = promised[str(answer.status_code)]["content"]["application/json"]["schema"]
+        whole = {**schema, "components": document["components"]}
+        jsonschema.validate(answer.json(), whole)
+        named = document["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
+        assert set(named["properties"]) == set(answer.json()), "every key is always there"
+        seen.add((template, method.lower()))
+    routes = {(p, m) for p, of in document["paths"].items() for m in of} - {("/metrics", "get")}
+    assert seen == routes
+
+
+def test_the_openapi_document_in_docs_is_current(api: Any) -> None:
+    written = Path(__file__).parents[2] / "docs" / "openapi.json"
+    assert json.loads(written.read_text()) == api.app.openapi(), (
+        "run: python -m dispatch.openapi > docs/openapi.json"
+    )
+
+
+async def test_the_reference_page_names_every_route_and_needs_nothing_from_elsewhere(
+    api: Any,
+) -> None:
+    answer = await api.get("/docs", by=None)
+    assert answer.status_code == 200
+    assert answer.headers["content-type"].startswith("text/html")
+    for path, operations in api.app.openapi()["paths"].items():
+        for method in operations:
+            assert f"{method.upper()} {path}" in answer.text
+    assert "<script" not in answer.text
+    assert "http://" not in answer.text
+    assert "https://" not in answer.text
+
+
+def test_the_pages_only_style_is_the_one_its_policy_allows() -> None:
+    made = page({"info": {"title": "T", "description": ""}, "tags": [], "paths": {},
+                 "components": {"schemas": {}}})  # fmt: skip
+    style = made.partition("<style>")[2].partition("</style>")[0]
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    assert f"'sha256-{digest}'" in STYLED["Content-Security-Policy"]
+
+
+def test_fastapi_is_not_imported_by_commands_that_do_not_need_it() -> None:
+    program = (
+        "import sys, dispatch, dispatch.desk, dispatch.settings, notify.settings, service.tokens;"
+        "print([m for m in ('fastapi', 'starlette', 'pydantic', 'websockets') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.stdout.strip() == "[]", done.stderr
