@@ -14,7 +14,7 @@ import traceback
 import bench
 from bench.machine import describe
 
-NO_BENCH = frozenset({"__main__", "machine", "measure"})
+NO_BENCH = frozenset({"__main__", "machine", "measure", "peers"})
 
 
 def names() -> list[str]:

@@ -68,6 +68,11 @@ class MqttGateway:
         return self._link.connected and self._caught_up_epoch == self._link.epoch
 
     @property
+    def connected(self) -> bool:
+        """Whether there is a broker."""
+        return self._link.connected
+
+    @property
     def last_heard_ms(self) -> int:
         """When the broker last said anything; 0 for never."""
         return self._link.last_heard_ms
