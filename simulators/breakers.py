@@ -253,7 +253,7 @@ def _found(network: Network, settings: BreakerSettings, branch_id: str) -> tuple
 
 
 def _bound(host: str, port: int) -> socket.socket:
-    """A socket that holds a port and does not listen yet."""
+    """A socket that holds a port; who connects now is answered once the breakers run."""
     try:
         info = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except OSError:
@@ -263,6 +263,7 @@ def _bound(host: str, port: int) -> socket.socket:
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         bound.bind(where)
+        bound.listen()  # else a second process could bind it, too
     except OSError as error:
         bound.close()
         raise ConfigError(

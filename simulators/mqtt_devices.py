@@ -74,6 +74,11 @@ class MqttDevices:
         """Whether the broker hears the devices."""
         return self._links.open
 
+    @property
+    def unheard(self) -> int:
+        """Acks and pings that came down faster than they were read, and were dropped."""
+        return self._links.dropped
+
     async def run(self) -> None:
         """Speak until cancelled; a broker that is away is looked for again and again."""
         pause_s = self._settings.reconnect_s_min

@@ -1,4 +1,4 @@
-"""Scenario files: what the field is like, and what happens in it (TOML, docs/protocols.md).
+"""Scenario files: what the field is like, and what happens in it (TOML, docs/scenarios.md).
 
 Times are seconds from the beginning of the story, durations are seconds, shares are
 probabilities.  With ``time_scale = 10`` every one of them is divided by ten, so that a day written
@@ -269,13 +269,16 @@ def shipped(name: str) -> Scenario:
     folder = resources.files("simulators") / "scenarios"
     file = folder / f"{name}.toml"
     if not file.is_file():
-        names = sorted(
-            f.name.removesuffix(".toml") for f in folder.iterdir() if f.name.endswith(".toml")
-        )
-        raise ConfigError(
-            f"there is no scenario {name!r}; give a file, or one of {', '.join(names)}"
-        )
+        names = ", ".join(shipped_names())
+        raise ConfigError(f"there is no scenario {name!r}; give a file, or one of {names}")
     return parse(file.read_text(encoding="utf-8"), f"{name}.toml")
+
+
+def shipped_names() -> list[str]:
+    """The scenarios that ship with us."""
+    folder = resources.files("simulators") / "scenarios"
+    files = (file.name for file in folder.iterdir())
+    return sorted(name.removesuffix(".toml") for name in files if name.endswith(".toml"))
 
 
 def _check(event: Event, where: str) -> None:

@@ -4,7 +4,7 @@ Times are RFC 3339 UTC, steps are those of the API, so that a line can be laid b
 ``/api/outages/{id}``.  The line's ``type`` tells the struct.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
@@ -132,3 +132,9 @@ def from_lines(lines: Iterable[bytes | str]) -> list[Truth]:
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise ConfigError(f"truth log, line {number}: {error}") from None
     return read
+
+
+def last_story(log: Sequence[Truth]) -> list[Truth]:
+    """The latest story of a log that holds several."""
+    begins = [number for number, line in enumerate(log) if isinstance(line, StoryTruth)]
+    return list(log[begins[-1] :]) if begins else list(log)

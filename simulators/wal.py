@@ -64,6 +64,10 @@ class Wal:
         trace: TracebackType | None,
     ) -> None:
         """Let go of the file."""
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the file."""
         self._db.close()
 
     def note(self, key: str) -> str | None:

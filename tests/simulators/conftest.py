@@ -75,3 +75,9 @@ def make_world(town: Network) -> Callable[..., World]:
 def drawn_town() -> str:
     """The town as it is drawn, for another process."""
     return TOWN
+
+
+@pytest.fixture(scope="session")
+def make_world_of() -> Callable[[Network, str], World]:
+    """A calm world of another network."""
+    return lambda network, events: World(network, parse(f"seed = 5\n{CALM}\n{events}"), START_MS)

@@ -15,6 +15,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion
@@ -22,6 +23,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from devices.mqtt_v1 import decode, encode_ack, encode_ping, filters, parse_topic, topic_of
 from grid.network import Network
 from grid.reading import Kind, Reading
+from simulators.links import LinkSettings
 from simulators.mqtt_devices import MqttDeviceSettings
 from simulators.outbox import OutboxSettings
 from simulators.run import Simulators, SimulatorSettings
@@ -127,8 +129,7 @@ def play(town: Network, tmp_path: Path) -> Callable[..., Any]:
             mqtt_url=url,
             folder=tmp_path / "field",
             now_ms=wall_ms,
-            settings=IMPATIENT,
-            **more,
+            **{"settings": IMPATIENT} | more,
         )
         task = asyncio.create_task(simulators.run())
         try:
@@ -215,6 +216,26 @@ async def test_a_ping_is_answered_while_there_is_power(broker: Any, play: Any) -
             answers = await asyncio.to_thread(desk.wait, lambda h: of(Kind.PING_REPLY, h))
     assert answers["M61"].boot is None
     assert answers["M61"].on
+
+
+async def test_what_comes_down_faster_than_it_is_read_is_dropped_and_counted(
+    broker: Any, play: Any
+) -> None:
+    calm = "duration_s = 60\n[field]\nsilent = 0.0\nping_reply = 1.0\nping_s = [0.05, 0.1]"
+    devices = msgspec.structs.replace(
+        IMPATIENT.devices, answers_max=1, link=LinkSettings(heard_max=3), tick_s=0.2
+    )
+    narrow = msgspec.structs.replace(IMPATIENT, devices=devices)
+    with Desk(broker.port) as desk:
+        async with play(broker.url, calm, settings=narrow) as simulators:
+            await until(lambda: simulators.devices and simulators.devices.connected)
+            for number in range(61, 71):
+                body = encode_ping(wall_ms())
+                desk.client.publish(topic_of("meter", f"M{number}", "ping"), body, qos=1)
+            await asyncio.to_thread(desk.wait, lambda heard: of(Kind.PING_REPLY, heard))
+            await until(lambda: simulators.devices.unheard >= 4)
+            # three were heard in one turn, and one answer at a time is all that there is room for
+            assert len(of(Kind.PING_REPLY, desk.heard)) < 10 - 4
 
 
 def one_fact_a_number(heard: list[Reading]) -> None:

@@ -199,6 +199,16 @@ def test_a_silent_concentrator_says_late_what_it_kept_and_nothing_where_it_heard
     assert any(isinstance(line, CommsLossTruth) and line.device_id == "D4" for line in kept.truth())
 
 
+def test_concentrators_go_mute_with_their_customers_in_the_dark(make_world: MakeWorld) -> None:
+    world = make_world(FAULT.format("B2"), dcu_loss=1, dcu_loss_s=50)
+    losses = [line for line in world.truth() if isinstance(line, CommsLossTruth)]
+    assert "D4" in {line.device_id for line in losses}
+    mute = [f for f in said(world) if f.id == "D4"]
+    assert Kind.LAST_GASP not in {f.reading.kind for f in mute}  # nobody heard them
+    assert Kind.POWER_UP in {f.reading.kind for f in mute}
+    assert len([f for f in said(world, Kind.LAST_GASP) if f.cls == "meter"]) == 10  # have none
+
+
 def test_planned_work_opens_on_command_and_is_announced_before(make_world: MakeWorld) -> None:
     world = make_world(
         '[[event]]\nkind = "planned"\nname = "w"\nat_s = 100\ndevice = "B2"\nduration_s = 60\n'
