@@ -84,18 +84,6 @@ def event_of(body: bytes) -> Event:
         raise BadPayload(why(error)) from error
 
 
-def event_of_object(payload: object) -> Event:
-    """The object in JSON that is parsed already.
-
-    Raises:
-        BadPayload: Not such an object.
-    """
-    try:
-        return msgspec.convert(payload, Event)
-    except (msgspec.ValidationError, RecursionError) as error:
-        raise BadPayload(why(error)) from error
-
-
 def why(error: Exception) -> str:
     """What a decoder's error means, as a sentence without the payload's bytes."""
     if isinstance(error, RecursionError):

@@ -15,7 +15,6 @@ from devices.event_v1 import (
     INT64_MAX,
     Event,
     event_of,
-    event_of_object,
     event_said,
     reading_of,
     why,
@@ -64,7 +63,6 @@ _array_from_json = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _array_from_msgpack = msgspec.msgpack.Decoder(list[msgspec.Raw]).decode
 _ack_from_json = msgspec.json.Decoder(Ack).decode
 _ack_from_msgpack = msgspec.msgpack.Decoder(Ack).decode
-_ping_from_json = msgspec.json.Decoder(_Ping).decode
 _to_json = msgspec.json.Encoder().encode
 _to_msgpack = msgspec.msgpack.Encoder().encode
 
@@ -132,29 +130,6 @@ def decode(topic: Topic, body: bytes, refused: list[BadElement] | None = None) -
     return readings
 
 
-def decode_object(
-    topic: Topic, payload: object, refused: list[BadElement] | None = None
-) -> list[Reading]:
-    """As ``decode``, of JSON that is parsed already: a dict, of a concentrator a list of them."""
-    if topic.leaf not in _EVENTS:
-        raise BadPayload(f"{topic.leaf} is no topic of events")
-    if topic.cls != "dcu":
-        return [reading_of(topic.cls, topic.id, None, event_of_object(payload))]
-    if not isinstance(payload, list):
-        raise BadPayload("a concentrator sends an array of events")
-    readings: list[Reading] = []
-    for element in payload:
-        try:
-            event = event_of_object(element)
-            readings.append(reading_of("dcu", _meter_of(event), topic.id, event))
-        except BadPayload as bad:
-            if refused is None:
-                raise
-            body = _to_json(element)
-            refused.append(BadElement(body, bad.message, identity_of(body)))
-    return readings
-
-
 def identity_of(body: bytes) -> Ack | None:
     """Boot and seq of a payload that is otherwise unreadable, so that its device may forget it."""
     try:
@@ -196,18 +171,6 @@ def decode_ack(body: bytes) -> Ack:
 def encode_ping(at_ms: int) -> bytes:
     """The body of ``<class>/<id>/ping``."""
     return _to_json(_Ping(at_ms))
-
-
-def decode_ping(body: bytes) -> int:
-    """When a device was asked, epoch milliseconds.
-
-    Raises:
-        BadPayload: No ping.
-    """
-    try:
-        return _ping_from_json(body).at
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise BadPayload(f"not a ping: {error}") from error
 
 
 def _elements(body: bytes) -> list[bytes]:
