@@ -61,44 +61,30 @@ class Breakers:
         Raises:
             ConfigError: A port is taken, a host is not this machine, a family is unknown.
         """
+        said = {a.branch_id: a for a in network.breakers if a.branch_id in branch_ids}
+        unsaid = [_found(network, settings, b) for b in branch_ids if b not in said]
+        before = msgspec.json.decode(ports or "[]", type=list[int])
         self._sockets: dict[tuple[str, int], socket.socket] = {}
-        said = {address.branch_id: address for address in network.breakers}
         try:
-            for where in sorted(
-                {(a.host, a.port) for a in said.values() if a.branch_id in branch_ids}
-            ):
+            for where in sorted({(a.host, a.port) for a in said.values()}):
                 self._sockets[where] = _bound(*where)
+            free = self._free(settings, len(unsaid), before)
             found = [
-                _found(network, settings, branch_id)
-                for branch_id in branch_ids
-                if branch_id not in said
+                BreakerAddress(
+                    branch_id,
+                    settings.host,
+                    free[number // settings.units_per_port],
+                    1 + number % settings.units_per_port,
+                    family,
+                )
+                for number, (branch_id, family) in enumerate(unsaid)
             ]
-            free = self._free(
-                settings, len(found), msgspec.json.decode(ports or "[]", type=list[int])
-            )
+            self.addresses: tuple[BreakerAddress, ...] = (*said.values(), *found)
+            _check_families(self.addresses)
         except BaseException:
             self.close()
             raise
         self.ports = msgspec.json.encode(free).decode()
-        self.addresses: tuple[BreakerAddress, ...] = tuple(
-            said[b] for b in branch_ids if b in said
-        ) + tuple(
-            BreakerAddress(
-                branch_id,
-                settings.host,
-                free[number // settings.units_per_port],
-                1 + number % settings.units_per_port,
-                family,
-            )
-            for number, (branch_id, family) in enumerate(found)
-        )
-        for address in self.addresses:
-            if address.family not in FAMILIES:
-                self.close()
-                raise ConfigError(
-                    f"breakers.csv: {address.branch_id}: there is no family {address.family!r}; "
-                    f"give one of {', '.join(FAMILIES)}"
-                )
 
     def _free(self, settings: BreakerSettings, units: int, before: list[int]) -> list[int]:
         """Ports for so many units, those of an earlier run first."""
@@ -243,6 +229,15 @@ def _packed(bits: Iterable[int]) -> Registers:
             registers.append(0)
         registers[-1] |= int(bool(bit)) << number % _BITS
     return registers
+
+
+def _check_families(addresses: Iterable[BreakerAddress]) -> None:
+    for address in addresses:
+        if address.family not in FAMILIES:
+            raise ConfigError(
+                f"breakers.csv: {address.branch_id}: there is no family {address.family!r}; "
+                f"give one of {', '.join(FAMILIES)}"
+            )
 
 
 def _found(network: Network, settings: BreakerSettings, branch_id: str) -> tuple[str, str]:

@@ -11,12 +11,13 @@ from collections import defaultdict
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from grid.network import PHASE_BITS, Network, Place
+from grid.network import PHASE_BITS, Place
 from grid.reading import Kind, Reading
-from simulators.chance import Chance, normal
+from simulators.chance import normal
 from simulators.fact import Fact
 from simulators.power import NEVER, Dark, Power
-from simulators.scenario import Field, Span
+from simulators.scenario import Span
+from simulators.scene import Scene
 from simulators.speakers import SINGLE_PHASES, Speaker
 from simulators.story import Jump, PhaseGone, Silence, Story
 
@@ -41,20 +42,12 @@ class Word(NamedTuple):
 class Speech:
     """The words of one story's devices."""
 
-    def __init__(
-        self,
-        network: Network,
-        field: Field,
-        story: Story,
-        power: Power,
-        chance: Chance,
-        start_ms: int,
-    ) -> None:
-        self._field = field
+    def __init__(self, scene: Scene, story: Story, power: Power) -> None:
+        self._field = field = scene.field
         self._power = power
-        self._chance = chance
-        self._network = network
-        self._start_ms = start_ms
+        self._chance = scene.chance
+        self._network = scene.network
+        self._start_ms = scene.start_ms
         self._silences: defaultdict[str, list[Silence]] = defaultdict(list)
         for silence in story.dcu_silences:
             self._silences[silence.device_id].append(silence)

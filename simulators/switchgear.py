@@ -12,6 +12,7 @@ from grid.reading import Kind
 from simulators.chance import Chance
 from simulators.power import Power
 from simulators.scenario import Field
+from simulators.scene import Scene
 from simulators.story import Operation, Silence, Story
 
 _AMPS_A_CUSTOMER = 0.06  # 1 kVA at 10 kV
@@ -39,26 +40,18 @@ class BreakerState:
 class Switchgear:
     """The telemetered switchgear of a world."""
 
-    def __init__(
-        self,
-        network: Network,
-        field: Field,
-        story: Story,
-        power: Power,
-        chance: Chance,
-        start_ms: int,
-    ) -> None:
-        self._network = network
+    def __init__(self, scene: Scene, story: Story, power: Power) -> None:
+        self._network = network = scene.network
         self._power = power
         self._story = story
-        self._chance = chance
-        self._start_ms = start_ms
+        self._chance = scene.chance
+        self._start_ms = scene.start_ms
         self._silences: defaultdict[str, list[Silence]] = defaultdict(list)
         for silence in story.breaker_silences:
             self._silences[silence.device_id].append(silence)
         self._own = [np.diff(group.customer_from) for group in network.groups]
         self._fed: dict[tuple[Place, int], int] = {}
-        self.places = relays(network, field, chance)
+        self.places = relays(network, scene.field, scene.chance)
 
     def state(self, branch_id: str, at_ms: int) -> BreakerState:
         """A breaker as it is at a moment."""

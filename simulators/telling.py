@@ -159,26 +159,14 @@ class _Teller:
         told = tuple(stages) if len(stages) > 1 else ()
         self._happenings.append(Happening(name, place, "fault", fault.cause, off_ms, told))
         for number, part in enumerate(fault.left, 1):
-            self._left_behind(
-                name, stages[-1][1], off_ms, number, part.pick, fault.at_s, part.after_s
+            after_s = part.after_s
+            on_ms = NEVER if after_s is None else self._ms(fault.at_s + after_s)
+            part_name = f"{name}/left-{number}"
+            place = self.picker.like(part.pick, part_name, under=stages[-1][1])
+            self._openings.append(Opening(place.group, place.node, off_ms, on_ms))
+            self._happenings.append(
+                Happening(part_name, place, "fault", "", off_ms, nested_in=name)
             )
-
-    def _left_behind(
-        self,
-        name: str,
-        parent: Place,
-        off_ms: int,
-        number: int,
-        pick: Pick,
-        at_s: float,
-        after_s: float | None,
-    ) -> None:
-        """A part with damage of its own, dark since the whole of it is."""
-        part_name = f"{name}/left-{number}"
-        part = self.picker.like(pick, part_name, under=parent)
-        on_ms = NEVER if after_s is None else self._ms(at_s + after_s)
-        self._openings.append(Opening(part.group, part.node, off_ms, on_ms))
-        self._happenings.append(Happening(part_name, part, "fault", "", off_ms, nested_in=name))
 
     def _tripped(self, place: Place, off_ms: int, recloses: int) -> int:
         """Trip a device, let it try as often as it may, and say since when it is open for good."""

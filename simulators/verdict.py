@@ -6,6 +6,7 @@ outage that they lost power by, or to the nested one alone.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -118,20 +119,20 @@ def compare(
     Planned outages need not be found; if they are, then as what they are.  Momentary ones need
     not be found either.
     """
-    tolerances = tolerances or Tolerances()
     until_ms = OPEN_END if at_ms is None else at_ms
     lines = list(truth)
     real = [t for t in lines if isinstance(t, OutageTruth) and _ms(t.off_at) <= until_ms]
     # one that was merged into another has nobody left
     told = [f for f in found if f.state not in _DENIED and f.customers]
-    what_was = Timelines.of_truth(real, until_ms)
-    what_is_said = Timelines.of_found(((f.id, f.steps) for f in told), until_ms)
-    pairs = _paired(real, told, until_ms)
-    rows = tuple(
-        _row(t, pairs.get(t.id), real, what_was, what_is_said, until_ms, tolerances)
-        for t in real
-        if _must(t) or t.id in pairs
+    accounts = _Accounts(
+        real,
+        Timelines.of_truth(real, until_ms),
+        Timelines.of_found(((f.id, f.steps) for f in told), until_ms),
+        until_ms,
+        tolerances or Tolerances(),
     )
+    pairs = _paired(real, told, until_ms)
+    rows = tuple(_row(t, pairs.get(t.id), accounts) for t in real if _must(t) or t.id in pairs)
     dark = Timelines.of_truth(real, until_ms)
     for line in lines:
         if isinstance(line, PhaseLossTruth):
@@ -142,7 +143,7 @@ def compare(
         device_right=sum(row.device_right for row in rows),
         right=sum(row.right for row in rows),
         false=tuple(f.id for f in told if not _touches_dark(f, dark)),
-        twice=what_is_said.twice(),
+        twice=accounts.said.twice(),
         rows=rows,
     )
 
@@ -199,22 +200,26 @@ def _paired(
     return pairs
 
 
-def _row(
-    truth: OutageTruth,
-    found: Found | None,
-    real: Sequence[OutageTruth],
-    what_was: Timelines,
-    what_is_said: Timelines,
-    until_ms: int,
-    tolerances: Tolerances,
-) -> Row:
+@dataclass(frozen=True, slots=True)
+class _Accounts:
+    """Both sides' accounts of the same time."""
+
+    real: Sequence[OutageTruth]
+    was: Timelines
+    said: Timelines
+    until_ms: int
+    tolerances: Tolerances
+
+
+def _row(truth: OutageTruth, found: Found | None, accounts: _Accounts) -> Row:
     whole = frozenset(truth.customers)
-    apart = whole.difference(*(t.customers for t in real if t.nested_in == truth.id))
+    parts = (t.customers for t in accounts.real if t.nested_in == truth.id)
+    apart = whole.difference(*parts)
     mine = found.customers if found else frozenset()
     exact = mine in (whole, apart)
     device_right = found is not None and found.device_id in _devices(truth)
-    off_s, on_s, wrong = _time_errors(truth, what_was, what_is_said, tolerances)
-    over = truth.on_at is not None and _ms(truth.on_at) <= until_ms
+    off_s, on_s, wrong = _time_errors(truth, accounts)
+    over = truth.on_at is not None and _ms(truth.on_at) <= accounts.until_ms
     state_right = found is not None and (found.state in _OVER) == over
     kind_right = found is None or truth.kind == "fault" or found.kind == truth.kind
     return Row(
@@ -237,10 +242,9 @@ def _row(
     )
 
 
-def _time_errors(
-    truth: OutageTruth, was: Timelines, said: Timelines, tolerances: Tolerances
-) -> tuple[float, float, int]:
+def _time_errors(truth: OutageTruth, accounts: _Accounts) -> tuple[float, float, int]:
     """The largest errors of off and on times in seconds, and how many customers' are too large."""
+    was, said, tolerances = accounts.was, accounts.said, accounts.tolerances
     off_max = on_max = 0.0
     wrong = 0
     for customer in truth.customers:

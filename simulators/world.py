@@ -18,6 +18,7 @@ from simulators.feed import Feed, Rhythm, beats_from
 from simulators.mischance import with_mischance
 from simulators.power import NEVER, Power
 from simulators.scenario import Scenario
+from simulators.scene import Scene
 from simulators.speakers import speakers
 from simulators.speech import Speech
 from simulators.story import PlannedWork
@@ -55,12 +56,12 @@ class World:
         self.end_ms = start_ms + round(scenario.duration_s * 1000)
         told = tell(network, scenario, start_ms, chance)
         self.power = Power(network, told.openings)
-        span = (start_ms, self.end_ms)
-        self.story = with_mischance(told, network, scenario.field, self.power, chance, span)
+        scene = Scene(network, scenario.field, chance, start_ms, self.end_ms)
+        self.story = with_mischance(told, scene, self.power)
         self.speakers = tuple(speakers(network, scenario.field, chance))
         self._by_id = {s.id: s for s in self.speakers if s.cls == "meter"}
-        self._speech = Speech(network, scenario.field, self.story, self.power, chance, start_ms)
-        self._gear = Switchgear(network, scenario.field, self.story, self.power, chance, start_ms)
+        self._speech = Speech(scene, self.story, self.power)
+        self._gear = Switchgear(scene, self.story, self.power)
         self._events = sorted(self._said(chance, before), key=lambda fact: fact.due_ms)
         periods = sorted({s.period_ms for s in self.speakers})
         self._rhythms = [
