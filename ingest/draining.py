@@ -6,6 +6,8 @@ messages go to a list, everything else to paho's own handlers.  It belongs to on
 whose event loop calls ``loop_read`` and ``loop_write``.
 """
 
+import socket
+import ssl
 from time import monotonic
 from typing import TYPE_CHECKING, cast
 
@@ -75,6 +77,20 @@ class DrainingClient(Client):
         """Take no offence at what went unanswered while nobody read."""
         self._last_bytes_received = monotonic()
         self._ping_t = 0.0
+
+    def _ssl_wrap_socket(self, tcp_sock: socket.socket) -> ssl.SSLSocket:
+        """Agree on TLS.  Paho's own leaves the socket open where that fails."""
+        assert self._ssl_context is not None, "set together with the port"
+        secured = self._ssl_context.wrap_socket(
+            tcp_sock, server_hostname=self._host, do_handshake_on_connect=False
+        )
+        try:
+            secured.settimeout(self._connect_timeout)
+            secured.do_handshake()
+        except BaseException:
+            secured.close()
+            raise
+        return secured
 
     def _take_in(self, chunk: bytes) -> MQTTErrorCode:
         self._last_bytes_received = monotonic()

@@ -205,11 +205,16 @@ def _client_of(settings: MqttSettings, username: str, password: str) -> Draining
     if username:
         client.username_pw_set(username, password)
     if address.tls:
-        try:
-            client.tls_set(
-                settings.tls_ca or None, settings.tls_cert or None, settings.tls_key or None
-            )
-        except (OSError, ssl.SSLError, ValueError) as error:
-            raise ConfigError(f"mqtt.tls_ca, tls_cert or tls_key: {error}") from error
+        client.tls_set_context(_tls_of(settings))
     client.connect_async(address.host, address.port, settings.keepalive_s)
     return client
+
+
+def _tls_of(settings: MqttSettings) -> ssl.SSLContext:
+    try:
+        context = ssl.create_default_context(cafile=settings.tls_ca or None)
+        if settings.tls_cert:
+            context.load_cert_chain(settings.tls_cert, settings.tls_key or None)
+    except (OSError, ssl.SSLError) as error:
+        raise ConfigError(f"mqtt.tls_ca, tls_cert or tls_key: {error}") from error
+    return context

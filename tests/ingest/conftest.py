@@ -129,6 +129,12 @@ class RecordingIntake:
             self._changed.notify_all()
 
 
+@pytest.fixture(scope="session")
+def recorder() -> type[RecordingIntake]:
+    """For a loop of the test's own."""
+    return RecordingIntake
+
+
 @pytest.fixture
 async def intake(city: Network) -> RecordingIntake:
     return RecordingIntake(city)
