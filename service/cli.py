@@ -5,6 +5,7 @@ here.
 """
 
 import sys
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -16,6 +17,7 @@ from service.network_commands import network_app
 from service.options import Config, Data, DatabaseUrl, Json
 from service.place import DATA
 from service.quarantine import quarantine_app
+from simulators.command import scenario_app
 
 app = typer.Typer(
     name="lastgasp",
@@ -124,6 +126,36 @@ def doctor(
 
 
 @app.command()
+def simulate(
+    scenario: Annotated[str, typer.Argument(help="A file, or the name of a shipped one.")],
+    network: Annotated[str, typer.Option("--network", help="As of up.")],
+    folder: Annotated[
+        Path, typer.Option("--folder", help="Where its world survives a kill.")
+    ] = Path("lastgasp-field"),
+    mqtt_url: Annotated[
+        str, typer.Option("--mqtt-url", help="The broker that the devices speak to.")
+    ] = "mqtt://127.0.0.1:1883",
+    http: Annotated[
+        str | None, typer.Option("--http", help="The API that planned work is entered at.")
+    ] = None,
+    token: Annotated[
+        str | None, typer.Option("--token", help="A dispatcher's, for --http.")
+    ] = None,
+    again: Annotated[
+        bool, typer.Option("--again", help="Tell a story that is over from its beginning.")
+    ] = False,
+) -> None:
+    """Play a scenario's devices over MQTT and Modbus against any service, until Ctrl-C."""
+    from service import simulate as field
+
+    plans = field.plans_by_http(http, lambda: token or "") if http else None
+    field.play(
+        _network(network), scenario, mqtt_url=mqtt_url, folder=folder, enter_plan=plans,
+        again=again, ready=lambda breakers: typer.echo(field.addresses(breakers)),
+    )  # fmt: skip
+
+
+@app.command()
 def replay(
     file: Annotated[
         str, typer.Argument(help="Recorded lines, - for standard input; left out with --from.")
@@ -159,8 +191,16 @@ def _with_store(work: Any, **options: Any) -> Any:
     return with_store(work, **options)
 
 
+def _network(source: str) -> Any:
+    """A network ready to run, imported when a command needs it."""
+    from service.replaying import network_of
+
+    return network_of(source)
+
+
 app.add_typer(network_app(_with_store), name="network")
 app.add_typer(quarantine_app(_with_store), name="quarantine")
+app.add_typer(scenario_app(_network, exits.FOUND), name="scenario")
 
 
 def main() -> None:

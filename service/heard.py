@@ -1,4 +1,4 @@
-"""What commits tell: how long ago each kind of device was heard, and how many customers are dark."""
+"""What commits tell: when each kind of device was heard, and how many customers are dark."""
 
 from collections.abc import Callable, Mapping
 

@@ -45,8 +45,9 @@ class WithStore(Protocol):
         data: Path,
         config: Path | None,
         database: str | None,
+        make: bool = False,
     ) -> Result:
-        """Open the store, await the work, close it."""
+        """Open the store, await the work, close it; ``make`` a database where there is none."""
         ...
 
 
@@ -108,7 +109,7 @@ def _add_import(app: typer.Typer, with_store: WithStore) -> None:
         async def save(store: "Store") -> bool:
             return await store.save_network(graph, network, since, source)
 
-        saved = with_store(save, data=data, config=config, database=database)
+        saved = with_store(save, data=data, config=config, database=database, make=True)
         network_report.tell(verdict, json=json)
         if not json:
             typer.echo("saved" if saved else "unchanged: it is what the database has")

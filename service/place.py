@@ -56,16 +56,26 @@ def database(place: Place, *, make: bool = False) -> Iterator[str]:
     Raises:
         ConfigError: There is none, or it does not start.
     """
+    if not make:
+        refuse_nothing(place)
     if place.database_url:
         yield place.database_url
         return
-    if not make and not (postgres.folder_of(place.data) / "PG_VERSION").exists():
+    with postgres.embedded(place.data, place.settings.postgres) as found:
+        yield found.url
+
+
+def refuse_nothing(place: Place) -> None:
+    """A command that looks into data wants some.
+
+    Raises:
+        ConfigError: There is no database.
+    """
+    if not place.database_url and not (postgres.folder_of(place.data) / "PG_VERSION").exists():
         raise ConfigError(
             f"{place.data} has no database yet; give --data DIR of an installation, "
             f"--database URL, or start one: lastgasp up --data {place.data}"
         )
-    with postgres.embedded(place.data, place.settings.postgres) as found:
-        yield found.url
 
 
 @contextlib.contextmanager

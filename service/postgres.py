@@ -101,9 +101,13 @@ def _stop_if_last(
     tell: Callable[[str], None],
 ) -> None:
     with _alone_starting(data):
-        if _take(users, fcntl.LOCK_EX | fcntl.LOCK_NB):
+        if not _take(users, fcntl.LOCK_EX | fcntl.LOCK_NB):
+            tell("the database stays up for another command")
+        else:
             tell("stopping the database")
-            postmaster.stop(system, folder_of(data), settings.stop_s)
+            trouble = postmaster.stop(system, folder_of(data), settings.stop_s)
+            if trouble:
+                tell(f"the database was left running: {trouble}")
 
 
 @contextlib.contextmanager

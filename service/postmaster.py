@@ -138,19 +138,25 @@ def start(system: System, folder: Path, socket_folder: Path, within_s: float) ->
         time.sleep(RETRY_S)
 
 
-def stop(system: System, folder: Path, within_s: float) -> None:
-    """Stop the server, ending its sessions; a server that will not is stopped at once and recovers
-    at its next start.
+def stop(system: System, folder: Path, within_s: float) -> str | None:
+    """Stop the server, ending its sessions; why it did not, or None.
+
+    One that does not want to is stopped at once, and recovers at its next start.
     """
-    if running(folder) is None:
-        return
-    for mode, seconds in (("fast", within_s), ("immediate", 10.0)):
-        try:
-            options = ["-D", str(folder), "-w", "-t", str(int(seconds)), "-m", mode]
-            system.run(["pg_ctl", *options, "stop"], seconds + 5.0)
-        except ConfigError:
+    said: str | None = None
+    for mode, seconds in (("fast", within_s), ("fast", 5.0), ("immediate", 10.0)):
+        if not (folder / "postmaster.pid").exists():
+            return None
+        if running(folder) is None:
+            said = "its process is not to be found"
+            time.sleep(RETRY_S)
             continue
-        return
+        options = ["-D", str(folder), "-w", "-t", str(int(seconds)), "-m", mode]
+        try:
+            system.run(["pg_ctl", *options, "stop"], seconds + 5.0)
+        except ConfigError as error:
+            said = error.message
+    return said if (folder / "postmaster.pid").exists() else None
 
 
 def _clear_stale(folder: Path, socket_folder: Path) -> None:

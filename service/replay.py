@@ -89,9 +89,9 @@ class Replay:
         changes.sort(key=lambda change: change.at_ms)
         for change in changes:
             self._outages[change.outage.id] = change.outage
-            self._say(_change_line(change))
+            self._say(change_line(change))
         for ping in pings:
-            self._say({"type": "ping", "at": ping.at_ms, "meter": ping.device_id})
+            self._say(ping_line(ping))
 
     def _apply(self, engine: Engine, rows: Rows | None) -> Outcome:
         group = engine.group.no
@@ -104,10 +104,11 @@ class Replay:
     def finish(self) -> None:
         """Say how every outage of the day stands."""
         for outage in self._outages.values():
-            self._say(_outage_line(outage))
+            self._say(outage_line(outage))
 
 
-def _change_line(change: Change) -> dict[str, object]:
+def change_line(change: Change) -> dict[str, object]:
+    """A change, as a line."""
     outage = change.outage
     return {
         "type": "change",
@@ -120,7 +121,13 @@ def _change_line(change: Change) -> dict[str, object]:
     }
 
 
-def _outage_line(outage: Outage) -> dict[str, object]:
+def ping_line(ping: Ping) -> dict[str, object]:
+    """A meter that is asked, as a line."""
+    return {"type": "ping", "at": ping.at_ms, "meter": ping.device_id}
+
+
+def outage_line(outage: Outage) -> dict[str, object]:
+    """How an outage stands, as a line."""
     return {
         "type": "outage",
         "id": outage.id,

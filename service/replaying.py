@@ -5,7 +5,7 @@ service/replay.py does the first; here are the files, the database, and the word
 
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -35,7 +35,7 @@ def lines(
         raise ConfigError("give a FILE of recorded lines, - for standard input, or --from and --to")
     if network is None:
         raise ConfigError("--network: say on which network, like --network DIR or city:4000:7")
-    built = _network(network)
+    built = network_of(network)
     out = sys.stdout.buffer
     write = out.write if json else _worded(out.write)
     with _opened(file) as opened:
@@ -46,20 +46,17 @@ def lines(
         print(f"lastgasp: {count} events refused: {reason}", file=sys.stderr)  # noqa: T201
 
 
-def _network(source: str) -> Network:
-    from grid.build import build
+def network_of(source: str) -> Network:
+    """The network of a source.
+
+    Raises:
+        ConfigError: It cannot be read, or has errors.
+    """
+    from service.accepted import accepted
     from service.sources import load_graph
 
     graph, problems = load_graph(source)
-    built = build(graph) if not any(p.severity == "error" for p in problems) else None
-    if built is None or built.network is None:
-        errors = [p for p in (*problems, *(built.problems if built else ())) if p.severity == "error"]
-        first = errors[0]
-        raise ConfigError(
-            f"network {source} has {len(errors)} errors, the first at {first.where}: "
-            f"{first.message}; {first.fix} (all of them: lastgasp network check {source})"
-        )
-    return built.network
+    return accepted(graph, source, problems)
 
 
 def _settings(config: Path | None) -> EngineSettings:
@@ -75,11 +72,11 @@ def _opened(file: str) -> Iterator[IO[bytes]]:
     if file == "-":
         yield sys.stdin.buffer
         return
-    try:
-        opened = Path(file).open("rb")
-    except OSError as error:
-        raise ConfigError(f"{file}: cannot be read: {error.strerror}") from error
-    with opened:
+    with ExitStack() as stack:
+        try:
+            opened = stack.enter_context(Path(file).open("rb"))
+        except OSError as error:
+            raise ConfigError(f"{file}: cannot be read: {error.strerror}") from error
         yield opened
 
 

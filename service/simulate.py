@@ -85,6 +85,12 @@ def play(
         asyncio.run(simulators.run())
 
 
+def addresses(breakers: Sequence[BreakerAddress]) -> str:
+    """Where the breakers answer, as the breakers.csv that a service wants."""
+    rows = [f"{b.branch_id},{b.host},{b.port},{b.unit},{b.family}" for b in breakers]
+    return "\n".join(["branch_id,host,port,unit,family", *rows])
+
+
 def plans_by_http(url: str, token: Callable[[], str]) -> EnterPlan:
     """Enters plans as a dispatcher does, by the API."""
 

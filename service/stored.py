@@ -8,13 +8,15 @@ import structlog
 
 from detectors.engine import Engine
 from detectors.settings import EngineSettings
-from grid.build import build
 from grid.errors import ConfigError
-from grid.graph import Graph, Problem, Severity
+from grid.graph import Graph
 from grid.network import Group, Network
+from service.accepted import accepted
 from service.sources import load_graph
 from store.postgres import Store
 from stream.recovery import recover
+
+MADE = ("city:", "simbench:")  # the name says it all: no need to make it again at each start
 
 log = structlog.get_logger()
 
@@ -28,13 +30,16 @@ async def network_of(
         ConfigError: There is none, or the source's is refused.
     """
     if source is None:
-        held = await store.load_graph()
-        if held is None:
+        newest = await store.load_graph()
+        if newest is None:
             raise ConfigError(
                 "the database has no network yet; give --network SOURCE (a CSV folder, a "
                 "pandapower .json, simbench:CODE or city:METERS:SEED), or look around with --demo"
             )
-        return held[0], await asyncio.to_thread(_built, held[0], "in the database")
+        return newest[0], await asyncio.to_thread(accepted, newest[0], "in the database")
+    held = await store.versions()
+    if held and held[-1].source == source and source.startswith(MADE):
+        return await network_of(store, None, now_ms, tell)
     graph, network = await asyncio.to_thread(_read, source)
     if await store.save_network(graph, network, now_ms, source):
         tell(f"network {source} is new here and kept: {network.customer_count:,} customers")
@@ -43,20 +48,7 @@ async def network_of(
 
 def _read(source: str) -> tuple[Graph, Network]:
     graph, problems = load_graph(source)
-    return graph, _built(graph, source, problems)
-
-
-def _built(graph: Graph, source: str, problems: tuple[Problem, ...] = ()) -> Network:
-    errors = [p for p in problems if p.severity is Severity.ERROR]
-    built = None if errors else build(graph)
-    if built is not None and built.network is not None:
-        return built.network
-    errors += [p for p in built.problems if p.severity is Severity.ERROR] if built else []
-    first = errors[0]
-    raise ConfigError(
-        f"network {source} has {len(errors)} errors, the first at {first.where}: {first.message}; "
-        f"{first.fix} (all of them: lastgasp network check {source})"
-    )
+    return graph, accepted(graph, source, problems)
 
 
 async def engines_of(store: Store, network: Network, settings: EngineSettings) -> dict[int, Engine]:
@@ -76,13 +68,13 @@ async def _engine(store: Store, network: Network, number: int, settings: EngineS
         settings,
         snapshot=progress.snapshot,
         recorded=partial(store.recorded, group.slug),
-        group_of=partial(_group_of, store, network, group.slug),
+        group_of=partial(group_of, store, network, group.slug),
     )
     log.info("engine_restored", group=group.slug, position=engine.position)
     return engine
 
 
-async def _group_of(store: Store, network: Network, slug: str, version: str) -> Group:
+async def group_of(store: Store, network: Network, slug: str, version: str) -> Group:
     """The group as it was in an earlier version of the network.
 
     Raises:
@@ -93,7 +85,7 @@ async def _group_of(store: Store, network: Network, slug: str, version: str) -> 
             if held.version == version:
                 loaded = await store.load_graph(held.valid_from_ms)
                 assert loaded is not None
-                network = await asyncio.to_thread(_built, loaded[0], f"version {version}")
+                network = await asyncio.to_thread(accepted, loaded[0], f"version {version}")
     for group in network.groups:
         if group.slug == slug:
             return group

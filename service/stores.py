@@ -1,4 +1,4 @@
-"""The store for a command: opened on an installation's database, whether its service runs or not."""
+"""The store for a command: on an installation's database, whether its service runs or not."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from service import keys, place
+from service import logging as our_logging
+from service.settings import LogSettings
 from store import sealing
 from store.postgres import Store, open_store
 
@@ -27,9 +29,12 @@ def with_store(
         Unreachable: It does not answer.
     """
     found = place.place_of(data, config, database)
+    if not make:
+        place.refuse_nothing(found)
+    made = keys.open_keys(data)
+    our_logging.set_up(LogSettings(level="warning"))  # what a command says is its own words
 
     async def run(url: str) -> Result:
-        made = keys.open_keys(data)
         async with open_store(
             url, sealing.Keys(made.phone, made.index), found.settings.store
         ) as store:

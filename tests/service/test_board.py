@@ -25,8 +25,10 @@ def outage(name: str, *, state: str = "confirmed", out: int = 40, version: int =
 
 
 def finding(name: str = "F1", until: str | None = None) -> PublicFinding:
-    return PublicFinding(name, "2026-11-21T03:09:00Z", "comms_loss", "D7", "north",
-                         "2026-11-21T03:00:00Z", until, "silent, and no power is missing")  # fmt: skip
+    return PublicFinding(
+        name, "2026-11-21T03:09:00Z", "comms_loss", "D7", "north",
+        "2026-11-21T03:00:00Z", until, "silent, and no power is missing",
+    )  # fmt: skip
 
 
 def view(*outages: PublicOutage, **more: object) -> View:

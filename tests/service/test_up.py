@@ -125,6 +125,7 @@ def test_after_a_kill_of_the_group_it_goes_on_and_ends_with_nothing_left(
     lastgasp_up: Callable[..., object],
 ) -> None:
     service = lastgasp_up("--network", VILLAGE)
+    first_ms = now_ms()
     service.start()
     for seq, meter in enumerate(("M1", "M2", "M3"), 1):
         say(service, meter, "last_gasp", seq=seq)
@@ -140,9 +141,17 @@ def test_after_a_kill_of_the_group_it_goes_on_and_ends_with_nothing_left(
     service.wait(
         lambda: service.get(f"/api/outages/{before['id']}")["restored_at"], 15, "its restoration"
     )
+    committed = service.get(f"/api/outages/{before['id']}")["changes"]
     began = time.monotonic()
     assert service.stop() == 0
     assert time.monotonic() - began < 15
+    said = service.command(
+        "replay", "--from", to_rfc3339(first_ms), "--to", to_rfc3339(now_ms()), "--json"
+    )
+    replayed = [one for one in map(json.loads, said.splitlines()) if one["type"] == "change"]
+    assert [(one["version"], one["state"], one["reason"]) for one in replayed] == [
+        (one["outage"]["version"], one["outage"]["state"], one["reason"]) for one in committed
+    ]
     assert not (service.data / "postgres" / "postmaster.pid").exists()
     assert not (service.data / "service.json").exists()
     text = service.log.read_text()
