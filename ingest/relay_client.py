@@ -7,7 +7,6 @@ end up in the event loop instead of with the caller.
 
 from collections.abc import Awaitable, Callable, Mapping
 
-import structlog
 from pymodbus.client import AsyncModbusTcpClient
 from pymodbus.exceptions import ModbusException, ModbusIOException
 from pymodbus.pdu import ModbusPDU
@@ -22,8 +21,6 @@ from devices.relay import (
 )
 from grid.errors import Unreachable
 from grid.graph import BreakerAddress
-
-log = structlog.get_logger(__name__)
 
 _BIT_READS = frozenset({READ_COILS, READ_DISCRETE_INPUTS})
 _FUNCTIONS = _BIT_READS | {READ_HOLDING_REGISTERS, READ_INPUT_REGISTERS}
