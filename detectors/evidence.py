@@ -18,6 +18,8 @@ from grid.network import F64, I64, Bools, Group, NodeKind
 
 FAR = np.int64(1 << 60)
 
+CLOCKS_MS = 10_000  # what two devices' corrected clocks may differ by
+
 TERMINAL_DELIVERY = 0.9  # terminals have a battery and their own modem
 CALL_LLR = log(
     0.1 / 1e-4
@@ -67,7 +69,8 @@ def gather(group: Group, hearing: Hearing, ear: Ear, limits: EngineSettings) -> 
     off = np.where(hearing.off_ms != NEVER, hearing.off_ms + lag, NEVER)
     gasped = (hearing.off_ms > hearing.on_ms) & (off > hearing.void_ms)
     gasp = np.where(gasped, off, NEVER)
-    pending = ever & ~gasped & (hearing.void_ms != NEVER) & (heard < hearing.void_ms)
+    expected = hearing.void_ms != NEVER
+    pending = ever & ~gasped & expected & (heard < hearing.void_ms - CLOCKS_MS)
     base = np.maximum(np.maximum(heard, hearing.void_ms), ear.deaf_until_ms)
     due = base + hearing.period_ms(limits.heartbeat_s)
     late_ms = ear.now_ms - due - int(limits.heartbeat_slack_s * 1000)

@@ -37,7 +37,8 @@ class Declared:
 
     node: int
     since_ms: int  # our clock: last word from below, or the first gasp if later
-    probability: float
+    probability: float  # that it is the open point, or a device in series with the same meters
+    dead: float  # that its meters are dead
     gasps: int
     overdue: int
     silent: int
@@ -75,11 +76,19 @@ def solve(tree: Tree, evidence: Evidence, priors: Priors, now_ms: int) -> tuple[
     above = _above(tree, nodes)
     levels = _levels(tree, nodes)
     chosen, open_here = _upward(levels, above, first, priors.open[nodes])
-    found, probability = _downward(levels, above, chosen, open_here)
-    place = np.searchsorted(doubtful, found)
+    found, alive = _downward(levels, above, chosen, open_here)
+    open_point = alive[:-1] * open_here
+    dead = 1 - alive[:-1] * (1 - open_here)
+    customers = tree.customers_from[nodes + tree.size[nodes]] - tree.customers_from[nodes]
     return tuple(
-        _declared(candidates, weights, int(i), p)
-        for i, p in zip(place, probability.tolist(), strict=True)
+        _declared(
+            int(nodes[i]),
+            weights,
+            int(np.searchsorted(doubtful, i)),
+            probability=_in_series(int(i), above, customers, open_point),
+            dead=float(dead[i]),
+        )
+        for i in found
     )
 
 
@@ -158,7 +167,7 @@ def _upward(levels: list[I64], above: I64, first: F64, hard: Bools) -> tuple[Boo
 
 
 def _downward(levels: list[I64], above: I64, chosen: Bools, open_here: F64) -> tuple[I64, F64]:
-    """The topmost chosen nodes, as places among the candidates, and P(each is the open point)."""
+    """The topmost chosen nodes, as places, and P(nothing above is open) of all places."""
     count = len(above)
     alive = np.ones(count + 1)  # P(nothing above is open)
     covered = np.zeros(count + 1, np.bool_)
@@ -167,16 +176,28 @@ def _downward(levels: list[I64], above: I64, chosen: Bools, open_here: F64) -> t
         under = up >= 0
         alive[level] = np.where(under, alive[up] * (1 - open_here[up]), 1.0)
         covered[level] = under & (covered[up] | chosen[up])
-    found = np.flatnonzero(chosen & ~covered[:count])
-    return found, alive[found] * open_here[found]
+    return np.flatnonzero(chosen & ~covered[:count]), alive
 
 
-def _declared(candidates: I64, weights: _Weights, i: int, probability: float) -> Declared:
+def _in_series(i: int, above: I64, customers: I64, open_point: F64) -> float:
+    """P(the open point is this device, or one in series with it that has the same meters)."""
+    total, up = float(open_point[i]), int(above[i])
+    while up >= 0 and customers[up] == customers[i]:
+        total, up = total + float(open_point[up]), int(above[up])
+    below = np.flatnonzero((above == i) & (customers == customers[i]))
+    while len(below):
+        total += float(open_point[below[0]])
+        below = np.flatnonzero((above == below[0]) & (customers == customers[i]))
+    return min(total, 1.0)
+
+
+def _declared(node: int, weights: _Weights, i: int, *, probability: float, dead: float) -> Declared:
     gasp, heard = int(weights.first_gasp_ms[i]), int(weights.heard_ms[i])
     return Declared(
-        node=int(candidates[i]),
+        node=node,
         since_ms=gasp if gasp != FAR else heard,
         probability=probability,
+        dead=dead,
         gasps=int(weights.gasps[i]),
         overdue=int(weights.overdue[i]),
         silent=int(weights.silent[i]),

@@ -9,7 +9,7 @@ from detectors.hearing import NEVER
 from detectors.inference import GUARD_MS, Declared
 from detectors.positions import Moved, Position, Switching
 from detectors.reconcile import Scene
-from detectors.restoration import sign_of_restoration
+from detectors.restoration import expect
 from detectors.running import Running
 from grid.frame import PlanEntered
 from grid.network import NodeKind
@@ -41,7 +41,8 @@ def _closed(scene: Scene, outage: Running, position: Position, name: str) -> Non
     book, hearing = scene.book, scene.hearing
     outage.telemetered = False
     outage.closed_ms = position.since_ms
-    sign_of_restoration(book, outage, hearing, scene.now_ms)
+    outage.back_ms = scene.now_ms
+    expect(book, outage, hearing, outage.node, scene.now_ms)
     quick = position.since_ms - outage.start_ms <= scene.limits.momentary_scada_s * 1000
     if quick:
         back = outage.out.copy()
@@ -82,7 +83,7 @@ def explain(scene: Scene, outage: Running, found: Declared) -> None:
         lines.append("dark since before the power above came back")
     lines.append(f"probability {found.probability:.2f}")
     outage.evidence = tuple(lines)
-    sure = found.gasps >= CONFIRM_GASPS and found.probability >= CONFIRM_PROBABILITY
+    sure = found.gasps >= CONFIRM_GASPS and found.dead >= CONFIRM_PROBABILITY
     if outage.state is State.PREDICTED and (hard or terminals or sure):
         outage.state = State.CONFIRMED
         outage.confirmed_ms = scene.now_ms

@@ -41,9 +41,7 @@ def _hear_one(book: Book, outage: Running, hearing: Hearing) -> None:
     later = hearing.on_ms[node] > hearing.off_ms[node]
     back = (heard != NEVER) & later & (gasped | (heard > outage.since_ms + GUARD_MS))
     back &= heard > outage.since_ms
-    terminal_ms = _terminal_back(book, outage, hearing)
-    if terminal_ms is not None:
-        _news(book, outage, hearing, terminal_ms)
+    _news(book, outage, hearing, *_terminals_back(book, outage, hearing))
     if not back.any():
         return
     powered = hearing.back_ms[node] + lag > outage.since_ms
@@ -56,6 +54,7 @@ def _hear_one(book: Book, outage: Running, hearing: Hearing) -> None:
     which[out[restored]] = True
     if which.any():
         book.mark_on(outage, which, hearing.on_ms[outage.members[which]])
+        hearing.void_ms[node[restored]] = NEVER  # heard: no longer expected
         book.note(outage, f"{int(which.sum())} meters heard with power again", node[restored])
     if contrary.any():
         book.let_go(outage, node[contrary])
@@ -66,38 +65,59 @@ def _hear_one(book: Book, outage: Running, hearing: Hearing) -> None:
     enough = int(restored.sum()) + int((~outage.out & ~outage.inferred).sum())
     able = int((~outage.mute).sum())
     if restored.any() and (sure.any() or enough >= min(2, able)):
-        _news(book, outage, hearing, int(heard[restored].min()))
+        _news(book, outage, hearing, node[restored], heard[restored])
 
 
-def _terminal_back(book: Book, outage: Running, hearing: Hearing) -> int | None:
-    """When the first terminal behind the device that had said it was dead came back."""
+def _terminals_back(book: Book, outage: Running, hearing: Hearing) -> tuple[I64, I64]:
+    """Terminals behind the device that had said they were dead and came back, and when (ours)."""
     nodes = np.arange(outage.node, outage.node + int(book.tree.size[outage.node]))
     nodes = nodes[~book.tree.meters[nodes] & (hearing.on_ms[nodes] > hearing.off_ms[nodes])]
     lag = hearing.lag(nodes)
     belongs = hearing.off_ms[nodes] + lag >= outage.since_ms - BELONGS_MS
     heard = hearing.on_ms[nodes] + lag
     back = belongs & (hearing.off_ms[nodes] != NEVER) & (heard > outage.since_ms)
-    return int(heard[back].min()) if back.any() else None
+    return nodes[back], heard[back]
 
 
-def _news(book: Book, outage: Running, hearing: Hearing, first_ms: int) -> None:
-    if outage.telemetered:
+def _news(book: Book, outage: Running, hearing: Hearing, nodes: I64, heard: I64) -> None:
+    """Somebody is back: from now on whoever shares their restoration is expected, too."""
+    if outage.telemetered or len(nodes) == 0:
         return  # its device says that it is open: fed from elsewhere, or drawn in the wrong place
-    if outage.back_ms is None or first_ms >= outage.back_ms + STEP_GAP_MS:
-        sign_of_restoration(book, outage, hearing, first_ms)
+    if outage.back_ms is None:
+        outage.back_ms = int(heard.min())
+        expect(book, outage, hearing, outage.node, outage.back_ms)
+        return
+    late = heard > outage.back_ms + GUARD_MS
+    transformer = book.tree.transformer[nodes[late]]
+    places = np.where(transformer >= 0, transformer, nodes[late])
+    for place in np.unique(places).tolist():
+        first = int(heard[late][places == place].min())
+        region = _dark_until(book, outage, hearing, place, first - GUARD_MS)
+        if region is not None:
+            expect(book, outage, hearing, region, first)
 
 
-def sign_of_restoration(book: Book, outage: Running, hearing: Hearing, back_ms: int) -> None:
-    """From ``back_ms`` (our clock) on, everyone behind the device is expected to be heard again."""
-    outage.back_ms = back_ms
-    end = outage.node + int(book.tree.size[outage.node])
-    ours = book.owner == outage.sequence
-    nodes = np.arange(outage.node, end)
+def _dark_until(
+    book: Book, outage: Running, hearing: Hearing, place: int, until_ms: int
+) -> int | None:
+    """The highest node above a place, within the outage, below which nobody was back before."""
+    region = None
+    while place >= outage.node:
+        below = slice(place, place + int(book.tree.size[place]))
+        heard = hearing.on_ms[below] + hearing.lag(below)
+        if ((heard > outage.since_ms) & (heard < until_ms)).any():
+            break
+        region, place = place, int(book.tree.parent[place])
+    return region
+
+
+def expect(book: Book, outage: Running, hearing: Hearing, node: int, at_ms: int) -> None:
+    """From ``at_ms`` (our clock) on, everyone out below a node is expected to be heard again."""
+    nodes = np.arange(node, node + int(book.tree.size[node]))
     heard = hearing.on_ms[nodes] + hearing.lag(nodes)
     dead = (hearing.off_ms[nodes] >= hearing.on_ms[nodes]) | (heard <= outage.since_ms)
-    terminals = ~book.tree.meters[nodes] & dead
-    ours[nodes[terminals]] = True
-    hearing.void_ms[ours] = np.maximum(hearing.void_ms[ours], back_ms)
+    ours = nodes[(book.owner[nodes] == outage.sequence) | (~book.tree.meters[nodes] & dead)]
+    hearing.void_ms[ours] = np.maximum(hearing.void_ms[ours], at_ms)
 
 
 def follow(

@@ -18,6 +18,9 @@ class Tree:
     depth: I32
     transformer: I32  # nearest transformer at or above each node, -1 where there is none
     meters: Bools  # nodes that have customers
+    customers_from: (
+        I32  # N + 1: customers before each node, so that below v are [v + size[v]] - [v]
+    )
     depth_max: int
 
 
@@ -36,6 +39,7 @@ def tree_of(group: Group) -> Tree:
         depth=group.depth,
         transformer=transformer,
         meters=np.diff(group.customer_from) > 0,
+        customers_from=group.customer_from,
         depth_max=int(group.depth.max(initial=0)),
     )
 
