@@ -24,6 +24,7 @@ from detectors.findings import (
 from detectors.hearing import NEVER, Hearing, Said, fold, said, silence
 from detectors.inference import Priors, solve
 from detectors.lifecycle import close, explain, match_plan, switched
+from detectors.listening import Listening
 from detectors.positions import Moved, Position, Switching, read_position
 from detectors.reconcile import Scene, reconcile
 from detectors.repeats import Memory, blank, rounds, take
@@ -51,6 +52,7 @@ KEPT_ROWS_MAX = (
     1_000_000  # backlog that is kept; at the limit it is gone through as far as it is in
 )
 METER = int(NodeKind.METER)
+NO_BACKLOG = 1 << 60
 LIVE_AMPS = 1.0  # a closed breaker that carries more is energised
 
 
@@ -73,9 +75,9 @@ class Engine:
         self.book = Book(group, self.tree, nobody, nobody.copy(), np.full(nodes, NEVER))
         self.findings = Findings(group)
         self.waking = Waking()
-        self.deaf_until_ms = 0
-        self.lost: set[str] = set()
+        self.listening = Listening()
         self.catching_up: set[str] = set()
+        self.backlog_from_ms = NO_BACKLOG  # what is kept may have happened since
         self.kept: list[Rows] = []
         self.gasps_learned = [0.0, 0.0]  # of how many in the dark how many gasped
         self._at_ms: int | None = None  # when what is gone through late is said
@@ -88,7 +90,7 @@ class Engine:
         self.network = frame.network
         if self.clock_ms == 0:
             self.clock_ms = self._first_ms(frame)
-        new = self._new(frame.rows)
+        new = take(self.memory, frame.rows)
         begin = 0
         stream = frame.rows["stream_ms"]
         for command in frame.commands:
@@ -103,7 +105,7 @@ class Engine:
         return Outcome(
             changes=changes,
             findings=self._findings(),
-            wake_ms=self.waking.next_ms(self.clock_ms),
+            wake_ms=None if self.catching_up else self.waking.next_ms(self.clock_ms),
             repeat_rows=tuple(np.flatnonzero(~new).tolist()),
         )
 
@@ -112,12 +114,6 @@ class Engine:
         if len(frame.rows):
             times.append(int(frame.rows["stream_ms"][0]))
         return min(times)
-
-    def _new(self, rows: Rows) -> Bools:
-        new = np.ones(len(rows), np.bool_)
-        for part in rounds(rows["node"].astype(np.int64)):
-            new[part] = take(self.memory, rows[part])
-        return new
 
     def _findings(self) -> tuple[Finding, ...]:
         return self.findings.page()
@@ -249,8 +245,7 @@ class Engine:
         delivery = (weight * self.limits.delivery + gasped) / (weight + dark)
         return Ear(
             now_ms=now_ms,
-            deaf_until_ms=self.deaf_until_ms,
-            lost=bool(self.lost),
+            gaps=self.listening.gaps,
             delivery=float(np.clip(delivery, 0.02, 0.98)),
         )
 
@@ -345,11 +340,11 @@ class Engine:
     def _command(self, command: Command) -> None:
         match command:
             case SourceLost():
-                self.lost.add(command.source)
+                self.listening.lose(command.source, command.at_ms)
             case Deaf():
                 self.catching_up.add(command.source)
-                self.lost.discard(command.source)
-                self.deaf_until_ms = max(self.deaf_until_ms, command.until_ms)
+                self.backlog_from_ms = min(self.backlog_from_ms, command.from_ms)
+                self.listening.find(command.source, (command.from_ms, command.until_ms))
             case CaughtUp():
                 self.catching_up.discard(command.source)
                 if not self.catching_up:
@@ -374,16 +369,22 @@ class Engine:
             rows = np.concatenate(kept)
             node = rows["node"].astype(np.int64)
             lag = np.minimum(self.hearing.lag(node), rows["received_ms"] - rows["happened_ms"])
-            at = np.clip(rows["happened_ms"] + lag, self.clock_ms, now_ms)
+            begin = min(self.clock_ms, self.backlog_from_ms)
+            at = np.clip(rows["happened_ms"] + lag, begin, now_ms)
             order = np.argsort(at, kind="stable")
             rows = rows[order]
             rows["stream_ms"] = at[order]
+            if at[order[0]] < self.clock_ms:
+                self.clock_ms = int(at[order[0]])
+                self.waking.rewound(self.clock_ms)
             self._at_ms = now_ms
             self._rows(rows)
         self._at_ms = now_ms
         self._advance(now_ms)
         self._at_ms = None
         self.catching_up = waiting
+        if not waiting:
+            self.backlog_from_ms = NO_BACKLOG
 
 
 def _log_odds(probabilities: list[float]) -> F64:

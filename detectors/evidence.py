@@ -13,6 +13,7 @@ from math import log
 import numpy as np
 
 from detectors.hearing import NEVER, Hearing
+from detectors.listening import Gap, due
 from detectors.settings import EngineSettings
 from grid.network import F64, I64, Bools, Group, NodeKind
 
@@ -56,8 +57,7 @@ class Ear:
     """How well we listened, and what history taught."""
 
     now_ms: int
-    deaf_until_ms: int  # nothing was due before
-    lost: bool  # a source is lost: nothing is due now
+    gaps: tuple[Gap, ...]  # when we heard nothing
     delivery: float  # learned probability that a last gasp arrives
 
 
@@ -71,19 +71,26 @@ def gather(group: Group, hearing: Hearing, ear: Ear, limits: EngineSettings) -> 
     gasp = np.where(gasped, off, NEVER)
     expected = hearing.void_ms != NEVER
     pending = ever & ~gasped & expected & (heard < hearing.void_ms - CLOCKS_MS)
-    base = np.maximum(np.maximum(heard, hearing.void_ms), ear.deaf_until_ms)
-    due = base + hearing.period_ms(limits.heartbeat_s)
-    late_ms = ear.now_ms - due - int(limits.heartbeat_slack_s * 1000)
-    overdue = ever & ~gasped & (late_ms > 0) & (not ear.lost)
-    due = np.where(pending, hearing.void_ms, np.where(overdue, due, FAR))
+    beat = next_beat(hearing, heard, ear, limits)
+    late_ms = ear.now_ms - beat - int(limits.heartbeat_slack_s * 1000)
+    overdue = ever & ~gasped & (late_ms > 0)
+    due_ms = np.where(pending, hearing.void_ms, np.where(overdue, beat, FAR))
     terminal = group.kind == NodeKind.TRANSFORMER
     silent = ever & ~gasped
     off_ll = np.where(terminal, log(1 - TERMINAL_DELIVERY), log(1 - ear.delivery))
     off_ll[~silent | pending] = 0.0
     on_ll = _missed(hearing, np.where(overdue, late_ms, 0), pending, ear, limits)
     gasp_ll = _worth(np.flatnonzero(gasped), terminal, hearing, ear, limits)
-    mute = _clamp(group, (heard, gasp, due), (silent, overdue), (off_ll, on_ll), limits)
-    return Evidence(heard, gasp, gasp_ll, due, off_ll, on_ll, overdue, pending, mute)
+    mute = _clamp(group, (heard, gasp, due_ms), (silent, overdue), (off_ll, on_ll), limits)
+    return Evidence(heard, gasp, gasp_ll, due_ms, off_ll, on_ll, overdue, pending, mute)
+
+
+def next_beat(hearing: Hearing, heard_ms: I64, ear: Ear, limits: EngineSettings) -> I64:
+    """When each node's next regular report is due, by our clock."""
+    periods = hearing.period_ms(limits.heartbeat_s)
+    slack_ms = int(limits.heartbeat_slack_s * 1000)
+    expected = np.maximum(heard_ms, hearing.void_ms) + periods
+    return due(expected, periods, slack_ms, ear.gaps)
 
 
 def _worth(gasped: I64, terminal: Bools, hearing: Hearing, ear: Ear, limits: EngineSettings) -> F64:

@@ -136,7 +136,8 @@ def fold(hearing: Hearing, rows: Rows, words: Said, limits: EngineSettings) -> N
     told = back & (rows["off_at_ms"] > 0)  # it tells of a gasp that was lost
     _latest(hearing.off_ms, node, rows["off_at_ms"], told)
     _learn_period(hearing, node, happened, words.on & (kind == Kind.HEARTBEAT))
-    hearing.lost_phases[node[words.on]] = words.lost_phases[words.on]
+    latest = words.on & (happened >= hearing.on_ms[node])
+    hearing.lost_phases[node[latest]] = words.lost_phases[latest]
     hearing.called[node[words.on]] = 0
     calls = node[kind == Kind.CALL_NO_POWER]
     hearing.called[calls] = np.minimum(hearing.called[calls], 254) + 1

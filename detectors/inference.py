@@ -159,10 +159,11 @@ def _upward(levels: list[I64], above: I64, first: F64, hard: Bools) -> tuple[Boo
     for level in reversed(levels):
         mine = first[level]
         chosen[level] = (mine > best[level] + 1e-9) | hard[level]
-        total = np.logaddexp(mine, log_z[level])
+        known = hard[level]
+        total = np.where(known, mine, np.logaddexp(mine, log_z[level]))
         open_here[level] = np.exp(mine - total)
         np.add.at(log_z, above[level], total)
-        np.add.at(best, above[level], np.maximum(mine, best[level]))
+        np.add.at(best, above[level], np.where(known, mine, np.maximum(mine, best[level])))
     return chosen, open_here
 
 

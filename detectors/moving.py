@@ -34,7 +34,7 @@ def moved(engine: Engine, group: Group) -> Engine:
     new.plans, new.waking = engine.plans, engine.waking
     new.findings.open = engine.findings.open
     new.position, new.clock_ms = engine.position, engine.clock_ms
-    new.deaf_until_ms, new.lost = engine.deaf_until_ms, engine.lost
+    new.listening, new.backlog_from_ms = engine.listening, engine.backlog_from_ms
     new.catching_up, new.gasps_learned = engine.catching_up, engine.gasps_learned
     new.kept = [_rows(rows, to, dcu) for rows in engine.kept]
     new.book.sequence, new.book.spoke = engine.book.sequence, engine.book.spoke

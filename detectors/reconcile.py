@@ -9,7 +9,7 @@ behind a switch is a later step of the same one.
 
 import numpy as np
 
-from detectors.book import Book
+from detectors.book import NOBODY, Book
 from detectors.evidence import Evidence
 from detectors.hearing import NEVER, Hearing
 from detectors.inference import GUARD_MS, Declared
@@ -93,7 +93,7 @@ def _place(scene: Scene, found: Declared, members: I64) -> Running | None:
     book = scene.book
     owners = [book.running[s] for s in np.unique(book.owner[members]).tolist() if s >= 0]
     restoring = [o for o in owners if o.back_ms is not None]
-    if restoring:
+    if any(book.contains(o.node, found.node) for o in restoring):
         return _left_behind(scene, found, members, restoring)
     same = [o for o in book.running.values() if o.node == found.node]
     same = [o for o in same if o in owners or _reopens(o, scene.now_ms)]
@@ -101,13 +101,13 @@ def _place(scene: Scene, found: Declared, members: I64) -> Running | None:
         outage = same[0]
         if outage.state is State.RESTORED:
             _reopen(scene, outage)
-    elif owners:
-        outage = owners[0]
+    elif len(restoring) < len(owners):
+        outage = next(o for o in owners if o.back_ms is None)
         _relocate(scene, outage, found)
     elif len(members) == 0:
         return None
     else:
-        return _open(scene, found, members)
+        outage = _open(scene, found, members[book.owner[members] == NOBODY])
     for other in owners:
         if other is not outage:
             _merge(scene, other, into=outage, node=found.node)
@@ -154,7 +154,7 @@ def _merge(scene: Scene, other: Running, *, into: Running, node: int) -> None:
     moving = members if inside else members[_within(book, node, members)]
     place = np.isin(other.members, moving)
     off, mute = other.off_ms[place], other.mute[place]
-    inherited = bool(other.inherited[place].any())
+    inherited = bool(other.inherited[place].any()) or other.back_ms is not None
     book.let_go(other, moving)
     book.take_in(into, moving, mute, off if inherited else _same(into, moving), inherited=inherited)
     book.note(into, f"takes in {book.name(other)}", moving)

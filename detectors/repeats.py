@@ -49,18 +49,24 @@ def blank(nodes: int) -> Memory:
 
 
 def take(memory: Memory, rows: Rows) -> Bools:
-    """Remember rows, each node at most once among them, and say which of them are new."""
+    """Remember rows, in their order, and say which of them are new."""
+    new = np.ones(len(rows), np.bool_)
+    relayed = (rows["seq"] >= 0) & (rows["dcu"] >= 0)
+    if relayed.any():
+        new[relayed] = _take_relayed(memory, rows[relayed])
+    for part in rounds(rows["node"].astype(np.int64)):
+        new[part] = _take_facts(memory, rows[part], new[part])
+    return new
+
+
+def _take_facts(memory: Memory, rows: Rows, new: Bools) -> Bools:
+    """Each node at most once among the rows; ``new`` as far as their concentrators count."""
     node = rows["node"].astype(np.int64)
     fact = rows["happened_ms"] * 16 + rows["kind"]
-    new: Bools = (memory.fact[node] != fact) & (memory.fact_before[node] != fact)
-    counted = rows["seq"] >= 0
-    relayed = counted & (rows["dcu"] >= 0)
-    own = counted & ~relayed
+    new = new & (memory.fact[node] != fact) & (memory.fact_before[node] != fact)
+    own = (rows["seq"] >= 0) & (rows["dcu"] < 0)
     if own.any():
         new[own] &= _take_counted(memory, node[own], rows["boot"][own], rows["seq"][own])
-    if relayed.any():
-        where = np.flatnonzero(relayed)
-        new[where] &= _take_relayed(memory, rows[where])
     picked = node[new]
     memory.fact_before[picked] = memory.fact[picked]
     memory.fact[picked] = fact[new]

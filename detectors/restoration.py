@@ -11,6 +11,7 @@ from detectors.book import Book
 from detectors.evidence import Ear
 from detectors.hearing import NEVER, Hearing
 from detectors.inference import GUARD_MS
+from detectors.listening import due
 from detectors.running import STEP_GAP_MS, Running
 from detectors.settings import EngineSettings
 from grid.network import I64, Bools
@@ -140,9 +141,9 @@ def follow(
     fed = np.isin(transformer, transformer[verified])
     nobody_else = not (out & ~outage.mute).any()
     periods = hearing.period_ms(limits.heartbeat_s, outage.members)
-    due = hearing.void_ms[outage.members] + periods
-    due = np.maximum(due, ear.deaf_until_ms) + int(limits.heartbeat_slack_s * 1000)
-    silent = out & ~outage.mute & (ear.now_ms > due + GIVE_UP_MS) & (not ear.lost)
+    slack_ms = int(limits.heartbeat_slack_s * 1000)
+    missed_ms = due(hearing.void_ms[outage.members] + periods, periods, slack_ms, ear.gaps)
+    silent = out & ~outage.mute & (ear.now_ms > missed_ms + slack_ms + GIVE_UP_MS)
     ends = (out & outage.mute & (fed | nobody_else)) | silent
     if not ends.any():
         return

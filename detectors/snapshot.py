@@ -11,6 +11,7 @@ import numpy as np
 from detectors import hearing as hearing_columns
 from detectors import repeats
 from detectors.engine import Engine
+from detectors.listening import Listening
 from detectors.positions import Position
 from detectors.running import COLUMNS_OF_MEMBERS, Running
 from detectors.settings import EngineSettings
@@ -69,9 +70,10 @@ class _Body(msgspec.Struct, frozen=True, array_like=True):
     sequence: int
     findings: dict[str, Finding]
     waking: tuple[int, int, bool, int, bool]
-    deaf_until_ms: int
-    lost: tuple[str, ...]
+    gaps: list[tuple[int, int]]
+    lost: dict[str, int]
     catching_up: tuple[str, ...]
+    backlog_from_ms: int
     kept: bytes
     gasps_learned: tuple[float, float]
 
@@ -112,9 +114,10 @@ def take(engine: Engine) -> bytes:
             waking.quiet_until_ms,
             waking.idle,
         ),
-        deaf_until_ms=engine.deaf_until_ms,
-        lost=tuple(sorted(engine.lost)),
+        gaps=engine.listening.past,
+        lost=dict(sorted(engine.listening.lost.items())),
         catching_up=tuple(sorted(engine.catching_up)),
+        backlog_from_ms=engine.backlog_from_ms,
         kept=b"".join(rows.tobytes() for rows in engine.kept),
         gasps_learned=(engine.gasps_learned[0], engine.gasps_learned[1]),
     )
@@ -172,8 +175,8 @@ def restore(group: Group, snapshot: bytes) -> Engine:
     waking = engine.waking
     waking.urgent_ms, waking.decided_ms, waking.dirty = body.waking[:3]
     waking.quiet_until_ms, waking.idle = body.waking[3:]
-    engine.deaf_until_ms = body.deaf_until_ms
-    engine.lost, engine.catching_up = set(body.lost), set(body.catching_up)
+    engine.listening = Listening(body.gaps, body.lost)
+    engine.catching_up, engine.backlog_from_ms = set(body.catching_up), body.backlog_from_ms
     engine.kept = [np.frombuffer(body.kept, READING)] if body.kept else []
     engine.gasps_learned = list(body.gasps_learned)
     return engine

@@ -7,9 +7,7 @@ Deadlines belong to the engine: a heartbeat that will be missed wakes it up, wit
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
-from detectors.evidence import Ear, Evidence
+from detectors.evidence import Ear, Evidence, next_beat
 from detectors.hearing import NEVER, Hearing
 from detectors.running import Running
 from detectors.settings import EngineSettings
@@ -43,6 +41,12 @@ class Waking:
         """Something was heard that should be answered within the second."""
         self.urgent_ms = max(self.urgent_ms, _second(now_ms))
         self.dirty = True
+
+    def rewound(self, to_ms: int) -> None:
+        """Time is gone through again from here."""
+        self.urgent_ms = min(self.urgent_ms, to_ms)
+        self.decided_ms = min(self.decided_ms, to_ms)
+        self.quiet_until_ms = min(self.quiet_until_ms, to_ms)
 
     def boundary(self, from_ms: int, last_ms: int) -> int:
         """Entries before this stream time, from ``from_ms`` on, may be taken in together."""
@@ -99,9 +103,8 @@ class Waking:
         heard = evidence.heard_ms != NEVER
         waiting = heard & ~evidence.overdue & (evidence.gasp_ms == NEVER)
         if waiting.any():
-            base = np.maximum(np.maximum(evidence.heard_ms, hearing.void_ms), ear.deaf_until_ms)
-            due = base + hearing.period_ms(limits.heartbeat_s)
-            next_due = int(due[waiting].min()) + int(limits.heartbeat_slack_s * 1000) + 1
+            beat = next_beat(hearing, evidence.heard_ms, ear, limits)
+            next_due = int(beat[waiting].min()) + int(limits.heartbeat_slack_s * 1000) + 1
             self.quiet_until_ms = max(next_due, now_ms + TICK_MS)
         for outage in running:
             if outage.ended_ms is not None:
