@@ -93,20 +93,21 @@ def _news(book: Book, outage: Running, hearing: Hearing, nodes: I64, heard: I64)
     places = np.where(transformer >= 0, transformer, nodes[late])
     for place in np.unique(places).tolist():
         first = int(heard[late][places == place].min())
-        region = _dark_until(book, outage, hearing, place, first - GUARD_MS)
+        span = (outage.back_ms - GUARD_MS, first - GUARD_MS)
+        region = _dark_during(book, outage, hearing, place, span)
         if region is not None:
             expect(book, outage, hearing, region, first)
 
 
-def _dark_until(
-    book: Book, outage: Running, hearing: Hearing, place: int, until_ms: int
+def _dark_during(
+    book: Book, outage: Running, hearing: Hearing, place: int, span: tuple[int, int]
 ) -> int | None:
-    """The highest node above a place, within the outage, below which nobody was back before."""
+    """The highest node above a place, within the outage, below which nobody was heard in a span."""
     region = None
     while place >= outage.node:
         below = slice(place, place + int(book.tree.size[place]))
         heard = hearing.on_ms[below] + hearing.lag(below)
-        if ((heard > outage.since_ms) & (heard < until_ms)).any():
+        if ((heard > span[0]) & (heard < span[1])).any():
             break
         region, place = place, int(book.tree.parent[place])
     return region

@@ -12,7 +12,7 @@ from grid.network import I64, Bools, Group
 from grid.outage import Etr, Outage, OutageKind, State, Step
 
 OUT = np.int64(0)  # in ``on_ms``: still out
-STEP_GAP_MS = 60_000  # power-ups closer together than this are one restoration
+STEP_GAP_MS = 20_000  # power-ups closer together than this are one restoration
 COLUMNS_OF_MEMBERS = ("members", "off_ms", "on_ms", "mute", "inferred", "inherited", "not_before")
 
 
