@@ -18,12 +18,14 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
 from grid.errors import Refused
 from grid.outage import ENDED
 from grid.public import PublicChange, PublicFinding, PublicOutage
+from grid.times import from_rfc3339
 from service.board import Source, View
 
 CHANNEL = "dispatch"
 MESSAGE_BYTES_MAX = 64 * 1024 * 1024  # a snapshot of a storm
 BACK_OFF_S = (0.5, 10.0)
 TIMEOUT_S = 3.0
+ENDED_SHOWN_MS = 60_000
 
 
 class Where(msgspec.Struct, frozen=True):
@@ -117,6 +119,12 @@ class Dispatch:
             self.since = {"epoch": said.epoch, "offset": said.offset}
             self.changed.set()
 
+    def let_go(self, now_ms: int) -> None:
+        """Forget findings that ended a while ago."""
+        for one in tuple(self.findings.values()):
+            if one.until is not None and from_rfc3339(one.until) < now_ms - ENDED_SHOWN_MS:
+                del self.findings[one.id]
+
     def _say(self, note: str) -> None:
         self.note = note
         self.changed.set()
@@ -154,6 +162,7 @@ def figures(where: Where) -> Figures:
 
 def view(dispatch: Dispatch, seen: Figures, service: str, now_ms: int) -> View:
     """What the board shows of both."""
+    dispatch.let_go(now_ms)
     findings = sorted(
         dispatch.findings.values(), key=lambda f: (f.until is None, f.at), reverse=True
     )
