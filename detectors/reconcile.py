@@ -93,8 +93,9 @@ def _place(scene: Scene, found: Declared, members: I64) -> Running | None:
     book = scene.book
     owners = [book.running[s] for s in np.unique(book.owner[members]).tolist() if s >= 0]
     restoring = [o for o in owners if o.back_ms is not None]
-    if any(book.contains(o.node, found.node) for o in restoring):
-        return _left_behind(scene, found, members, restoring)
+    above = [o for o in restoring if book.contains(o.node, found.node)]
+    if above:
+        return _left_behind(scene, found, members, above)
     same = [o for o in book.running.values() if o.node == found.node]
     same = [o for o in same if o in owners or _reopens(o, scene.now_ms)]
     if same:
@@ -158,7 +159,9 @@ def _merge(scene: Scene, other: Running, *, into: Running, node: int) -> None:
     book.let_go(other, moving)
     book.take_in(into, moving, mute, off if inherited else _same(into, moving), inherited=inherited)
     book.note(into, f"takes in {book.name(other)}", moving)
-    if len(other.members) == 0:
+    if len(other.members):
+        book.note(other, f"{len(moving)} meters are part of {book.name(into)}", moving)
+    else:
         other.cause = f"merged into {book.name(into)}"
         book.end(other, State.CLOSED, other.cause)
 
@@ -228,7 +231,9 @@ def _unsupported(scene: Scene, outage: Running, held: Bools) -> None:
         return  # only a word from its meters ends what is being restored, or was left behind
     taken = held[outage.members] & (book.owner[outage.members] != outage.sequence)
     if taken.any():
-        book.let_go(outage, outage.members[taken])
+        gone = outage.members[taken]
+        book.let_go(outage, gone)
+        book.note(outage, f"{len(gone)} meters are part of another outage", gone)
     if outage.unsupported_ms is None:
         outage.unsupported_ms = scene.now_ms
     waited = scene.now_ms - outage.unsupported_ms >= REJECT_MS

@@ -1,0 +1,357 @@
+"""The specification of inference: exactly the most probable set of open points, and how sure.
+
+The oracle enumerates every set of open points of small random trees under the same likelihood, in
+plain Python, and is compared with the arithmetic over arrays.
+"""
+
+from dataclasses import dataclass
+from itertools import product
+from math import exp, log
+from random import Random
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from detectors.evidence import FAR, Evidence
+from detectors.hearing import NEVER
+from detectors.inference import (
+    CERTAIN,
+    GASP_FIRST_MS,
+    GASP_SPREAD_MS,
+    GUARD_MS,
+    SILENT_FIRST_MS,
+    Priors,
+    solve,
+)  # fmt: skip
+from detectors.tree import Tree, tree_of
+from grid.drawing import draw
+
+NOW = 10_000_000
+
+
+@dataclass
+class Case:
+    """A tree with evidence and priors at each node; node 0 is the substation."""
+
+    tree: Tree
+    evidence: Evidence
+    priors: Priors
+
+    def solved(self):
+        return solve(self.tree, self.evidence, self.priors, NOW)
+
+
+def drawn_tree(dice: Random) -> Tree:
+    """A random feeder of up to twelve nodes, drawn."""
+    lines, depth, meters = ["source S1"], 0, 0
+    for i in range(dice.randint(2, 11)):
+        depth = dice.randint(1, depth + 1)
+        kind = dice.choice(["switch", "fuse", "transformer", "meter", "meter"])
+        if kind == "meter":
+            lines.append(f"{'  ' * depth}meter N{i}")
+            depth -= 1
+            meters += 1
+        else:
+            lines.append(f"{'  ' * depth}{kind} N{i}")
+    if not meters:
+        lines.append("  meter M")
+    return tree_of(draw("\n".join(lines)).groups[0])
+
+
+def random_case(seed: int) -> Case:
+    dice = Random(seed)
+    tree = drawn_tree(dice)
+    count = len(tree.parent)
+    ago = [0, 5_000, 20_000, 40_000, 300_000]
+
+    def times(chance: float) -> np.ndarray:
+        return np.array(
+            [NOW - dice.choice(ago) if dice.random() < chance else NEVER for _ in range(count)],
+            np.int64,
+        )
+
+    heard, gasp = times(0.7), times(0.4)
+    gasp[gasp <= heard] = NEVER
+    overdue = np.array([dice.random() < 0.4 for _ in range(count)]) & (heard != NEVER)
+    overdue &= gasp == NEVER
+    silent = (heard != NEVER) & (gasp == NEVER)
+    pending = overdue & np.array([dice.random() < 0.3 for _ in range(count)])
+    due = np.where(overdue, NOW - np.array([dice.choice(ago) for _ in range(count)]), FAR)
+
+    def weights(low: float, high: float, where: np.ndarray) -> np.ndarray:
+        return np.where(where, [dice.uniform(low, high) for _ in range(count)], 0.0)
+
+    evidence = Evidence(
+        heard_ms=heard,
+        gasp_ms=gasp,
+        gasp_ll=weights(4, 9, gasp != NEVER),
+        due_ms=due,
+        off_ll=weights(-2, -0.1, silent),
+        on_ll=weights(-9, -1, overdue),
+        overdue=overdue,
+        pending=pending,
+        mute_dcu=np.zeros(0, np.bool_),
+    )
+    logit = np.array([dice.uniform(-9, -1) for _ in range(count)])
+    logit[[dice.random() < 0.1 for _ in range(count)]] = -np.inf
+    is_open = np.array([n > 0 and dice.random() < 0.07 for n in range(count)])
+    left = np.where(np.isinf(logit), logit, logit + 2)
+    return Case(tree, evidence, Priors(logit, is_open, left))
+
+
+# -- the oracle ----------------------------------------------------------------------------------
+
+
+def below(tree: Tree, node: int) -> range:
+    return range(node, node + int(tree.size[node]))
+
+
+def weight(case: Case, node: int) -> float:
+    """Log-odds that a node is open and everything below it dead since its last word, against alive."""
+    tree, seen = case.tree, case.evidence
+    since = max(int(seen.heard_ms[n]) for n in below(tree, node)) - GUARD_MS
+    gasps, off, on, waiting, first = 0.0, 0.0, 0.0, False, None
+    for n in below(tree, node):
+        gasp = int(seen.gasp_ms[n])
+        if gasp != NEVER and gasp >= since:
+            gasps += seen.gasp_ll[n]
+            first = gasp if first is None else min(first, gasp)
+            continue
+        off += seen.off_ll[n]
+        if seen.due_ms[n] >= since:
+            on += seen.on_ll[n]
+            waiting = waiting or bool(seen.pending[n])
+    if first is not None:
+        arrived = (NOW - first + GASP_FIRST_MS) / GASP_SPREAD_MS
+    else:
+        arrived = (NOW - since - GUARD_MS - SILENT_FIRST_MS) / GASP_SPREAD_MS
+    prior = (case.priors.left_logit if waiting else case.priors.logit)[node]
+    total = gasps + min(max(arrived, 0.0), 1.0) * off - on + prior
+    return max(total, 0.0) + CERTAIN if case.priors.open[node] else total
+
+
+def candidates(case: Case) -> list[int]:
+    """Nodes with any reason for doubt below them that is not older than the last word from there."""
+    seen, found = case.evidence, []
+    for node in range(1, len(case.tree.parent)):
+        heard = max(int(seen.heard_ms[n]) for n in below(case.tree, node))
+        reasons = [
+            int(FAR)
+            if case.priors.open[n]
+            else max(int(seen.gasp_ms[n]), int(seen.due_ms[n]) if missed else int(NEVER))
+            for n in below(case.tree, node)
+            if (missed := bool(seen.overdue[n] or seen.pending[n]))
+            or seen.gasp_ms[n] != NEVER
+            or case.priors.open[n]
+        ]
+        if reasons and max(reasons) >= heard - GUARD_MS:
+            found.append(node)
+    return found
+
+
+def all_sets(case: Case) -> list[tuple[frozenset[int], float]]:
+    """Every set of open points, none below another, with its log-weight.
+
+    A telemetered open device is in the set, or something above it is.
+    """
+    nodes = candidates(case)
+    above = {
+        n: {a for a in range(1, n) if n in below(case.tree, a)}
+        for n in range(len(case.tree.parent))
+    }
+    known = [n for n in nodes if case.priors.open[n]]
+    weights = {n: weight(case, n) for n in nodes}
+    sets = []
+    for chosen in product([False, True], repeat=len(nodes)):
+        opened = frozenset(n for n, c in zip(nodes, chosen, strict=True) if c)
+        if any(above[n] & opened for n in opened):
+            continue
+        if all(n in opened or above[n] & opened for n in known):
+            sets.append((opened, sum(weights[n] for n in opened)))
+    return sets
+
+
+SEEDS = st.integers(0, 2**32)
+
+
+@settings(max_examples=60, deadline=None)
+@given(SEEDS)
+def test_the_most_probable_set_is_found(seed: int) -> None:
+    case = random_case(seed)
+    sets = all_sets(case)
+    best, top = max(sets, key=lambda item: item[1])
+    found = frozenset(d.node for d in case.solved())
+    assert found == best or dict(sets)[found] == pytest.approx(top, abs=1e-6)
+
+
+@settings(max_examples=60, deadline=None)
+@given(SEEDS)
+def test_the_probability_is_that_of_all_sets_in_which_it_is_the_open_point(seed: int) -> None:
+    case = random_case(seed)
+    sets = [item for item in all_sets(case) if item[1] > -np.inf]
+    top = max(w for _, w in sets)
+    whole = sum(exp(w - top) for _, w in sets)
+    nodes = range(len(case.tree.parent))
+    above = {n: {a for a in range(1, n) if n in below(case.tree, a)} for n in nodes}
+    for found in case.solved():
+        dead = sum(
+            exp(w - top) for opened, w in sets if opened & (above[found.node] | {found.node})
+        )
+        assert found.dead == pytest.approx(dead / whole, abs=1e-6)
+        same = in_series(case.tree, found.node)
+        here = sum(exp(w - top) for opened, w in sets if opened & same)
+        assert found.probability == pytest.approx(here / whole, abs=1e-6)
+
+
+def in_series(tree: Tree, node: int) -> set[int]:
+    """A device and those in series with it: they have the same customers."""
+    customers = [int(tree.customers_from[n + tree.size[n]] - tree.customers_from[n])
+                 for n in range(len(tree.parent))]  # fmt: skip
+    return {
+        n
+        for n in range(1, len(tree.parent))
+        if customers[n] == customers[node] and (node in below(tree, n) or n in below(tree, node))
+    }
+
+
+@settings(max_examples=30, deadline=None)
+@given(SEEDS)
+def test_since_when_it_is_dead_is_the_first_gasp_or_the_last_word(seed: int) -> None:
+    case = random_case(seed)
+    for found in case.solved():
+        seen, nodes = case.evidence, below(case.tree, found.node)
+        heard = max(int(seen.heard_ms[n]) for n in nodes)
+        gasps = [int(g) for n in nodes if (g := seen.gasp_ms[n]) >= heard - GUARD_MS and g != NEVER]
+        assert found.since_ms == (min(gasps) if gasps else heard)
+        assert found.gasps == len(gasps)
+
+
+# -- days ----------------------------------------------------------------------------------------
+
+NETWORK = draw("""
+source S1
+  breaker B1 telemetered
+    switch W1
+      transformer T1
+        meter M1..M6
+      transformer T2
+        meter M7..M12
+    switch W2
+      transformer T3
+        meter M13..M18
+      transformer T4
+        meter M19..M24
+  breaker B2
+    transformer T5
+      meter M25..M44
+""")
+
+WARM = "11:55 12:00 M1..M44 heartbeat\n"
+
+
+@pytest.mark.parametrize(
+    ("gasps", "device", "out"),
+    [
+        ("M1,M3,M5", "transformer T1", "M1..M6"),
+        ("M1,M4,M8,M9,M12", "switch W1", "M1..M12"),
+        ("M1,M4,M8,M11,M13,M16,M20,M23", "breaker B1", "M1..M24"),
+    ],
+)
+def test_the_device_is_the_one_that_explains_all_that_gasped(day, gasps, device, out) -> None:
+    told = day(NETWORK, f"{WARM} 12:02:00 {gasps} last_gasp\n 12:03 end")
+    assert [line for line in told.outages if ":" in line][0].startswith(f"{device}:")
+    assert told.outages[1:] == [f"  12:02:00 -: {out}"]
+
+
+def test_several_faults_at_once_are_several_outages(day) -> None:
+    told = day(NETWORK, f"""{WARM}
+        12:02:00 M1..M6 last_gasp
+        12:02:01 M19..M24 last_gasp
+        12:02:02 M25..M38 last_gasp
+        12:05 M7..M12,M13..M18 heartbeat
+        12:05:02 end
+    """)  # fmt: skip
+    assert [line for line in told.outages if not line.startswith(" ")] == [
+        "transformer T1: confirmed fault",
+        "transformer T5: confirmed fault",
+        "transformer T4: confirmed fault",
+    ]
+
+
+def test_a_lone_gasp_is_not_an_outage(day) -> None:
+    told = day(NETWORK, f"{WARM} 12:02 M30 last_gasp\n 12:05 end")
+    assert told.outages == []
+
+
+def test_a_breaker_heard_closed_and_live_is_never_the_answer(day) -> None:
+    told = day(NETWORK, f"""{WARM}
+        12:01:50 B1 heartbeat on=1 amps=80
+        12:02:00 M1..M24 last_gasp
+        12:02:40 end
+    """)  # fmt: skip
+    assert [line for line in told.outages if not line.startswith(" ")] == [
+        "switch W1: confirmed fault",
+        "switch W2: confirmed fault",
+    ]
+
+
+@pytest.mark.parametrize(
+    "unknown",
+    ["", "11:50 B1 heartbeat on=1 amps=80", "12:01:50 B1 heartbeat on=1\n 12:01:55 B1 no_answer"],
+    ids=["never heard", "its word is stale", "it does not answer"],
+)
+def test_a_breaker_that_is_unknown_is_not_closed(day, unknown: str) -> None:
+    told = day(NETWORK, f"{WARM} {unknown}\n 12:02:00 M1..M24 last_gasp\n 12:02:40 end")
+    assert told.outages == ["breaker B1: confirmed fault", "  12:02:00 -: M1..M24"]
+
+
+def test_silence_alone_is_enough_once_it_is_overdue(day) -> None:
+    told = day(NETWORK, """
+        11:57:00 11:58:00 11:59:00 12:00:00 12:01:00 12:02:00 12:03:00 M1..M12,M19..M44 heartbeat
+        11:57:20 11:58:20 11:59:20 12:00:20 M13..M18 heartbeat
+        12:03:10 end
+    """)  # fmt: skip
+    assert told.outages == ["transformer T3: predicted fault", "  12:00:20 -: M13..M18"]
+
+
+def test_a_telemetered_open_device_is_certain_whatever_else_there_is(day) -> None:
+    """Many missed heartbeats below it argue for faults below; M1 is fed from elsewhere."""
+    told = day(NETWORK, """
+        11:57:20 11:58:20 11:59:20 M1..M24 heartbeat
+        12:00:00 B1 trip
+        12:00:50 12:01:30 M1 heartbeat
+        12:02 end
+    """)  # fmt: skip
+    assert told.outage.device_id == "B1"
+    assert told.outage.probability == pytest.approx(1.0)
+
+
+def test_what_is_equally_probable_is_decided_the_same_way_each_time(day) -> None:
+    text = f"{WARM} 12:02:00 M1..M3,M13..M15 last_gasp\n 12:02:30 end"
+    assert day(NETWORK, text).bytes == day(NETWORK, text).bytes
+
+
+def test_the_oracle_knows_a_case_by_heart() -> None:
+    """Two meters on a transformer, one gasp: prior and gasp against silence and a false gasp."""
+    tree = tree_of(draw("source S1\n  transformer T1\n    meter M1\n    meter M2").groups[0])
+    never = np.full(4, NEVER, np.int64)
+    evidence = Evidence(
+        heard_ms=np.array([NEVER, NEVER, NOW - 300_000, NOW - 300_000]),
+        gasp_ms=np.array([NEVER, NEVER, NOW - 60_000, NEVER]),
+        gasp_ll=np.array([0, 0, log(0.5 / 1e-4), 0]),
+        due_ms=np.where(never == NEVER, FAR, FAR),
+        off_ll=np.array([0, 0, 0, log(0.5)]),
+        on_ll=np.zeros(4),
+        overdue=np.zeros(4, np.bool_),
+        pending=np.zeros(4, np.bool_),
+        mute_dcu=np.zeros(0, np.bool_),
+    )
+    logit = np.log([1e-9, 1e-3, 1e-5, 1e-5])
+    case = Case(tree, evidence, Priors(logit, np.zeros(4, np.bool_), logit))
+    transformer, meter = 1e-3 * 0.5 * 0.5 / 1e-4, 1e-5 * 0.5 / 1e-4
+    assert exp(weight(case, 1)) == pytest.approx(transformer)
+    (found,) = case.solved()
+    assert found.node == 1
+    assert found.probability == pytest.approx(transformer / (1 + transformer + meter), rel=1e-3)

@@ -1,0 +1,139 @@
+"""The specification of repeats: what was heard before has no effect and is not stored again."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from detectors.repeats import CONCENTRATOR_WINDOW, WINDOW, blank, rounds, take
+from grid.drawing import draw
+from grid.frame import READING
+
+NETWORK = draw("""
+source S1
+  breaker B1
+    transformer T1
+      meter M1..M4 dcu=D1
+""")
+M1, M2, M3 = 3, 4, 5
+
+
+@pytest.fixture
+def news():
+    """Which of some facts (node, boot, seq, kind, second, dcu) are new to one memory, in order."""
+    memory = blank(len(NETWORK.groups[0].ids))
+
+    def of(*facts: tuple[int, ...], at_once: bool = True) -> list[bool]:
+        rows = np.zeros(len(facts), READING)
+        for name, column in zip(
+            ("node", "boot", "seq", "kind", "happened_ms", "dcu"), zip(*facts, strict=True),
+            strict=True,
+        ):  # fmt: skip
+            rows[name] = column
+        if at_once:
+            return take(memory, rows).tolist()
+        return [take(memory, rows[i : i + 1]).tolist()[0] for i in range(len(rows))]
+
+    return of
+
+
+def counted(node: int, boot: int, seq: int, at: int | None = None) -> tuple[int, ...]:
+    """A heartbeat of a device that counts; at a time of its own unless said."""
+    return (node, boot, seq, 2, 1000 * boot + seq if at is None else at, -1)
+
+
+def timed(node: int, kind: int, at: int) -> tuple[int, ...]:
+    """A fact of a device that does not count."""
+    return (node, 0, -1, kind, at, -1)
+
+
+def relayed(node: int, boot: int, seq: int, at: int | None = None) -> tuple[int, ...]:
+    """A heartbeat that came through concentrator D1, with its boot and seq."""
+    return (node, boot, seq, 2, 1000 * boot + seq if at is None else at, 0)
+
+
+def test_the_same_boot_and_seq_of_a_device_is_a_repeat(news) -> None:
+    assert news(counted(M1, 7, 1), counted(M1, 7, 1), counted(M1, 7, 2)) == [True, False, True]
+
+
+def test_another_device_with_the_same_boot_and_seq_is_no_repeat(news) -> None:
+    assert news(counted(M1, 7, 1), counted(M2, 7, 1)) == [True, True]
+
+
+def test_another_boot_begins_to_count_anew(news) -> None:
+    assert news(counted(M1, 7, 5), counted(M1, 8, 5), counted(M1, 8, 5)) == [True, True, False]
+
+
+def test_reordered_and_missing_numbers_are_new_once(news) -> None:
+    order = [5, 2, 9, 3, 2, 5, 9, 4]
+    assert news(*(counted(M1, 7, seq) for seq in order)) == [True] * 4 + [False] * 3 + [True]
+
+
+def test_within_the_window_a_repeat_is_known_and_beyond_it_is_stored_rather_twice(news) -> None:
+    assert news(counted(M1, 7, 0)) == [True]
+    assert news(counted(M1, 7, WINDOW - 1), counted(M1, 7, 0)) == [True, False]
+    assert news(counted(M1, 7, WINDOW), counted(M1, 7, 0, at=99)) == [True, True]
+
+
+def test_a_jump_of_more_than_the_window_forgets_what_was_before(news) -> None:
+    assert news(counted(M1, 7, 1), counted(M1, 7, 1 + 10 * WINDOW)) == [True, True]
+    assert news(counted(M1, 7, 10 * WINDOW, at=5)) == [True], "inside the new window, not heard"
+
+
+def test_without_numbers_the_same_kind_at_the_same_time_is_a_repeat(news) -> None:
+    assert news(timed(M1, 0, 500), timed(M1, 0, 500)) == [True, False]
+    assert news(timed(M1, 1, 500), timed(M1, 0, 501)) == [True, True], "another kind, another time"
+
+
+def test_the_same_fact_by_two_paths_is_one(news) -> None:
+    """The meter sends it itself, and its concentrator does, with numbers of its own."""
+    assert news(counted(M1, 7, 3, at=500), relayed(M1, 9, 40, at=500)) == [True, False]
+    assert news(relayed(M2, 9, 41, at=500), counted(M2, 7, 3, at=500)) == [True, False]
+
+
+def test_of_a_concentrator_boot_and_seq_are_its_own(news) -> None:
+    """Its numbers run over all its meters; a repeat is one whatever device it is of."""
+    assert news(relayed(M1, 9, 1), relayed(M2, 9, 2), relayed(M1, 9, 3)) == [True, True, True]
+    assert news(relayed(M2, 9, 2, at=77), relayed(M1, 9, 3, at=78)) == [False, False]
+
+
+def test_a_concentrator_that_boots_begins_anew(news) -> None:
+    assert news(relayed(M1, 9, 1), relayed(M1, 10, 1), relayed(M2, 10, 1)) == [True, True, False]
+
+
+def test_a_concentrators_window_holds_thousands(news) -> None:
+    assert news(relayed(M1, 9, 0), relayed(M2, 9, CONCENTRATOR_WINDOW - 1)) == [True, True]
+    assert news(relayed(M1, 9, 0, at=5)) == [False]
+    assert news(relayed(M2, 9, CONCENTRATOR_WINDOW), relayed(M1, 9, 0, at=6)) == [True, True]
+
+
+def test_each_round_has_a_node_once_and_keeps_its_order() -> None:
+    assert [r.tolist() for r in rounds(np.array([5, 3, 5, 5, 3, 8]))] == [[0, 1, 5], [2, 4], [3]]
+    assert [r.tolist() for r in rounds(np.array([5, 3, 8]))] == [[0, 1, 2]]
+    assert rounds(np.zeros(0, np.int64)) == []
+
+
+FACTS = st.lists(
+    st.one_of(
+        st.builds(counted, st.integers(3, 6), st.integers(1, 2), st.integers(0, 5)),
+        st.builds(relayed, st.integers(3, 6), st.integers(1, 2), st.integers(0, 5)),
+        st.builds(timed, st.integers(3, 6), st.integers(0, 2), st.integers(0, 3)),
+    ),
+    max_size=30,
+)
+
+
+@given(FACTS)
+def test_rows_taken_at_once_are_judged_as_if_one_by_one(facts) -> None:
+    rows = np.zeros(len(facts), READING)
+    for i, fact in enumerate(facts):
+        for name, value in zip(
+            ("node", "boot", "seq", "kind", "happened_ms", "dcu"), fact, strict=True
+        ):
+            rows[name][i] = value
+    nodes = len(NETWORK.groups[0].ids)
+    together, apart = blank(nodes), blank(nodes)
+    assert take(together, rows).tolist() == [
+        bool(take(apart, rows[i : i + 1])[0]) for i in range(len(rows))
+    ]
+    assert together.concentrators == apart.concentrators
