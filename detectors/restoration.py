@@ -14,6 +14,7 @@ from detectors.inference import GUARD_MS
 from detectors.listening import due
 from detectors.running import STEP_GAP_MS, Running
 from detectors.settings import EngineSettings
+from detectors.tree import transformers
 from grid.network import I64, Bools
 from grid.outage import State
 
@@ -89,7 +90,7 @@ def _news(book: Book, outage: Running, hearing: Hearing, nodes: I64, heard: I64)
         expect(book, outage, hearing, outage.node, outage.back_ms)
         return
     late = heard > outage.back_ms + GUARD_MS
-    transformer = book.tree.transformer[nodes[late]]
+    transformer = transformers(book.tree, nodes[late])
     places = np.where(transformer >= 0, transformer, nodes[late])
     for place in np.unique(places).tolist():
         first = int(heard[late][places == place].min())
@@ -138,7 +139,7 @@ def follow(
         return
     out = outage.out & ~held[outage.members]
     verified = ~outage.out & ~outage.inferred
-    transformer = book.tree.transformer[outage.members]
+    transformer = transformers(book.tree, outage.members)
     fed = np.isin(transformer, transformer[verified])
     nobody_else = not (out & ~outage.mute).any()
     periods = hearing.period_ms(limits.heartbeat_s, outage.members)
@@ -193,7 +194,7 @@ def _with_their_transformer(book: Book, outage: Running, on: I64, powered: Bools
     """Who has no power-up of their own takes the latest of their transformer's that is not after
     their word.
     """
-    feeding, place = np.unique(book.tree.transformer[outage.members[on]], return_inverse=True)
+    feeding, place = np.unique(transformers(book.tree, outage.members[on]), return_inverse=True)
     latest = np.full(len(feeding), NEVER, np.int64)
     np.maximum.at(latest, place[powered], outage.on_ms[on[powered]])
     at = latest[place]

@@ -6,17 +6,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from grid.network import I32, I64, Bools, Group, NodeKind
+from grid.network import I16, I32, I64, U8, Bools, Group, NodeKind
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Tree:
     """A feeder group's shape.  N nodes in preorder; children lists are never needed."""
 
-    parent: I64
-    size: I64
-    depth: I32
-    transformer: I32  # nearest transformer at or above each node, -1 where there is none
+    parent: I32
+    size: I32
+    depth: I16
+    kind: U8
     meters: Bools  # nodes that have customers
     customers_from: (
         I32  # N + 1: customers before each node, so that below v are [v + size[v]] - [v]
@@ -26,22 +26,27 @@ class Tree:
 
 def tree_of(group: Group) -> Tree:
     """Lay out a group."""
-    transformer = np.full(len(group.ids), -1, np.int32)
-    for depth in range(int(group.depth.max(initial=0)) + 1):
-        nodes = np.flatnonzero(group.depth == depth)
-        own = group.kind[nodes] == NodeKind.TRANSFORMER
-        above = group.parent[nodes]
-        inherited = np.where(above >= 0, transformer[above], -1)
-        transformer[nodes] = np.where(own, nodes, inherited)
     return Tree(
         parent=group.parent,
         size=group.size,
         depth=group.depth,
-        transformer=transformer,
+        kind=group.kind,
         meters=np.diff(group.customer_from) > 0,
         customers_from=group.customer_from,
         depth_max=int(group.depth.max(initial=0)),
     )
+
+
+def transformers(tree: Tree, nodes: I64) -> I64:
+    """The nearest transformer at or above each node, -1 where there is none."""
+    found = nodes.astype(np.int64)
+    for _ in range(tree.depth_max):
+        climb = (found > 0) & (tree.kind[found] != NodeKind.TRANSFORMER)
+        if not climb.any():
+            break
+        found[climb] = tree.parent[found[climb]]
+    found[found == 0] = -1
+    return found
 
 
 def with_ancestors(tree: Tree, nodes: I64) -> I64:
@@ -51,7 +56,7 @@ def with_ancestors(tree: Tree, nodes: I64) -> I64:
     while len(nodes):
         nodes = nodes[~marked[nodes]]
         marked[nodes] = True
-        nodes = tree.parent[nodes]
+        nodes = tree.parent[nodes].astype(np.int64)
     marked[0] = False
     return np.flatnonzero(marked)
 

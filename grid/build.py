@@ -17,7 +17,7 @@ import numpy as np
 
 from grid.checks import by_where, check, error, notice
 from grid.graph import Graph, Problem, Severity
-from grid.network import ALL_PHASES, I32, I64, Group, Network, NodeKind, Place
+from grid.network import ALL_PHASES, I16, I32, Group, Network, NodeKind, Place
 from grid.soundness import unsound
 from grid.tracing import Walk, Wires, ranked, unite, walk
 
@@ -188,7 +188,7 @@ def _group(
         slug=_slug(columns.ids[0]),
         ids=tuple(columns.ids),
         kind=np.array(columns.kind, np.uint8),
-        parent=np.array(columns.parent, np.int64),
+        parent=np.array(columns.parent, np.int32),
         size=size,
         depth=depth,
         phases=np.array(columns.phases, np.uint8),
@@ -204,7 +204,7 @@ def _group(
     )
 
 
-def _shape(parent: Sequence[int]) -> tuple[I64, I32, I32]:
+def _shape(parent: Sequence[int]) -> tuple[I32, I16, I32]:
     """Subtree sizes, depths and feeders of a preorder given by its parents."""
     size, depth, feeder = [1] * len(parent), [0] * len(parent), [-1] * len(parent)
     for v in range(len(parent) - 1, 0, -1):
@@ -214,8 +214,8 @@ def _shape(parent: Sequence[int]) -> tuple[I64, I32, I32]:
         depth[v] = depth[above] + 1
         feeder[v] = feeder[above] if above else v
     return (
-        np.array(size, np.int64),
-        np.array(depth, np.int32),
+        np.array(size, np.int32),
+        np.array(depth, np.int16),
         np.array(feeder, np.int32),
     )
 

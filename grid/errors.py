@@ -1,10 +1,10 @@
 """The errors of the house.  The class is the instruction; the message is a sentence for a person.
 
-    LastgaspError
-     +-- ConfigError   a setting or file is wrong: stop at start, name the path and the fix
-     +-- BadPayload    bytes that cannot be read: count, keep the bytes, go on
-     +-- Unreachable   a peer is away: keep what you have, try again, no sooner than ``retry_in_s``
-     +-- Refused       never again: the request itself is wrong or not allowed
+LastgaspError
+ +-- ConfigError   a setting or file is wrong: stop at start, name the path and the fix
+ +-- BadPayload    bytes that cannot be read: count, keep the bytes, go on
+ +-- Unreachable   a peer is away: keep what you have, try again, no sooner than ``retry_in_s``
+ +-- Refused       never again: the request itself is wrong or not allowed
 """
 
 

@@ -1,9 +1,9 @@
 """A frame: a stretch of one feeder group's recorded stream, as columns.
 
-The stream of a group is everything that changes its engine, in order: readings (rows) and commands.  Every entry has
-a stream time (``stream_ms``): the engine's clock when it was applied, never falling.  A command comes before the rows
-of its own millisecond and after all earlier ones, so a frame may be cut anywhere between two stream times and the
-engine does not notice.
+The stream of a group is everything that changes its engine, in order: readings (rows) and commands.
+Every entry has a stream time (``stream_ms``): the engine's clock when it was applied, never
+falling.  A command comes before the rows of its own millisecond and after all earlier ones, so a
+frame may be cut anywhere between two stream times and the engine does not notice.
 """
 
 import zlib
@@ -42,7 +42,9 @@ NO_ROWS: Rows = np.zeros(0, READING)
 
 
 class SourceLost(msgspec.Struct, frozen=True, tag=True):
-    """A source hears nothing from here on: no silence counts until its ``Deaf`` says that it is back."""
+    """A source hears nothing from here on: no silence counts until its ``Deaf`` says that it is
+    back.
+    """
 
     at_ms: int
     source: str
@@ -61,14 +63,18 @@ class Deaf(msgspec.Struct, frozen=True, tag=True):
 
 
 class CaughtUp(msgspec.Struct, frozen=True, tag=True):
-    """A source's backlog is in: what was kept since its ``Deaf`` is now gone through in the devices' own order."""
+    """A source's backlog is in: what was kept since its ``Deaf`` is now gone through in the
+    devices' own order.
+    """
 
     at_ms: int
     source: str
 
 
 class PlanEntered(msgspec.Struct, frozen=True, tag=True):
-    """A planned, temporary, arrears or curtailment outage of a device's subtree (the outage pool)."""
+    """A planned, temporary, arrears or curtailment outage of a device's subtree (the outage
+    pool).
+    """
 
     at_ms: int
     plan_id: str
@@ -121,7 +127,9 @@ Command = (
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Frame:
-    """A stretch of one group's stream.  ``rows`` by ascending stream time; time has come to ``until_ms`` after it."""
+    """A stretch of one group's stream.  ``rows`` by ascending stream time; time has come to
+    ``until_ms`` after it.
+    """
 
     group: int
     position: int  # counts the group's frames from 1
@@ -147,9 +155,7 @@ _encode = msgspec.msgpack.Encoder().encode
 def to_bytes(frame: Frame) -> bytes:
     """The frame as it is recorded."""
     packed = zlib.compress(frame.rows.tobytes(), 1)
-    wire = _Wire(
-        frame.group, frame.position, frame.network, frame.until_ms, packed, frame.commands
-    )
+    wire = _Wire(frame.group, frame.position, frame.network, frame.until_ms, packed, frame.commands)
     return _encode(wire)
 
 

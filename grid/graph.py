@@ -1,6 +1,7 @@
 """The network as the utility records it: nodes, branches, customers, before it is made a tree.
 
-The columns are those of the CSV folder (docs/protocols.md).  ``grid/build.py`` makes a ``Network`` of it.
+The columns are those of the CSV folder (docs/protocols.md).  ``grid/build.py`` makes a ``Network``
+of it.
 """
 
 from collections.abc import Mapping
@@ -25,7 +26,9 @@ class Node(msgspec.Struct, frozen=True):
 
 
 class Branch(msgspec.Struct, frozen=True):
-    """A row of branches.csv.  ``phases`` is text like ``ABC``; ``telemetered`` has a position we hear."""
+    """A row of branches.csv.  ``phases`` is text like ``ABC``; ``telemetered`` has a position we
+    hear.
+    """
 
     id: str
     from_id: str
@@ -52,7 +55,9 @@ class Customer(msgspec.Struct, frozen=True):
 
 
 class BreakerAddress(msgspec.Struct, frozen=True):
-    """A row of breakers.csv: where the Modbus TCP unit of a branch answers, and its device family."""
+    """A row of breakers.csv: where the Modbus TCP unit of a branch answers, and its device
+    family.
+    """
 
     branch_id: str
     host: str
@@ -62,7 +67,9 @@ class BreakerAddress(msgspec.Struct, frozen=True):
 
 
 class Graph(msgspec.Struct, frozen=True):
-    """Everything a source says of a network.  ``where`` names the file and line of an id, for messages."""
+    """Everything a source says of a network.  ``where`` names the file and line of an id, for
+    messages.
+    """
 
     nodes: tuple[Node, ...]
     branches: tuple[Branch, ...]

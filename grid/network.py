@@ -1,7 +1,8 @@
-"""The network as the engine needs it: one radial tree of isolating devices, transformers and meters a feeder group.
+"""The network as the engine needs it: one radial tree of isolating devices, transformers and meters
+a feeder group.
 
-Nodes are numbered in preorder, so that the subtree of ``v`` is the slice ``v : v + size[v]`` of every column,
-and a parent always comes before its children.  Node 0 is the substation itself.
+Nodes are numbered in preorder, so that the subtree of ``v`` is the slice ``v : v + size[v]`` of
+every column, and a parent always comes before its children.  Node 0 is the substation itself.
 """
 
 from collections.abc import Mapping
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from grid.graph import BreakerAddress
 
 U8 = NDArray[np.uint8]
+I16 = NDArray[np.int16]
 I32 = NDArray[np.int32]
 I64 = NDArray[np.int64]
 F64 = NDArray[np.float64]
@@ -42,16 +44,18 @@ class NodeKind(IntEnum):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Group:
-    """What one substation feeds: the unit of a partition, a snapshot and a replay.  N nodes, C customers."""
+    """What one substation feeds: the unit of a partition, a snapshot and a replay.  N nodes, C
+    customers.
+    """
 
     no: int  # its place in Network.groups
     name: str  # id of the substation node
     slug: str  # the same, URL-safe and unique; outage ids begin with it
     ids: tuple[str, ...]  # device ids: branch ids, or node ids of transformers and meters
     kind: U8  # NodeKind
-    parent: I64  # -1 at node 0
-    size: I64  # nodes of the subtree, itself included
-    depth: I32  # 0 at node 0
+    parent: I32  # -1 at node 0
+    size: I32  # nodes of the subtree, itself included
+    depth: I16  # 0 at node 0
     phases: U8  # bits of PHASE_BITS
     telemetered: Bools
     feeder: I32  # the topmost device below the substation that feeds it; -1 at node 0
@@ -61,7 +65,8 @@ class Group:
     dcu: I32  # index into ``dcus``, -1 for none
     dcus: tuple[str, ...]
     customer_ids: tuple[str, ...]  # in order of their meter's node
-    customer_from: I32  # N + 1: customers of the subtree of v are customer_from[v] : customer_from[v + size[v]]
+    # N + 1: customers of the subtree of v are customer_from[v] : customer_from[v + size[v]]
+    customer_from: I32
 
     def kind_word(self, node: int) -> str:
         """The kind of a node in the API's words, like ``transformer``."""

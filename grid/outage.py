@@ -1,4 +1,6 @@
-"""Outages, their changes and what else an engine says.  States as CIM IEC 61968-3 ``OutageStatusKind``, with side exits."""
+"""Outages, their changes and what else an engine says.  States as CIM IEC 61968-3
+``OutageStatusKind``, with side exits.
+"""
 
 from enum import StrEnum
 
@@ -6,7 +8,9 @@ import msgspec
 
 
 class State(StrEnum):
-    """The life of an outage: predicted, confirmed, partially_restored, restored, closed; and the side exits."""
+    """The life of an outage: predicted, confirmed, partially_restored, restored, closed; and the
+    side exits.
+    """
 
     PREDICTED = "predicted"
     CONFIRMED = "confirmed"
@@ -46,7 +50,9 @@ class Etr(msgspec.Struct, frozen=True):
 
 
 class Step(msgspec.Struct, frozen=True):
-    """Customers with the same off and on time.  ``inferred``: their meters could not say it themselves."""
+    """Customers with the same off and on time.  ``inferred``: their meters could not say it
+    themselves.
+    """
 
     off_ms: int
     on_ms: int | None  # None while out
@@ -91,9 +97,11 @@ class Change(msgspec.Struct, frozen=True):
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """What was noticed and is no outage: comms loss, phase loss, a suppressed alarm, a plan that matched.
+    """What was noticed and is no outage: comms loss, phase loss, a suppressed alarm, a plan that
+    matched.
 
-    ``id`` is deterministic; a finding said again with the same id replaces the earlier one (its end, its count).
+    ``id`` is deterministic; a finding said again with the same id replaces the earlier one (its
+    end, its count).
     """
 
     id: str
@@ -115,10 +123,13 @@ class Ping(msgspec.Struct, frozen=True):
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """What the engine says to a frame.  ``wake_ms``: when silence alone will make it speak; None if never."""
+    """What the engine says to a frame.  ``wake_ms``: when silence alone will make it speak; None if
+    never.
+    """
 
     changes: tuple[Change, ...] = ()
     findings: tuple[Finding, ...] = ()
     pings: tuple[Ping, ...] = ()
     wake_ms: int | None = None
-    repeat_rows: tuple[int, ...] = ()  # rows of the frame that were heard before: not to be stored again
+    # rows of the frame that were heard before: not to be stored again
+    repeat_rows: tuple[int, ...] = ()

@@ -11,7 +11,9 @@ from grid.outage import Outcome
 
 
 class Quarantined(msgspec.Struct, frozen=True):
-    """A payload that could not be read.  ``body`` is kept up to 64 KiB; ``length`` and ``sha256`` are of all of it."""
+    """A payload that could not be read.  ``body`` is kept up to 64 KiB; ``length`` and ``sha256``
+    are of all of it.
+    """
 
     received_ms: int
     source: str  # "mqtt", "modbus", "replay"
@@ -24,7 +26,9 @@ class Quarantined(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Parcel:
-    """Readings of any groups in the order they came (``stream_ms`` still 0), and what could not be read."""
+    """Readings of any groups in the order they came (``stream_ms`` still 0), and what could not be
+    read.
+    """
 
     rows: Rows = field(default_factory=lambda: NO_ROWS)  # an array has no hash
     quarantined: tuple[Quarantined, ...] = ()
@@ -44,7 +48,9 @@ class Intake(Protocol):
         """Say, as soon as it is known, that nothing is heard of a source any more."""
 
     async def deaf(self, source: str, from_ms: int, until_ms: int) -> None:
-        """Say that nothing was heard of a source between two moments, before handing over its backlog."""
+        """Say that nothing was heard of a source between two moments, before handing over its
+        backlog.
+        """
 
     async def caught_up(self, source: str) -> None:
         """Say that a source's backlog has been handed over."""

@@ -1,4 +1,5 @@
-"""Outages as others see them: the objects of the API, the feeds and the change log (docs/protocols.md).
+"""Outages as others see them: the objects of the API, the feeds and the change log
+(docs/protocols.md).
 
 Every key is always there, null where unknown.  Times are RFC 3339 UTC.
 """
@@ -185,7 +186,8 @@ def public_finding(finding: Finding) -> PublicFinding:
 def customer_statuses(change: Change) -> dict[str, CustomerStatus]:
     """What each customer whom the change concerns may know after it.
 
-    Those whose own state changes; with a changed outage state or ETR the caller asks for all who are still out.
+    Those whose own state changes; with a changed outage state or ETR the caller asks for all who
+    are still out.
     """
     outage = change.outage
     of: dict[str, Step] = {}

@@ -1,4 +1,6 @@
-"""A reading: one fact of one device, as its own message says it, before it becomes a row of a frame."""
+"""A reading: one fact of one device, as its own message says it, before it becomes a row of a
+frame.
+"""
 
 from enum import IntEnum, IntFlag
 
@@ -36,14 +38,16 @@ class Quality(IntFlag):
 
     GOOD = 0
     CLOCK = 1  # the device's clock was off by more than a day; happened_ms is when we received it
-    INVALID = 2  # the device itself says the event is not valid (DL/T 698.45 OI 3106, event-valid flag)
+    # the device itself says the event is not valid (DL/T 698.45 OI 3106, event-valid flag)
+    INVALID = 2
     FUTURE = 4  # the device's clock is ahead of ours, by less than a day; kept as it is
 
 
 class Reading(msgspec.Struct, frozen=True, gc=False):
     """One fact of one device.  Times in epoch milliseconds; NaN, -1 and None where it does not say.
 
-    ``boot`` and ``seq`` are the identity that its sender gave: the device, or in a batch the concentrator ``via``.
+    ``boot`` and ``seq`` are the identity that its sender gave: the device, or in a batch the
+    concentrator ``via``.
     """
 
     device_id: str
