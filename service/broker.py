@@ -50,28 +50,63 @@ class BrokerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     start_s: float = 15.0
 
 
+class Broker:
+    """The child, and its life after a death of its own."""
+
+    def __init__(self, address: Address, settings: BrokerSettings, folder: Path) -> None:
+        self.url = f"mqtt://{address}"
+        self._address = address
+        self._settings = settings
+        self._log = folder / "broker.log"
+        self._config = folder / "broker.toml"
+        self._config.write_text(_config(address, settings))
+        self._child = self._start()
+
+    def revive(self) -> bool:
+        """Start it again if it has died; whether it had.
+
+        Raises:
+            ConfigError: It does not come up.
+        """
+        if self._child.poll() is None:
+            return False
+        self.stop()
+        self._child = self._start()
+        return True
+
+    def stop(self) -> None:
+        """End it: it ends with the pipe, or else is killed."""
+        _stop(self._child)
+
+    def _start(self) -> "subprocess.Popen[bytes]":
+        with self._log.open("ab") as stderr:
+            child = subprocess.Popen(  # noqa: S603  our own interpreter and words
+                [sys.executable, "-c", _CHILD, str(self._config)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=stderr,
+            )
+        try:
+            _wait(child, self._address, self._settings.start_s, self._log)
+        except BaseException:
+            _stop(child)
+            raise
+        return child
+
+
 @contextlib.contextmanager
-def embedded(address: Address, settings: BrokerSettings, folder: Path) -> Iterator[str]:
-    """The broker while the block runs; gives the URL that clients use.
+def embedded(address: Address, settings: BrokerSettings, folder: Path) -> Iterator[Broker]:
+    """The broker while the block runs.
 
     Raises:
         ConfigError: It does not come up.
     """
-    config = folder / "broker.toml"
-    config.write_text(_config(address, settings))
-    log = folder / "broker.log"
-    with log.open("wb") as stderr:
-        child = subprocess.Popen(  # noqa: S603  our own interpreter and words
-            [sys.executable, "-c", _CHILD, str(config)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=stderr,
-        )
+    (folder / "broker.log").unlink(missing_ok=True)
+    running = Broker(address, settings, folder)
     try:
-        _wait(child, address, settings.start_s, log)
-        yield f"mqtt://{address}"
+        yield running
     finally:
-        _stop(child)
+        running.stop()
 
 
 def _config(address: Address, settings: BrokerSettings) -> str:

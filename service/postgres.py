@@ -93,6 +93,21 @@ def found(data: Path) -> Database | None:
     return _database(folder, running.socket_folder, "found") if running else None
 
 
+def revive(data: Path, settings: PostgresSettings) -> bool:
+    """Start a server that we use again if it has died; whether it had.
+
+    Raises:
+        ConfigError: It does not start.
+    """
+    data = data.resolve()
+    folder = folder_of(data)
+    if postmaster.running(folder) is not None:
+        return False
+    with _alone_starting(data):
+        _ensure_running(folder, postmaster.system_for(folder), settings, lambda _: None)
+    return True
+
+
 def _stop_if_last(
     data: Path,
     users: IO[bytes],

@@ -1,5 +1,6 @@
 """What a run of the service is made of: settled before anything starts, and unchanged after."""
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import msgspec
@@ -18,6 +19,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     psql: str  # how a person looks into the embedded database; empty with one of their own
     network: str | None  # source; None for what the database has
     scenario: str | None  # a file, or a shipped one's name; None: nothing is simulated
+    revivers: Mapping[str, Callable[[], bool]]  # start again what has died; whether it had
     again: bool  # a story that was over is told again
     board: bool
 

@@ -51,6 +51,7 @@ class CareSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     """What is done now and then: what is older than ``$.store.keep_*`` is let go."""
 
     every_s: float = 600.0
+    alive_s: float = 1.0  # broker and database are looked at this often
     stop_s: float = 10.0  # how long each part may take to stop
 
 

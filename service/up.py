@@ -8,6 +8,7 @@ import asyncio
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from types import FrameType
 
@@ -65,11 +66,13 @@ def run(options: Options) -> int:
         settings = _with_addresses(options, found.settings, told)
         _set_up_log(options, settings)
         made = keys.open_keys(options.data)
-        url, psql = _database(found, opened, told)
+        revivers: dict[str, Callable[[], bool]] = {}
+        url, psql = _database(found, opened, told, revivers)
         if settings.broker.enabled:
             told.step("starting the MQTT broker")
             address = ports.parse(settings.broker.listen, "--mqtt")
-            opened.enter_context(broker.embedded(address, settings.broker, options.data))
+            running = broker.embedded(address, settings.broker, options.data)
+            revivers["broker"] = opened.enter_context(running).revive
         service = Run(
             settings=settings,
             data=options.data,
@@ -78,6 +81,7 @@ def run(options: Options) -> int:
             psql=psql,
             network=options.network or (DEMO_NETWORK if options.demo else None),
             scenario=scenario,
+            revivers=revivers,
             again=options.demo,
             board=options.board,
         )
@@ -154,11 +158,14 @@ def _claimed(
     return found
 
 
-def _database(found: Place, opened: ExitStack, told: Progress) -> tuple[str, str]:
+def _database(
+    found: Place, opened: ExitStack, told: Progress, revivers: dict[str, Callable[[], bool]]
+) -> tuple[str, str]:
     """The URL to use, and how a person looks into it."""
     if found.database_url:
         return found.database_url, ""
     server = opened.enter_context(postgres.embedded(found.data, found.settings.postgres, told.step))
+    revivers["database"] = partial(postgres.revive, found.data, found.settings.postgres)
     return server.url, server.psql
 
 
@@ -190,7 +197,7 @@ async def _until_stopped(service: Run, told: Progress) -> BaseException | None:
 
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, stop.set)
     return await serve(service, told, stop)
 

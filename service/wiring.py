@@ -93,6 +93,7 @@ async def _serve(run: Run, told: Progress, failure: Failure) -> None:
             told.step("starting the simulated field")
             breakers = await field.play(graph, _play(run))
         await _listen(run, spine, network, breakers, beside)
+        await beside("alive", care.keep_alive(run.revivers, settings.care.alive_s))
         await beside("care", care.keep_house(store, now_ms, settings.care.every_s))
 
         opened.enter_context(place.noted(run.data, _note(run)))

@@ -37,8 +37,8 @@ def address(
 ) -> Iterator[Address]:
     """A running broker's address."""
     found = Address("127.0.0.1", free_port())
-    with broker.embedded(found, BrokerSettings(), tmp_path_factory.mktemp("broker")) as url:
-        assert url == f"mqtt://{found}"
+    with broker.embedded(found, BrokerSettings(), tmp_path_factory.mktemp("broker")) as running:
+        assert running.url == f"mqtt://{found}"
         yield found
 
 
@@ -112,3 +112,16 @@ def test_it_ends_with_a_starter_that_was_killed_alone(
     starter.wait(10)
     starter.stdout.close()
     assert ports.claim(address, "--mqtt", next_free=False, patience_s=5.0) == address
+
+
+def test_it_is_started_again_when_it_has_died(tmp_path: Path, free_port: Callable[[], int]) -> None:
+    address = Address("127.0.0.1", free_port())
+    before = set(psutil.Process().children())
+    with broker.embedded(address, BrokerSettings(), tmp_path) as running:
+        assert not running.revive()
+        (child,) = set(psutil.Process().children()) - before
+        child.kill()
+        child.wait(10)
+        assert running.revive()
+        socket.create_connection((address.host, address.port)).close()
+        assert not running.revive()

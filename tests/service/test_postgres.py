@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import psycopg
 import pytest
 
@@ -112,6 +113,18 @@ def test_after_a_kill_of_the_server_too_it_recovers(data: Path) -> None:
     os.kill(running.pid, signal.SIGKILL)
     with postgres.embedded(data, SETTINGS) as database:
         assert database.how == "recovered"
+        assert kept(database.url) >= 1
+
+
+def test_a_server_that_dies_under_its_user_is_started_again(data: Path) -> None:
+    with postgres.embedded(data, SETTINGS) as database:
+        assert not postgres.revive(data, SETTINGS)
+        running = postmaster.running(postgres.folder_of(data))
+        assert running is not None
+        process = psutil.Process(running.pid)
+        process.kill()
+        psutil.wait_procs([process], 10)
+        assert postgres.revive(data, SETTINGS)
         assert kept(database.url) >= 1
 
 
