@@ -34,6 +34,15 @@ class Where(msgspec.Struct, frozen=True):
     http: str
     feeds: str
     token: Callable[[], str]
+    cert: str = ""  # PEM file of its own certificate, where we know it
+
+
+def trusting(cert: str) -> ssl.SSLContext:
+    """A client's side of TLS: the usual authorities, and a service's own certificate by itself."""
+    context = ssl.create_default_context(cafile=cert or None)
+    if cert:
+        context.check_hostname = False  # it is pinned, whatever name it was made for
+    return context
 
 
 class Snapshot(msgspec.Struct, frozen=True):
@@ -75,8 +84,9 @@ class Dispatch:
         wait_s = BACK_OFF_S[0]
         while True:
             try:
+                tls = trusting(where.cert) if where.feeds.startswith("wss:") else None
                 async with connect(
-                    where.feeds, compression=None, max_size=MESSAGE_BYTES_MAX, proxy=None
+                    where.feeds, ssl=tls, compression=None, max_size=MESSAGE_BYTES_MAX, proxy=None
                 ) as ws:
                     await self._talk(ws, where.token())
             except ConnectionClosed as closed:
@@ -179,16 +189,28 @@ def view(dispatch: Dispatch, seen: Figures, service: str, now_ms: int) -> View:
 
 def _get(where: Where, path: str) -> bytes:
     """The body of a page, whatever its status: ``/readyz`` says 503 and why."""
+    return ask(where, "GET", path)[1]
+
+
+def ask(where: Where, method: str, path: str, body: bytes | None = None) -> tuple[int, bytes]:
+    """Status and body of one request.
+
+    Raises:
+        OSError, http.client.HTTPException: No answer.
+    """
     parts = urlsplit(where.http)
     connection: http.client.HTTPConnection
     if parts.scheme == "https":
-        context = ssl.create_default_context()
-        connection = http.client.HTTPSConnection(parts.netloc, timeout=TIMEOUT_S, context=context)
+        connection = http.client.HTTPSConnection(
+            parts.netloc, timeout=TIMEOUT_S, context=trusting(where.cert)
+        )
     else:
         connection = http.client.HTTPConnection(parts.netloc, timeout=TIMEOUT_S)
+    headers = {"Authorization": f"Bearer {where.token()}", "Content-Type": "application/json"}
     try:
-        connection.request("GET", path, headers={"Authorization": f"Bearer {where.token()}"})
-        return connection.getresponse().read()
+        connection.request(method, path, body, headers)
+        answer = connection.getresponse()
+        return answer.status, answer.read()
     finally:
         connection.close()
 

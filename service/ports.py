@@ -26,6 +26,12 @@ class Address(msgspec.Struct, frozen=True):
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
     @property
+    def local(self) -> "Address":
+        """Where this machine itself reaches it: a wildcard is no address to connect to."""
+        wildcards = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  told, not bound
+        return Address(wildcards.get(self.host, self.host), self.port)
+
+    @property
     def loopback(self) -> bool:
         """Whether only this machine can reach it."""
         if self.host == "localhost":

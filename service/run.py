@@ -5,6 +5,7 @@ from pathlib import Path
 
 import msgspec
 
+from service import ports
 from service.keys import Keys
 from service.settings import Settings
 
@@ -25,12 +26,16 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def http_url(self) -> str:
-        """Where the API answers."""
+        """Where the API answers, for this machine."""
         http = self.settings.http
-        return f"{'https' if http.tls_cert else 'http'}://{http.listen}"
+        return f"{'https' if http.tls_cert else 'http'}://{_local(http.listen)}"
 
     @property
     def feeds_url(self) -> str:
-        """Where the feeds are."""
+        """Where the feeds are, for this machine."""
         feeds = self.settings.feeds
-        return f"{'wss' if feeds.tls_cert else 'ws'}://{feeds.listen}"
+        return f"{'wss' if feeds.tls_cert else 'ws'}://{_local(feeds.listen)}"
+
+
+def _local(listen: str) -> str:
+    return str(ports.parse(listen, "listen").local)

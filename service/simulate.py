@@ -11,7 +11,6 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import msgspec
 
@@ -23,7 +22,7 @@ from grid.times import to_rfc3339
 from service import keys
 from service import logging as our_logging
 from service.clock import now_ms
-from service.follow import TIMEOUT_S
+from service.follow import Where, ask
 from service.settings import LogSettings
 from service.simulated import Play, Playing
 from service.watch import own_token
@@ -52,7 +51,9 @@ def main() -> None:
             mqtt_url=play.mqtt_url,
             folder=_made(Path(play.folder)),
             now_ms=now_ms,
-            enter_plan=plans_by_http(play.http_url, own_token(keys.read_keys(Path(play.data)))),
+            enter_plan=plans_by_http(
+                play.http_url, own_token(keys.read_keys(Path(play.data))), play.cert
+            ),
             again=play.again,
         )
     except LastgaspError as error:
@@ -91,7 +92,7 @@ def addresses(breakers: Sequence[BreakerAddress]) -> str:
     return "\n".join(["branch_id,host,port,unit,family", *rows])
 
 
-def plans_by_http(url: str, token: Callable[[], str]) -> EnterPlan:
+def plans_by_http(url: str, token: Callable[[], str], cert: str = "") -> EnterPlan:
     """Enters plans as a dispatcher does, by the API."""
 
     async def enter(plan: PlannedWork) -> None:
@@ -102,28 +103,22 @@ def plans_by_http(url: str, token: Callable[[], str]) -> EnterPlan:
             "kind": plan.kind,
             "reason": plan.reason,
         }
-        await asyncio.to_thread(_post, url, "/api/planned", token(), msgspec.json.encode(body))
+        where = Where(url, "", token, cert)
+        await asyncio.to_thread(_post, where, "/api/planned", msgspec.json.encode(body))
 
     return enter
 
 
-def _post(url: str, path: str, token: str, body: bytes) -> None:
-    parts = urlsplit(url)
-    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-    connection = kind(parts.netloc, timeout=TIMEOUT_S)
-    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+def _post(where: Where, path: str, body: bytes) -> None:
     try:
-        connection.request("POST", path, body, headers)
-        answer = connection.getresponse()
-        said = answer.read(1000).decode(errors="replace")
+        status, answer = ask(where, "POST", path, body)
     except (OSError, http.client.HTTPException) as error:
-        raise Unreachable(f"the API at {url} does not answer: {error}") from error
-    finally:
-        connection.close()
-    if answer.status >= 500:
-        raise Unreachable(f"the API at {url} says {answer.status}: {said}")
-    if answer.status >= 400:
-        raise Refused(f"the API at {url} says {answer.status}: {said}")
+        raise Unreachable(f"the API at {where.http} does not answer: {error}") from error
+    said = answer[:1000].decode(errors="replace")
+    if status >= 500:
+        raise Unreachable(f"the API at {where.http} says {status}: {said}")
+    if status >= 400:
+        raise Refused(f"the API at {where.http} says {status}: {said}")
 
 
 async def _until_end_of_input(simulators: Simulators) -> None:

@@ -30,6 +30,7 @@ class Play(msgspec.Struct, frozen=True):
     mqtt_url: str
     http_url: str
     data: str  # the service's data folder, for its token key
+    cert: str  # of the API, where it has one
     again: bool  # a story that is over is told again
 
 

@@ -47,6 +47,7 @@ def find(
         http=_url(http, "http") or (note.http if note else f"http://{settings.http.listen}"),
         feeds=_url(feeds, "ws") or (note.feeds if note else f"ws://{settings.feeds.listen}"),
         token=(lambda: token) if token else own_token(keys.read_keys(data)),
+        cert=settings.http.tls_cert,
     )
 
 

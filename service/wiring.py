@@ -100,7 +100,9 @@ async def _serve(run: Run, told: Progress, failure: Failure) -> None:
         await _until_ready(spine.health, told)
         _announce(run, told)
         if run.board:
-            where = Where(run.http_url, run.feeds_url, watch.own_token(run.keys))
+            where = Where(
+                run.http_url, run.feeds_url, watch.own_token(run.keys), settings.http.tls_cert
+            )
             shown = running("board", watch.show(where), Failure(), stop_s=settings.care.stop_s)
             await opened.enter_async_context(shown)  # the service is worth more than its board
         await asyncio.Event().wait()
@@ -193,6 +195,7 @@ def _play(run: Run) -> simulated.Play:
         mqtt_url=run.settings.mqtt.url,
         http_url=run.http_url,
         data=str(run.data),
+        cert=run.settings.http.tls_cert,
         again=run.again,
     )
 
