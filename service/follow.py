@@ -107,9 +107,11 @@ class Dispatch:
         asked = {"op": "subscribe", "channel": CHANNEL, "since": self.since}
         await ws.send(msgspec.json.encode(asked).decode())
         async for text in ws:
-            self._hear(msgspec.json.decode(text, type=_Said))
+            self.hear(text)
 
-    def _hear(self, said: _Said) -> None:
+    def hear(self, text: str | bytes) -> None:
+        """Take in a message of the server."""
+        said = msgspec.json.decode(text, type=_Said)
         if said.op == "subscribed":
             self.note = ""
             state = msgspec.json.decode(said.snapshot, type=Snapshot | None)
