@@ -21,7 +21,7 @@ from detectors.findings import (
     note_position,
     phase_word,
 )
-from detectors.hearing import NEVER, Hearing, Said, fold, said, silence
+from detectors.hearing import NEVER, URGENT, Hearing, Said, fold, said, silence
 from detectors.inference import Priors, solve
 from detectors.lifecycle import close, explain, match_plan, switched
 from detectors.listening import Listening
@@ -46,12 +46,13 @@ from grid.frame import (
 )
 from grid.network import F64, Bools, Group, NodeKind
 from grid.outage import ENDED, Change, Finding, Outcome, State
-from grid.reading import Kind
 
 KEPT_ROWS_MAX = (
     1_000_000  # backlog that is kept; at the limit it is gone through as far as it is in
 )
 METER = int(NodeKind.METER)
+TRANSFORMER = int(NodeKind.TRANSFORMER)
+SWITCHGEAR = np.array([NodeKind.BREAKER <= kind <= NodeKind.FUSE for kind in NodeKind])
 NO_BACKLOG = 1 << 60
 LIVE_AMPS = 1.0  # a closed breaker that carries more is energised
 
@@ -142,7 +143,7 @@ class Engine:
         part = rows[begin:end]
         kinds = self.group.kind[part["node"]]
         alarm = self._urgent(part, said(part, self.limits))
-        alarm |= (kinds >= NodeKind.BREAKER) & (kinds <= NodeKind.FUSE)
+        alarm |= SWITCHGEAR[kinds]
         first = np.flatnonzero(alarm)
         if len(first) == 0:
             return end
@@ -154,7 +155,7 @@ class Engine:
     def _fold(self, rows: Rows) -> None:
         """Take in rows between two verdicts; a telemetered move is a verdict of its own."""
         kinds = self.group.kind[rows["node"]]
-        device = (kinds >= NodeKind.BREAKER) & (kinds <= NodeKind.FUSE)
+        device = SWITCHGEAR[kinds]
         if not device.any():
             self._hear(rows)
             return
@@ -186,7 +187,7 @@ class Engine:
             note_phases(self.findings, word)
         owners = self.book.owner[node]
         self.book.spoke.update(owners[owners >= 0].tolist())
-        terminals = np.unique(node[self.group.kind[node] == NodeKind.TRANSFORMER]).tolist()
+        terminals = np.unique(node[self.group.kind[node] == TRANSFORMER]).tolist()
         for outage in self.book.running.values() if terminals else ():
             if any(self.book.contains(outage.node, terminal) for terminal in terminals):
                 self.book.spoke.add(outage.sequence)
@@ -197,9 +198,8 @@ class Engine:
 
     def _urgent(self, rows: Rows, words: Said) -> Bools:
         """What should be answered within the second."""
-        kind = rows["kind"]
-        urgent: Bools = words.off | (self.book.owner[rows["node"]] >= 0)
-        urgent |= (kind == Kind.POWER_UP) | (kind == Kind.PING_REPLY)
+        members = self.book.owner[rows["node"]] >= 0
+        urgent: Bools = words.off | members | URGENT[rows["kind"]]
         return urgent
 
     def _energised(self, rows: Rows, i: int, event: Switching) -> None:
