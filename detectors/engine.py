@@ -83,6 +83,7 @@ class Engine:
         self.gasps_learned = [0.0, 0.0]  # of how many in the dark how many gasped
         self._at_ms: int | None = None  # when what is gone through late is said
         self._changes: list[Change] = []
+        self._nodes: dict[str, int | None] = {}
 
     def apply(self, frame: Frame) -> Outcome:
         """Take a frame in.  Frames of one group come in order of ``position``, none twice."""
@@ -247,6 +248,7 @@ class Engine:
             now_ms=now_ms,
             gaps=self.listening.gaps,
             delivery=float(np.clip(delivery, 0.02, 0.98)),
+            explained_ms=self.book.back_ms,
         )
 
     def _teaches(self, outage: Running, now_ms: int) -> bool:
@@ -280,7 +282,7 @@ class Engine:
         left_logit = _log_odds(left)[self.group.kind]
         is_open = np.zeros(len(logit), np.bool_)
         for plan in self.plans.values():
-            place = self._plan_node(plan)
+            place = self._node(plan.device_id)
             if place is not None and plan.from_ms - 60_000 <= now_ms <= plan.to_ms:
                 logit[place] = 0.0
         for node, position in self.positions.items():
@@ -289,11 +291,17 @@ class Engine:
                 logit[node] = left_logit[node] = -np.inf
             elif position.closed is False:
                 is_open[node] = True
+        for outage in self.book.running.values():
+            if outage.telemetered and self.positions[outage.node].closed is None:
+                logit[outage.node] = left_logit[outage.node] = 0.0  # it was open when last heard
         return Priors(logit, is_open, left_logit)
 
-    def _plan_node(self, plan: PlanEntered) -> int | None:
-        ids = self.group.ids
-        return ids.index(plan.device_id) if plan.device_id in ids else None
+    def _node(self, device_id: str) -> int | None:
+        """The node of a device that a plan names; None where it is not of this group."""
+        if device_id not in self._nodes:
+            ids = self.group.ids
+            self._nodes[device_id] = ids.index(device_id) if device_id in ids else None
+        return self._nodes[device_id]
 
     def _decide(self, now_ms: int) -> None:
         """One verdict: who is back, who is out, and what that changes."""
@@ -304,12 +312,12 @@ class Engine:
         scene = self._scene(evidence, now_ms)
         held = reconcile(scene, declared)
         by_node = {found.node: found for found in declared}
+        plans = [(plan, self._node(plan.device_id)) for plan in self.plans.values()]
         for outage in list(self.book.running.values()):
             found = by_node.get(outage.node)
             if found is not None and outage.back_ms is None and outage.out.any():
                 explain(scene, outage, found)
-            if outage.sequence in self.book.reasons:
-                match_plan(scene, outage, self.plans)
+            match_plan(scene, outage, plans)
             follow(self.book, outage, self.hearing, ear=ear, limits=self.limits, held=held)
             if outage.state not in ENDED:
                 finish(self.book, outage, now_ms)

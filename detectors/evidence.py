@@ -59,6 +59,7 @@ class Ear:
     now_ms: int
     gaps: tuple[Gap, ...]  # when we heard nothing
     delivery: float  # learned probability that a last gasp arrives
+    explained_ms: I64 | None = None  # device clock, entry a node: its last told step ended then
 
 
 def gather(group: Group, hearing: Hearing, ear: Ear, limits: EngineSettings) -> Evidence:
@@ -68,6 +69,8 @@ def gather(group: Group, hearing: Hearing, ear: Ear, limits: EngineSettings) -> 
     heard = np.where(ever, hearing.on_ms + lag, NEVER)
     off = np.where(hearing.off_ms != NEVER, hearing.off_ms + lag, NEVER)
     gasped = (hearing.off_ms > hearing.on_ms) & (off > hearing.void_ms)
+    if ear.explained_ms is not None:
+        gasped &= hearing.off_ms > ear.explained_ms
     gasp = np.where(gasped, off, NEVER)
     expected = hearing.void_ms != NEVER
     pending = ever & ~gasped & expected & (heard < hearing.void_ms - CLOCKS_MS)

@@ -2,15 +2,16 @@
 closed.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
-from detectors.book import Book
 from detectors.hearing import NEVER
 from detectors.inference import GUARD_MS, Declared
 from detectors.positions import Moved, Position, Switching
 from detectors.reconcile import Scene
 from detectors.restoration import expect
-from detectors.running import Running
+from detectors.running import NOT_EXPLAINED, Running
 from grid.frame import PlanEntered
 from grid.network import NodeKind
 from grid.outage import OutageKind, State
@@ -19,6 +20,9 @@ from grid.times import to_rfc3339
 CONFIRM_GASPS = 3  # so many devices' own words, and
 CONFIRM_PROBABILITY = 0.95  # this much certainty confirm without a terminal or breaker
 TOLD_STEP = 0.1  # a probability that moved by more is told
+
+Planned = tuple[PlanEntered, int | None]
+"""A plan and its device's node, None where that is not of this group."""
 
 
 def switched(scene: Scene, event: Switching) -> None:
@@ -30,11 +34,22 @@ def switched(scene: Scene, event: Switching) -> None:
     if outage is None:
         return
     if event.moved is Moved.OPENED and outage.state is not State.RESTORED:
-        outage.telemetered, outage.closed_ms = True, None
+        _opened(scene, outage, position, name)
     elif event.moved is Moved.LOCKED_OUT:
         book.note(outage, f"{name} locked out")
     elif event.moved is Moved.CLOSED and outage.telemetered:
         _closed(scene, outage, position, name)
+
+
+def _opened(scene: Scene, outage: Running, position: Position, name: str) -> None:
+    """What was inferred is now known from the device itself, and since when."""
+    begins = not outage.telemetered and not outage.reopened and outage.back_ms is None
+    if begins and outage.parent is None:
+        outage.begin(position.since_ms)
+        out = outage.members[outage.out]
+        scene.book.note(outage, f"{name} opened at {to_rfc3339(position.since_ms)}", out)
+    outage.telemetered, outage.closed_ms = True, None
+    outage.counted = NOT_EXPLAINED
 
 
 def _closed(scene: Scene, outage: Running, position: Position, name: str) -> None:
@@ -93,14 +108,13 @@ def explain(scene: Scene, outage: Running, found: Declared) -> None:
         book.note(outage, f"probability {outage.told:.2f} to {found.probability:.2f}")
 
 
-def match_plan(scene: Scene, outage: Running, plans: dict[str, PlanEntered]) -> None:
+def match_plan(scene: Scene, outage: Running, plans: Sequence[Planned]) -> None:
     """A plan on the device or above it, in its time, makes the outage planned: no alarm."""
     if outage.plan_id is not None or outage.parent is not None:
         return
     book = scene.book
     tolerance = int(scene.limits.plan_tolerance_s * 1000)
-    for plan in plans.values():
-        node = _node_of(book, plan.device_id)
+    for plan, node in plans:
         in_time = plan.from_ms - tolerance <= outage.start_ms <= plan.to_ms + tolerance
         if node is not None and in_time and book.contains(node, outage.node):
             outage.plan_id = plan.plan_id
@@ -114,13 +128,6 @@ def match_plan(scene: Scene, outage: Running, plans: dict[str, PlanEntered]) -> 
         outage.kind = OutageKind.UNKNOWN
         outage.cause = "opened by command"
         book.note(outage, "opened by command: no fault to look for")
-
-
-def _node_of(book: Book, device_id: str) -> int | None:
-    try:
-        return book.group.ids.index(device_id)
-    except ValueError:
-        return None
 
 
 def close(scene: Scene, outage: Running) -> None:

@@ -14,7 +14,7 @@ from detectors.evidence import Evidence
 from detectors.hearing import NEVER, Hearing
 from detectors.inference import GUARD_MS, Declared
 from detectors.positions import Position
-from detectors.running import OUT, Running
+from detectors.running import NOT_EXPLAINED, OUT, Running
 from detectors.settings import EngineSettings
 from grid.network import I64, Bools, NodeKind
 from grid.outage import ENDED, OutageKind, State
@@ -60,6 +60,23 @@ class Scene:
         mute: Bools = (heard == NEVER) | ((due < since_ms) & ~gasped & ~waiting)
         return mute
 
+    def opened_ms(self, node: int) -> int | None:
+        """Since when a device says that it is open, by its clock; None where it does not."""
+        position = self.positions.get(node)
+        return position.since_ms if position is not None and position.closed is False else None
+
+    def powered(self, node: int, members: I64) -> Bools:
+        """Meters who reported power after a device above said that it had opened.
+
+        They are fed from elsewhere, drawn in the wrong place, or its closing was lost.
+        """
+        opened_ms = self.opened_ms(node)
+        if opened_ms is None:
+            return np.zeros(len(members), np.bool_)
+        powered: Bools = self.hearing.on_ms[members] > self.hearing.off_ms[members]
+        powered &= self.evidence.heard_ms[members] > opened_ms + GUARD_MS
+        return powered
+
 
 def reconcile(scene: Scene, declared: tuple[Declared, ...]) -> Bools:
     """Bring the book in line with a verdict; returns the nodes it holds for dark."""
@@ -96,17 +113,18 @@ def _place(scene: Scene, found: Declared, members: I64) -> Running | None:
     above = [o for o in restoring if book.contains(o.node, found.node)]
     if above:
         return _left_behind(scene, found, members, above)
+    members = members[~scene.powered(found.node, members)]
     same = [o for o in book.running.values() if o.node == found.node]
     same = [o for o in same if o in owners or _reopens(o, scene.now_ms)]
+    if len(members) == 0:
+        return next(iter(owners), None)
     if same:
         outage = same[0]
         if outage.state is State.RESTORED:
-            _reopen(scene, outage)
+            _reopen(scene, outage, members)
     elif len(restoring) < len(owners):
         outage = next(o for o in owners if o.back_ms is None)
         _relocate(scene, outage, found)
-    elif len(members) == 0:
-        return None
     else:
         outage = _open(scene, found, members[book.owner[members] == NOBODY])
     for other in owners:
@@ -249,13 +267,15 @@ def _reopens(outage: Running, now_ms: int) -> bool:
     return outage.state is State.RESTORED and ended is not None and now_ms - ended <= REOPEN_MS
 
 
-def _reopen(scene: Scene, outage: Running) -> None:
+def _reopen(scene: Scene, outage: Running, members: I64) -> None:
     """It goes on with the beginning that it had; only what is heard from here on is news."""
     book = scene.book
     outage.reopened, outage.since_ms = True, scene.now_ms
     outage.state = State.CONFIRMED if outage.confirmed_ms is not None else State.PREDICTED
     outage.back_ms = outage.restored_ms = outage.ended_ms = outage.closed_ms = None
-    again = book.last_here(outage)
+    outage.telemetered = scene.opened_ms(outage.node) is not None
+    outage.counted = NOT_EXPLAINED
+    again = book.last_here(outage) & np.isin(outage.members, members)
     outage.on_ms[again] = OUT
     outage.inferred[again] = False
     book.owner[outage.members[again]] = outage.sequence

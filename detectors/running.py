@@ -11,6 +11,7 @@ import numpy as np
 from grid.network import I64, Bools, Group
 from grid.outage import Etr, Outage, OutageKind, State, Step
 
+NOT_EXPLAINED = (-1, -1)  # of ``counted``
 OUT = np.int64(0)  # in ``on_ms``: still out
 STEP_GAP_MS = 20_000  # power-ups closer together than this are one restoration
 COLUMNS_OF_MEMBERS = ("members", "off_ms", "on_ms", "mute", "inferred", "inherited", "not_before")
@@ -42,7 +43,9 @@ class Running:
     reopened: bool = False  # it was restored, and dark again before it was over
     told: float = 0.0  # probability last published
     fitted: bool = False  # its members are exactly the meters behind its device
-    counted: tuple[int, int] = (-1, -1)  # gasps and missed heartbeats when it was last explained
+    counted: tuple[int, int] = (
+        NOT_EXPLAINED  # gasps and missed heartbeats when it was last explained
+    )
     etr: Etr | None = None
     evidence: tuple[str, ...] = ()
     members: I64 = field(default_factory=lambda: np.zeros(0, np.int64))
