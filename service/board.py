@@ -24,6 +24,7 @@ STYLE_OF = {
 }
 OLD_S = 60.0  # a source silent for longer is shown in red
 EVIDENCE_MAX = 2  # sentences shown of each outage
+WIDE = 110  # columns from which there is room for the evidence
 
 
 class Source(msgspec.Struct, frozen=True):
@@ -64,8 +65,9 @@ def render(view: View, *, width: int, height: int) -> RenderableType:
     )
     room = max(3, height - 9)
     findings = view.findings[: max(1, room // 3)]
-    outages = running[: max(1, (room - len(findings)) // 2)]
-    rest = over[: max(0, room - len(findings) - 2 * len(outages))]
+    each = 2 if width >= WIDE else 1  # lines of a running one
+    outages = running[: max(1, (room - len(findings)) // each)]
+    rest = over[: max(0, room - len(findings) - each * len(outages))]
     parts: list[RenderableType] = [_head(view), _sources(view.sources), Text("")]
     if outages or rest:
         parts.append(_outages(outages, rest, view.at_ms, width))
@@ -153,25 +155,28 @@ def _sources(sources: Sequence[Source]) -> Text:
 def _outages(
     running: Sequence[PublicOutage], over: Sequence[PublicOutage], at_ms: int, width: int
 ) -> Table:
+    wide = width >= WIDE
     table = Table(box=None, pad_edge=False, expand=True, header_style="dim")
-    for name in ("outage", "state", "device"):
-        table.add_column(name, no_wrap=True)
-    for name in ("dark", "p", "for"):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("evidence", ratio=1, overflow="ellipsis", no_wrap=True)
+    table.add_column("outage", no_wrap=True, max_width=20)
+    table.add_column("state", no_wrap=True, min_width=9)
+    table.add_column("device", no_wrap=True, overflow="ellipsis", ratio=None if wide else 1)
+    for name, least in (("dark", 9), ("p", 4), ("for", 5)):
+        table.add_column(name, justify="right", no_wrap=True, min_width=least)
+    if wide:
+        table.add_column("evidence", ratio=1, overflow="ellipsis", no_wrap=True)
     for outage in (*running, *over):
         ended = outage.restored_at if outage not in running else None
         until = from_rfc3339(ended) if ended else at_ms
         why = _why(outage) if outage in running else [f"since {ended}" if ended else ""]
-        table.add_row(
+        cells: list[RenderableType] = [
             Text(outage.id, style="dim"),
             Text(_state(outage), style=STYLE_OF.get(outage.state, "")),
             f"{outage.device_kind} {outage.device_id}",
             f"{outage.customers_out}/{outage.customers_affected}",
             f"{outage.probability:.2f}",
             span((until - from_rfc3339(outage.started_at)) / 1000),
-            "\n".join(why if width >= 100 else why[:1]),
-        )
+        ]
+        table.add_row(*cells, *(["\n".join(why)] if wide else []))
     return table
 
 

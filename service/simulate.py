@@ -59,7 +59,6 @@ def main() -> None:
     except LastgaspError as error:
         _answer(Playing(error=error.message))
         return
-    _answer(Playing(breakers=tuple(simulators.breakers)))
     asyncio.run(_until_end_of_input(simulators))
 
 
@@ -127,11 +126,24 @@ async def _until_end_of_input(simulators: Simulators) -> None:
         lambda: asyncio.StreamReaderProtocol(reader), sys.stdin
     )
     playing = asyncio.create_task(simulators.run())
+    await _begun(simulators, playing)
+    _answer(Playing(breakers=tuple(simulators.breakers)))
     ended = asyncio.create_task(reader.read())
     await asyncio.wait({playing, ended}, return_when=asyncio.FIRST_COMPLETED)
     playing.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await playing
+
+
+async def _begun(simulators: Simulators, playing: "asyncio.Task[None]") -> None:
+    """Wait until the relays answer: whoever polls them before would take them for dead."""
+    while simulators.devices is None and not playing.done():  # noqa: ASYNC110  no event tells it
+        await asyncio.sleep(0.02)
+    for breaker in simulators.breakers[:1]:
+        with contextlib.suppress(OSError):
+            _, writer = await asyncio.open_connection(breaker.host, breaker.port)
+            writer.close()
+    await asyncio.sleep(0.1)
 
 
 def _made(folder: Path) -> Path:

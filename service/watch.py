@@ -18,6 +18,7 @@ from service.progress import fancy
 TOKEN_S = 600
 REFRESH_S = 0.5
 FIGURES_S = 1.0
+PAPER_COLUMNS = 160  # of a view that is written to a file or a pipe
 ONCE_S = 10.0  # how long --once waits for the feed
 
 
@@ -163,5 +164,5 @@ def _print_json(now: board.View) -> None:
 def _print_whole(now: board.View) -> None:
     from rich.console import Console
 
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else PAPER_COLUMNS)
     console.print(board.render(now, width=console.width, height=200))
