@@ -27,8 +27,8 @@ STATES = (
 )  # fmt: skip
 HURRY = """
 [engine]
-heartbeat_s = 20.0
-heartbeat_slack_s = 4.0
+heartbeat_s = {heartbeat_s}
+heartbeat_slack_s = 8.0
 momentary_scada_s = 6.0
 momentary_s = 12.0
 close_after_s = 8.0
@@ -118,11 +118,15 @@ class Story:
         (story,) = [t for t in self.truth() if isinstance(t, StoryTruth)]
         return from_rfc3339(story.started_at)
 
+    def listed(self) -> list[dict[str, Any]]:
+        """Every outage there ever was, as the API lists it."""
+        get = self.service.get
+        return [o for state in STATES for o in get("/api/outages", state=state)["outages"]]
+
     def found(self) -> list[dict[str, Any]]:
         """Every outage with its steps, as the API tells it, but those merged into another."""
-        get = self.service.get
-        ids = {o["id"] for s in STATES for o in get("/api/outages", state=s)["outages"]}
-        told = [get(f"/api/outages/{outage_id}") for outage_id in sorted(ids)]
+        ids = sorted(outage["id"] for outage in self.listed())
+        told = [self.service.get(f"/api/outages/{outage_id}") for outage_id in ids]
         return [outage for outage in told if outage["steps"]]
 
     def verdict(self) -> Verdict:
@@ -154,10 +158,15 @@ class Story:
 def play(
     lastgasp_up: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Callable[..., Story]]:
-    """Make a story of a network and a scenario's text; it is not begun yet."""
+    """Make a story of a network, a scenario's text and a configuration; it is not begun yet.
+
+    A number is the heartbeats' period in seconds, of an engine whose other times are short too.
+    """
     told: list[Story] = []
 
-    def make(network: str, scenario: str, config: str = HURRY) -> Story:
+    def make(network: str, scenario: str, config: str | float) -> Story:
+        if isinstance(config, float):
+            config = HURRY.format(heartbeat_s=config)
         folder = tmp_path_factory.mktemp("story")
         (folder / "scenario.toml").write_text(scenario)
         (folder / "engine.toml").write_text(config)

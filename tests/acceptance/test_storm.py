@@ -47,7 +47,7 @@ KILL_AFTER_S = 21.0  # of the story: most have struck, none is repaired
 @pytest.fixture(scope="module")
 def both(play: Callable[..., Any]) -> tuple[Any, Any]:
     """The storm lived through in peace, and with a kill -9 of the process group."""
-    calm, killed = (play(CITY, STORM).begin() for _ in range(2))
+    calm, killed = (play(CITY, STORM, config=20.0).begin() for _ in range(2))
     service = killed.service
 
     def struck() -> bool:
