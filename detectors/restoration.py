@@ -41,7 +41,10 @@ def _hear_one(book: Book, outage: Running, hearing: Hearing) -> None:
     heard = np.where(hearing.on_ms[node] == NEVER, NEVER, hearing.on_ms[node] + lag)
     gasped = hearing.off_ms[node] + lag >= outage.since_ms - BELONGS_MS
     later = hearing.on_ms[node] > hearing.off_ms[node]
-    back = (heard != NEVER) & later & (gasped | (heard > outage.since_ms + GUARD_MS))
+    # a slow word from before is no news: by our clock, and by its own, it must be well after
+    after = heard > outage.since_ms + GUARD_MS
+    after &= hearing.on_ms[node] > outage.start_ms + GUARD_MS // 2
+    back = (heard != NEVER) & later & (gasped | after)
     back &= heard > outage.since_ms
     _news(book, outage, hearing, *_terminals_back(book, outage, hearing))
     if not back.any():
