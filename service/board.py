@@ -46,6 +46,7 @@ class View(msgspec.Struct, frozen=True):
     sources: Sequence[Source] = ()
     customers: int | None = None  # served by the network, None where unknown
     note: str = ""  # why the view may be old
+    hint: str = ""  # what else there is to do, at the foot
 
     @property
     def dark(self) -> int:
@@ -63,7 +64,7 @@ def render(view: View, *, width: int, height: int) -> RenderableType:
         key=lambda o: (o.restored_at or "", o.id),
         reverse=True,
     )
-    room = max(3, height - 9)
+    room = max(3, height - (11 if view.hint else 9))
     findings = view.findings[: max(1, room // 3)]
     each = 2 if width >= WIDE else 1  # lines of a running one
     outages = running[: max(1, (room - len(findings)) // each)]
@@ -80,6 +81,8 @@ def render(view: View, *, width: int, height: int) -> RenderableType:
     parts += _more(len(view.findings) - len(findings), "findings")
     if view.note:
         parts.append(Text(view.note, style="bold yellow"))
+    if view.hint:
+        parts += [Text(""), Text(view.hint, style="dim", no_wrap=True, overflow="ellipsis")]
     return Group(*parts)
 
 

@@ -102,8 +102,8 @@ async def _one(where: Where) -> board.View:
     return view(dispatch, seen, where.http, now_ms())
 
 
-async def show(where: Where, *, json: bool = False) -> None:
-    """Show the board until cancelled."""
+async def show(where: Where, *, json: bool = False, hint: str = "") -> None:
+    """Show the board until cancelled; ``hint`` at the foot of it."""
     dispatch, latest = Dispatch(), [Figures()]
 
     async def ask() -> None:
@@ -112,7 +112,8 @@ async def show(where: Where, *, json: bool = False) -> None:
             await asyncio.sleep(FIGURES_S)
 
     def now() -> board.View:
-        return view(dispatch, latest[0], where.http, now_ms())
+        seen = view(dispatch, latest[0], where.http, now_ms())
+        return msgspec.structs.replace(seen, hint=hint)
 
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(dispatch.follow(where))

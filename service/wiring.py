@@ -103,7 +103,8 @@ async def _serve(run: Run, told: Progress, failure: Failure) -> None:
             where = Where(
                 run.http_url, run.feeds_url, watch.own_token(run.keys), settings.http.tls_cert
             )
-            shown = running("board", watch.show(where), Failure(), stop_s=settings.care.stop_s)
+            board = watch.show(where, hint=_hint(run))
+            shown = running("board", board, Failure(), stop_s=settings.care.stop_s)
             await opened.enter_async_context(shown)  # the service is worth more than its board
         await asyncio.Event().wait()
 
@@ -233,6 +234,11 @@ def _announce(run: Run, told: Progress) -> None:
     if run.psql:
         told.note(f"SQL     {run.psql}")
     told.note(f"token   lastgasp token --role dispatcher --subject me --data {run.data}")
+
+
+def _hint(run: Run) -> str:
+    token = f"lastgasp token --role dispatcher --subject me --data {run.data}"
+    return f"feeds {run.feeds_url}   MQTT {run.settings.mqtt.url}   {token}   Ctrl-C ends"
 
 
 def _note(run: Run) -> place.Note:
