@@ -161,6 +161,9 @@ def _relocate(scene: Scene, outage: Running, found: Declared) -> None:
     before = book.group.ids[outage.node]
     outage.node = found.node
     outage.telemetered = outage.fitted = False
+    outage.counted = NOT_EXPLAINED
+    if found.gasps == 0 and outage.parent is None and not outage.reopened:
+        outage.start_ms = found.since_ms  # of another device the last word from below is another
     way = "up" if up else "down"
     book.note(outage, f"moved {way} from {before} to {book.group.ids[found.node]}")
 

@@ -114,7 +114,7 @@ def read_day(network: Network, text: str) -> Stream:
     """The stream that a day's lines draw; without ``end`` it ends with its last line."""
     readings: list[tuple[int, Reading]] = []
     commands: list[Command] = []
-    last = 0
+    last = end = 0
     for line in text.splitlines():
         words = line.split()
         times = [ms(w) for w in words if TIME.fullmatch(w)]
@@ -124,6 +124,7 @@ def read_day(network: Network, text: str) -> Stream:
             continue
         last = max(last, *times)
         if rest == ["end"]:
+            end = last
             continue
         command = read_command(times[0], rest)
         if command is not None:
@@ -141,6 +142,7 @@ def read_day(network: Network, text: str) -> Stream:
     packed = packed.copy()
     packed["stream_ms"] = packed["received_ms"]
     last = max([last, *(r for r, _ in readings)])
+    assert not end or end == last, "the day goes on after its end"
     return Stream(network, packed, sorted(commands, key=lambda c: c.at_ms), last)
 
 

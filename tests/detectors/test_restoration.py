@@ -1,0 +1,209 @@
+"""The specification of restoration: who is back, how it is known, and since when."""
+
+import pytest
+
+from grid.drawing import draw
+
+NETWORK = draw("""
+source S1
+  breaker B1
+    switch W1
+      transformer T1
+        meter M1..M6
+      transformer T2
+        meter M7..M12
+    switch W2
+      transformer T3
+        meter M13..M15
+      transformer T4
+        meter M16..M18
+""")
+WARM = "11:55 12:00 M1..M18 heartbeat\n"
+
+
+@pytest.mark.parametrize("word", ["power_up", "heartbeat", "ping_reply on=1", "voltage volts=230"])
+def test_who_gasped_is_back_with_any_word_of_power(day, word: str) -> None:
+    told = day(NETWORK, f"""{WARM}
+        12:01:00 M1..M18 last_gasp
+        12:03:00 M1..M18 {word}
+        12:03:10 end
+    """)  # fmt: skip
+    assert told.outages == ["breaker B1: restored fault", "  12:01:00 - 12:03:00: M1..M18"]
+
+
+def test_a_gasp_is_not_a_word_of_power_however_late(day) -> None:
+    told = day(NETWORK, f"""{WARM}
+        12:01:00 M1..M17 last_gasp
+        12:01:05 M18 last_gasp received=12:03:00
+        12:03:10 end
+    """)  # fmt: skip
+    assert told.outage.customers_out == 18
+
+
+def test_a_word_from_before_the_outage_that_comes_late_restores_nobody(day) -> None:
+    told = day(NETWORK, f"""{WARM}
+        12:01:00 M1..M18 last_gasp
+        12:00:40 M1..M18 heartbeat received=12:01:20
+        12:01:40 end
+    """)  # fmt: skip
+    assert told.outage.customers_out == 18
+
+
+def test_who_had_only_been_silent_and_reports_power_was_never_part_of_it(day) -> None:
+    told = day(NETWORK, f"""{WARM}
+        12:01:00 M1..M4,M7..M10,M13..M15 last_gasp
+        12:01:40 M17 heartbeat
+        12:01:50 end
+    """)  # fmt: skip
+    assert "C-M17" not in {c for o in told.latest() for step in o.steps for c in step.customers}
+    assert "report power: not part of it" in "".join(told.log)
+
+
+def test_the_times_of_those_who_came_back_together_are_one(day) -> None:
+    """Power-ups trickle in over half a minute; it was one restoration: their median."""
+    told = day(NETWORK, f"""{WARM}
+        12:01:00 M1..M18 last_gasp
+        12:03:01 M1..M6 power_up
+        12:03:05 M7..M12 power_up
+        12:03:20 M13..M18 power_up
+        12:03:30 end
+    """)  # fmt: skip
+    assert told.outages == ["breaker B1: restored fault", "  12:01:00 - 12:03:05: M1..M18"]
+
+
+def test_more_than_a_minute_apart_they_are_steps(day, at) -> None:
+    told = day(NETWORK, f"""{WARM}
+        12:01:00 M1..M18 last_gasp
+        12:03:00 M1..M12 power_up
+        12:05:00 M13..M18 power_up
+        12:05:10 end
+    """)  # fmt: skip
+    assert told.at("12:04") == [
+        "breaker B1: partially_restored fault",
+        "  12:01:00 - 12:03:00: M1..M12",
+        "  12:01:00 -: M13..M18",
+    ]
+    assert told.outages == [
+        "breaker B1: restored fault",
+        "  12:01:00 - 12:03:00: M1..M12",
+        "  12:01:00 - 12:05:00: M13..M18",
+    ]
+    assert told.outage.restored_ms == at("12:05:00")
+
+
+def test_who_was_never_heard_follows_their_transformer_and_it_says_inferred(day) -> None:
+    told = day(NETWORK, """
+        11:55 12:00 M2..M18 heartbeat
+        12:01:00 M2..M18 last_gasp
+        12:03:00 M2..M18 power_up
+        12:05:00 end
+    """)  # fmt: skip
+    assert told.at("12:03:30")[0] == "breaker B1: partially_restored fault"
+    assert told.outages == [
+        "breaker B1: restored fault",
+        "  12:01:00 - 12:03:00: M2..M18",
+        "  12:01:00 - 12:03:00: M1 (inferred)",
+    ]
+
+
+def test_so_does_who_was_silent_before_it_began(day) -> None:
+    told = day(NETWORK, """
+        11:40 M1 heartbeat
+        11:55 12:00 M2..M18 heartbeat
+        12:01:00 M2..M18 last_gasp
+        12:03:00 M2..M18 power_up
+        12:05:00 end
+    """)  # fmt: skip
+    assert "  12:01:00 - 12:03:00: M1 (inferred)" in told.outages
+
+
+def test_the_mute_wait_for_their_own_transformer(day) -> None:
+    told = day(NETWORK, """
+        11:55 12:00 M2..M18 heartbeat
+        12:01:00 M2..M18 last_gasp
+        12:03:00 M7..M18 power_up
+        12:04:50 end
+    """)  # fmt: skip
+    (nested,) = (o for o in told.latest() if o.device_id == "T1")
+    assert nested.customers_out == 6, "M1 never spoke, and its transformer is dark"
+
+
+def test_a_member_who_can_speak_stays_out_until_it_does(day) -> None:
+    told = day(NETWORK, f"""{WARM}
+        12:01:00 M1..M18 last_gasp
+        12:03:00 M1..M17 power_up
+        12:06:00 M1..M17 heartbeat
+        12:06:10 end
+    """)  # fmt: skip
+    assert [c for o in told.latest() for s in o.steps if s.on_ms is None for c in s.customers] == [
+        "C-M18"
+    ]
+
+
+def test_a_lost_power_up_is_made_good_by_the_next_heartbeat(day) -> None:
+    """It had gasped, so its word ends its step: at the time of those beside it."""
+    told = day(NETWORK, f"""{WARM}
+        12:01:00 M1..M18 last_gasp
+        12:03:00 M1..M5,M7..M18 power_up
+        12:03:40 M6 heartbeat
+        12:03:50 end
+    """)  # fmt: skip
+    assert told.outages == ["breaker B1: restored fault", "  12:01:00 - 12:03:00: M1..M18"]
+
+
+def test_a_power_up_that_tells_of_a_lost_gasp_is_a_restoration(day) -> None:
+    told = day(NETWORK, f"""{WARM}
+        12:01:00 M1..M17 last_gasp
+        12:03:00 M1..M17 power_up
+        12:03:02 M18 power_up off_at=12:01:00
+        12:03:10 end
+    """)  # fmt: skip
+    assert told.outages == ["breaker B1: restored fault", "  12:01:00 - 12:03:00: M1..M18"]
+
+
+def test_a_terminal_that_is_back_makes_its_meters_expected(day) -> None:
+    told = day(NETWORK, f"""12:00 T1,T2,T3,T4 heartbeat
+        {WARM}
+        12:01:00 T1,T2,T3,T4 last_gasp
+        12:03:00 T1,T2,T3,T4 power_up
+        12:03:10 M1..M15 power_up
+        12:05:00 end
+    """)  # fmt: skip
+    assert [f"{o.device_id} {o.state}" for o in told.latest()] == ["B1 restored", "T4 predicted"]
+
+
+def test_dark_again_within_three_minutes_is_the_same_outage(day) -> None:
+    told = day(NETWORK, f"""{WARM}
+        12:01:00 M1..M18 last_gasp
+        12:03:00 M1..M18 power_up
+        12:04:00 M1..M18 last_gasp
+        12:04:10 end
+    """)  # fmt: skip
+    assert told.outages == ["breaker B1: confirmed fault", "  12:01:00 -: M1..M18"]
+    assert "open again before it was over: the same outage" in told.log[-1]
+
+
+def test_dark_again_later_is_another_one(day) -> None:
+    told = day(NETWORK, f"""{WARM}
+        12:01:00 M1..M18 last_gasp
+        12:03:00 M1..M18 power_up
+        12:06:10 M1..M18 last_gasp
+        12:06:20 end
+    """)  # fmt: skip
+    assert told.outages == [
+        "breaker B1: restored fault",
+        "  12:01:00 - 12:03:00: M1..M18",
+        "breaker B1: confirmed fault",
+        "  12:06:10 -: M1..M18",
+    ]
+
+
+def test_nobody_is_told_twice_that_they_are_back(day) -> None:
+    told = day(NETWORK, f"""{WARM}
+        12:01:00 M1..M18 last_gasp
+        12:03:00 M1..M18 power_up
+        12:03:30 12:04:30 12:05:30 M1..M18 heartbeat
+        12:06:00 end
+    """)  # fmt: skip
+    back = [c for change in told.changes if "again" in change.reason for c in change.customers]
+    assert len(back) == len(set(back)) == 18
