@@ -5,6 +5,7 @@ are times are shortened in the same way, and nothing else is.
 """
 
 import json
+import shlex
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -142,15 +143,16 @@ class Story:
         def over() -> bool:
             if time.monotonic() > deadline:
                 return True
-            closed = self.service.get("/api/outages", state="closed")["outages"]
-            return len(closed) >= len(must) and not self.service.get("/api/outages")["outages"]
+            ended = [o for o in self.listed() if o["state"] in ("closed", "momentary")]
+            return len(ended) >= len(must) and not self.service.get("/api/outages")["outages"]
 
         self.service.wait(over, within_s + 10, "the story to be over")
 
     def sql(self, query: str) -> list[tuple[Any, ...]]:
         """Rows of the service's own database."""
-        url = f"host={self.service.data}/postgres.sock user=lastgasp dbname=lastgasp"
-        with psycopg.connect(url) as connection:
+        note = json.loads((self.service.data / "service.json").read_bytes())
+        folder = shlex.split(note["psql"])[2]  # psql -h FOLDER ...
+        with psycopg.connect(host=folder, user="lastgasp", dbname="lastgasp") as connection:
             return connection.execute(query).fetchall()  # type: ignore[call-overload]
 
 
