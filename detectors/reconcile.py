@@ -163,7 +163,7 @@ def _relocate(scene: Scene, outage: Running, found: Declared) -> None:
     outage.telemetered = outage.fitted = False
     outage.counted = NOT_EXPLAINED
     if found.gasps == 0 and outage.parent is None and not outage.reopened:
-        outage.start_ms = found.since_ms  # of another device the last word from below is another
+        outage.start_ms = _last_word(scene, found.node)
     way = "up" if up else "down"
     book.note(outage, f"moved {way} from {before} to {book.group.ids[found.node]}")
 
@@ -313,7 +313,14 @@ def _start(scene: Scene, found: Declared, outage: Running | None) -> int:
     if live.any():
         times = np.sort(scene.hearing.off_ms[nodes][live])
         return int(times[len(times) // 2])
-    return outage.start_ms if outage is not None else found.since_ms
+    return outage.start_ms if outage is not None else _last_word(scene, found.node)
+
+
+def _last_word(scene: Scene, node: int) -> int:
+    """When power was last reported from below, by the clock of whoever said it."""
+    end = node + int(scene.book.tree.size[node])
+    last = node + int(scene.evidence.heard_ms[node:end].argmax())
+    return int(scene.hearing.on_ms[last])
 
 
 def _within(book: Book, node: int, members: I64) -> Bools:

@@ -176,7 +176,7 @@ def all_sets(case: Case) -> list[tuple[frozenset[int], float]]:
 SEEDS = st.integers(0, 2**32)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60, deadline=None, derandomize=True)
 @given(SEEDS)
 def test_the_most_probable_set_is_found(seed: int) -> None:
     case = random_case(seed)
@@ -186,7 +186,7 @@ def test_the_most_probable_set_is_found(seed: int) -> None:
     assert found == best or dict(sets)[found] == pytest.approx(top, abs=1e-6)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60, deadline=None, derandomize=True)
 @given(SEEDS)
 def test_the_probability_is_that_of_all_sets_in_which_it_is_the_open_point(seed: int) -> None:
     case = random_case(seed)
@@ -201,22 +201,26 @@ def test_the_probability_is_that_of_all_sets_in_which_it_is_the_open_point(seed:
         )
         assert found.dead == pytest.approx(dead / whole, abs=1e-6)
         same = in_series(case.tree, found.node)
+        if not same:
+            continue  # nobody lives there
         here = sum(exp(w - top) for opened, w in sets if opened & same)
         assert found.probability == pytest.approx(here / whole, abs=1e-6)
 
 
 def in_series(tree: Tree, node: int) -> set[int]:
-    """A device and those in series with it: they have the same customers."""
+    """A device and those in series with it, which have the same customers; none if it has none."""
     customers = [int(tree.customers_from[n + tree.size[n]] - tree.customers_from[n])
                  for n in range(len(tree.parent))]  # fmt: skip
     return {
         n
         for n in range(1, len(tree.parent))
-        if customers[n] == customers[node] and (node in below(tree, n) or n in below(tree, node))
+        if customers[node]
+        and customers[n] == customers[node]
+        and (node in below(tree, n) or n in below(tree, node))
     }
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30, deadline=None, derandomize=True)
 @given(SEEDS)
 def test_since_when_it_is_dead_is_the_first_gasp_or_the_last_word(seed: int) -> None:
     case = random_case(seed)
