@@ -54,6 +54,7 @@ METER = int(NodeKind.METER)
 TRANSFORMER = int(NodeKind.TRANSFORMER)
 SWITCHGEAR = np.array([NodeKind.BREAKER <= kind <= NodeKind.FUSE for kind in NodeKind])
 NO_BACKLOG = 1 << 60
+SETTLED_MS = 60_000  # after so long all last gasps are in
 LIVE_AMPS = 1.0  # a closed breaker that carries more is energised
 
 
@@ -238,10 +239,8 @@ class Engine:
         gasped, dark = self.gasps_learned
         running = [o for o in self.book.running.values() if self._teaches(o, now_ms)]
         for outage in running:
-            able = outage.members[~outage.mute]
-            dark += len(able)
-            lag = self.hearing.lag(able)
-            gasped += int((self.hearing.off_ms[able] + lag >= outage.since_ms - 60_000).sum())
+            gasped += outage.taught[0]
+            dark += outage.taught[1]
         weight = 4.0
         delivery = (weight * self.limits.delivery + gasped) / (weight + dark)
         return Ear(
@@ -253,8 +252,15 @@ class Engine:
 
     def _teaches(self, outage: Running, now_ms: int) -> bool:
         """A sure and settled outage shows how many of the dead gasp."""
-        old = now_ms - outage.since_ms > 60_000
+        old = now_ms - outage.since_ms > SETTLED_MS
         return old and outage.probability > 0.98 and outage.parent is None
+
+    def _count_gasps(self, outage: Running) -> None:
+        """Of the members how many gasped; a power-up that tells of a lost gasp is none."""
+        if outage.back_ms is None and outage.out.all():
+            able = outage.members[~outage.mute]
+            said = self.hearing.off_ms[able] > self.hearing.on_ms[able]
+            outage.taught = (int(said.sum()), len(able))
 
     def _scene(self, evidence: Evidence, now_ms: int) -> Scene:
         return Scene(
@@ -306,7 +312,7 @@ class Engine:
     def _decide(self, now_ms: int) -> None:
         """One verdict: who is back, who is out, and what that changes."""
         ear = self._ear(now_ms)
-        hear_back(self.book, self.hearing)
+        hear_back(self.book, self.hearing, self.limits)
         evidence = gather(self.group, self.hearing, ear, self.limits)
         declared = solve(self.tree, evidence, self._priors(now_ms), now_ms)
         scene = self._scene(evidence, now_ms)
@@ -316,6 +322,7 @@ class Engine:
         for outage in list(self.book.running.values()):
             found = by_node.get(outage.node)
             if found is not None and outage.back_ms is None and outage.out.any():
+                self._count_gasps(outage)
                 explain(scene, outage, found)
             match_plan(scene, outage, plans)
             follow(self.book, outage, self.hearing, ear=ear, limits=self.limits, held=held)
@@ -339,11 +346,9 @@ class Engine:
     def _learn(self, outage: Running) -> None:
         if outage.state is not State.RESTORED or outage.ended_ms != self.clock_ms:
             return
-        if outage.parent is None and outage.probability > 0.98 and len(outage.members):
-            able = outage.members[~outage.mute]
-            told = self.hearing.off_ms[able] >= outage.start_ms - 60_000
-            self.gasps_learned[0] = self.gasps_learned[0] * 0.9 + int(told.sum())
-            self.gasps_learned[1] = self.gasps_learned[1] * 0.9 + len(able)
+        if outage.parent is None and outage.probability > 0.98:
+            self.gasps_learned[0] = self.gasps_learned[0] * 0.9 + outage.taught[0]
+            self.gasps_learned[1] = self.gasps_learned[1] * 0.9 + outage.taught[1]
 
     def _command(self, command: Command) -> None:
         match command:

@@ -22,19 +22,20 @@ FOLLOW_MS = 75_000  # the mute follow their transformer once power-ups had time 
 GIVE_UP_MS = (
     120_000  # after its due heartbeat, a member whom nothing holds for dark is taken for mute
 )
+BEATS_MISSED = 3.0  # alive, so many heartbeats would all have been missed once in twenty times
 BELONGS_MS = 120_000  # a gasp this long before the outage's first one still belongs to it
 
 
-def hear_back(book: Book, hearing: Hearing) -> None:
+def hear_back(book: Book, hearing: Hearing, limits: EngineSettings) -> None:
     """Mark members who were heard again since the last time."""
     for sequence in sorted(book.spoke):
         outage = book.running.get(sequence)
         if outage is not None and outage.out.any():
-            _hear_one(book, outage, hearing)
+            _hear_one(book, outage, hearing, limits)
     book.spoke.clear()
 
 
-def _hear_one(book: Book, outage: Running, hearing: Hearing) -> None:
+def _hear_one(book: Book, outage: Running, hearing: Hearing, limits: EngineSettings) -> None:
     out = np.flatnonzero(outage.out)
     node = outage.members[out]
     lag = hearing.lag(node)
@@ -46,11 +47,13 @@ def _hear_one(book: Book, outage: Running, hearing: Hearing) -> None:
     after &= hearing.on_ms[node] > outage.start_ms + GUARD_MS // 2
     back = (heard != NEVER) & later & (gasped | after)
     back &= heard > outage.since_ms
-    _news(book, outage, hearing, *_terminals_back(book, outage, hearing))
+    _news(book, outage, hearing, *_terminals_back(book, outage, hearing, limits))
     if not back.any():
         return
     powered = hearing.back_ms[node] + lag > outage.since_ms
     again = gasped | powered | hearing.resumed[node]
+    if (back & ~again).any():
+        again |= _was_dark(book, outage, hearing, limits, node, heard)
     restored = back & (again | (outage.back_ms is not None))
     if outage.telemetered:
         restored = back
@@ -73,14 +76,39 @@ def _hear_one(book: Book, outage: Running, hearing: Hearing) -> None:
         _news(book, outage, hearing, node[restored], heard[restored])
 
 
-def _terminals_back(book: Book, outage: Running, hearing: Hearing) -> tuple[I64, I64]:
-    """Terminals behind the device that had said they were dead and came back, and when (ours)."""
+def _was_dark(
+    book: Book,
+    outage: Running,
+    hearing: Hearing,
+    limits: EngineSettings,
+    node: I64,
+    heard: I64,
+) -> Bools:
+    """Whether members had been silent with their transformer's others for so long that, alive,
+    several of them would have been heard.
+    """
+    place = transformers(book.tree, node)
+    others = np.bincount(place[~outage.mute[outage.out]] + 1, minlength=len(book.owner) + 1)
+    age_ms = heard - outage.since_ms
+    missed = others[place + 1] * age_ms / hearing.period_ms(limits.heartbeat_s, node)
+    dark: Bools = (place >= 0) & (missed > BEATS_MISSED)
+    return dark
+
+
+def _terminals_back(
+    book: Book, outage: Running, hearing: Hearing, limits: EngineSettings
+) -> tuple[I64, I64]:
+    """Terminals behind the device that had been dead and came back, and when (ours)."""
     nodes = np.arange(outage.node, outage.node + int(book.tree.size[outage.node]))
     nodes = nodes[~book.tree.meters[nodes] & (hearing.on_ms[nodes] > hearing.off_ms[nodes])]
     lag = hearing.lag(nodes)
-    belongs = hearing.off_ms[nodes] + lag >= outage.since_ms - BELONGS_MS
+    said_off = hearing.off_ms[nodes] + lag >= outage.since_ms - BELONGS_MS
+    said_off &= hearing.off_ms[nodes] != NEVER
     heard = hearing.on_ms[nodes] + lag
-    back = belongs & (hearing.off_ms[nodes] != NEVER) & (heard > outage.since_ms)
+    back = said_off & (heard > outage.since_ms)
+    quiet = np.flatnonzero(~said_off & (heard > outage.since_ms + GUARD_MS))
+    if len(quiet):
+        back[quiet] = _was_dark(book, outage, hearing, limits, nodes[quiet], heard[quiet])
     return nodes[back], heard[back]
 
 

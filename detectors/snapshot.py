@@ -46,6 +46,7 @@ class _Outage(msgspec.Struct, frozen=True, array_like=True):
     reopened: bool
     told: float
     fitted: bool
+    taught: tuple[int, int]
     counted: tuple[int, int]
     etr: Etr | None
     evidence: tuple[str, ...]
