@@ -60,19 +60,22 @@ def _rows(rows: Rows, to: I64, dcu: dict[int, int]) -> Rows:
 
 
 def _carry(engine: Engine, outage: Running, to: I64) -> None:
-    """Renumber an outage; close it where its device is gone."""
+    """Renumber an outage.  Where its device is gone it is closed: who is still out is to be judged
+    anew.
+    """
     book = engine.book
     node = int(to[outage.node])
+    outage.keep(to[outage.members] != GONE)
     if node == GONE:
         outage.node = 0
         outage.cause = "its device left the network"
+        book.note(outage, outage.cause, to[outage.members[outage.out]])
         book.end(outage, State.CLOSED, outage.cause)
+        outage.keep(~outage.out)
     else:
         outage.node = node
-    outage.keep(to[outage.members] != GONE)
     outage.members = to[outage.members]
     order = np.argsort(outage.members, kind="stable")
     for name in COLUMNS_OF_MEMBERS:
         setattr(outage, name, getattr(outage, name)[order])
-    out = outage.members[outage.out] if node != GONE else outage.members[:0]
-    book.owner[out] = outage.sequence
+    book.owner[outage.members[outage.out]] = outage.sequence

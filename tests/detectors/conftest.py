@@ -300,16 +300,16 @@ def check(changes: Sequence[Change], known: dict[str, Outage]) -> None:
                 assert one[1] <= next_one[0], f"{clock(at_ms)}: {customer} {one} {next_one}"
 
 
-def run(
+def play(
     frames: Sequence[Frame],
     network: Network,
     *,
-    settings: EngineSettings | None = None,
     crash_after: int = 0,
+    **settings: Any,
 ) -> Told:
     """Let a new engine have the frames; after ``crash_after`` of them it is restored from bytes."""
     group = network.groups[0]
-    engine, told, known = Engine(group, settings or EngineSettings()), Told(), {}
+    engine, told, known = Engine(group, EngineSettings(**settings)), Told(), {}
     for frame in frames:
         outcome = engine.apply(frame)
         check(outcome.changes, known)
@@ -329,7 +329,7 @@ def day() -> Callable[..., Told]:
 
     def tell(network: Network, text: str, **settings: Any) -> Told:
         stream = read_day(network, text)
-        return run(stream.frames(), network, settings=EngineSettings(**settings))
+        return play(stream.frames(), network, **settings)
 
     return tell
 
@@ -344,3 +344,9 @@ def stream() -> Callable[[Network, str], Stream]:
 def at() -> Callable[[str], int]:
     """Epoch milliseconds of a time of the day: ``at("12:00:00")``."""
     return ms
+
+
+@pytest.fixture(scope="session")
+def run() -> Callable[..., Told]:
+    """What an engine says to frames: ``run(frames, network, crash_after=3, heartbeat_s=60.0)``."""
+    return play
