@@ -88,7 +88,8 @@ def _was_dark(
     several of them would have been heard.
     """
     place = transformers(book.tree, node)
-    others = np.bincount(place[~outage.mute[outage.out]] + 1, minlength=len(book.owner) + 1)
+    able = outage.members[outage.out & ~outage.mute]  # ``node`` may be a terminal among them
+    others = np.bincount(transformers(book.tree, able) + 1, minlength=len(book.owner) + 1)
     age_ms = heard - outage.since_ms
     missed = others[place + 1] * age_ms / hearing.period_ms(limits.heartbeat_s, node)
     dark: Bools = (place >= 0) & (missed > BEATS_MISSED)
