@@ -6,9 +6,11 @@ after it, in the reverse order.  Everything else is service/wiring.py's.
 
 import asyncio
 import signal
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from types import FrameType
 
@@ -66,6 +68,7 @@ def run(options: Options) -> int:
         settings = _with_addresses(options, found.settings, told)
         _set_up_log(options, settings)
         made = keys.open_keys(options.data)
+        threading.Thread(target=import_module, args=("service.wiring",), daemon=True).start()
         revivers: dict[str, Callable[[], bool]] = {}
         url, psql = _database(found, opened, told, revivers)
         if settings.broker.enabled:
@@ -193,7 +196,9 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
 
 
 async def _until_stopped(service: Run, told: Progress) -> BaseException | None:
-    from service.wiring import serve  # half a second of imports that no refusal should wait for
+    from service.wiring import (
+        serve,
+    )  # imported beside the database's start; no refusal waits for it
 
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
