@@ -162,5 +162,3 @@ def _summary(said: dict[str, object]) -> str:
         f"{said['id']}: {said['kind']} at {said['device_kind']} {said['device_id']}, {span}, "
         f"{said['state']}, probability {said['probability']}"
     )
-
-
