@@ -159,6 +159,7 @@ class MqttGateway:
             settings.caught_up_s_min,
             settings.caught_up_s_max,
             int(settings.caught_up_old_s * 1000),
+            settings.caught_up_stragglers,
         )
         await insist(lambda: self._intake.deaf(SOURCE, from_ms, connected_ms))
         self._greeted_epoch = epoch
@@ -187,8 +188,9 @@ class MqttGateway:
         happened_ms = load.parcel.rows["happened_ms"]
         if len(happened_ms):
             if self._backlog is not None:
-                oldest_ms = int(happened_ms.min())
-                self._backlog.heard(oldest_ms, asyncio.get_running_loop().time())
+                old = int((happened_ms < self._backlog.old_before_ms).sum())
+                at_s = asyncio.get_running_loop().time()
+                self._backlog.heard(old, len(happened_ms), at_s)
             lag_s = (now_ms - int(happened_ms.max())) / 1000
             self._metrics.lag_s.labels(SOURCE).set(max(0.0, lag_s))
         self._metrics.messages.labels(SOURCE, "read").inc(len(happened_ms))

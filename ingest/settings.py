@@ -29,6 +29,7 @@ class MqttSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     delivery_bytes_max: int = 4 << 20
     caught_up_quiet_s: float = 1.5  # a backlog is in when this long nothing old has come
     caught_up_old_s: float = 2.0  # old: happened this long before we connected
+    caught_up_stragglers: float = 0.05  # share of old ones that is mere lateness, no backlog
     caught_up_s_min: float = 1.0
     caught_up_s_max: float = 20.0
     concentrators_max: int = 100_000  # above: the one heard longest ago is forgotten

@@ -84,16 +84,36 @@ def test_without_a_backlog_the_quiet_stretch_is_waited_for() -> None:
 
 def test_a_backlog_is_in_when_nothing_old_has_come_for_a_while() -> None:
     watched = backlog()
-    watched.heard(NOON - 2001, 103.0)
+    assert watched.old_before_ms == NOON - 2000
+    watched.heard(1, 5, 103.0)
     assert watched.in_at_s() == 104.5
-    watched.heard(NOON - 2000, 104.0)  # young enough to be no backlog
-    watched.heard(NOON + 50, 104.0)
+    watched.heard(0, 2, 104.0)  # young enough to be no backlog
     assert watched.in_at_s() == 104.5
+
+
+def test_a_few_late_ones_among_many_are_no_backlog() -> None:
+    rule = BacklogRule(quiet_s=1.5, s_min=1.0, s_max=20.0, old_ms=2000, stragglers=0.02)
+    watched = Backlog(rule, NOON, 100.0)
+    watched.heard(900, 1000, 101.0)  # the backlog itself
+    watched.heard(3, 500, 102.0)  # still within its stretch
+    assert watched.in_at_s() == 103.5
+    watched.heard(5, 500, 102.6)
+    watched.heard(2, 500, 103.4)
+    assert watched.in_at_s() == 103.5
+    watched.heard(400, 500, 103.45)
+    assert watched.in_at_s() == 104.95
+
+
+def test_one_late_one_that_is_all_there_is_is_a_backlog() -> None:
+    rule = BacklogRule(quiet_s=1.5, s_min=1.0, s_max=20.0, old_ms=2000, stragglers=0.02)
+    watched = Backlog(rule, NOON, 100.0)
+    watched.heard(1, 1, 104.0)
+    assert watched.in_at_s() == 105.5
 
 
 def test_a_backlog_without_end_is_not_waited_for() -> None:
     watched = backlog()
-    watched.heard(NOON - 60_000, 119.9)
+    watched.heard(1, 1, 119.9)
     assert watched.in_at_s() == 120.0
 
 
