@@ -8,7 +8,7 @@ one that had only been silent, while nobody else is back, says that it never was
 import numpy as np
 
 from detectors.book import Book
-from detectors.evidence import Ear
+from detectors.evidence import FAR, Ear
 from detectors.hearing import NEVER, Hearing
 from detectors.inference import GUARD_MS
 from detectors.listening import due
@@ -84,15 +84,20 @@ def _was_dark(
     node: I64,
     heard: I64,
 ) -> Bools:
-    """Whether members had been silent with their transformer's others for so long that, alive,
-    several of them would have been heard.
+    """Whether so many of their transformer's others had missed a heartbeat by then that they were
+    dark together.
     """
-    place = transformers(book.tree, node)
+    place = transformers(book.tree, node) + 1  # 0: has no transformer
     able = outage.members[outage.out & ~outage.mute]  # ``node`` may be a terminal among them
-    others = np.bincount(transformers(book.tree, able) + 1, minlength=len(book.owner) + 1)
-    age_ms = heard - outage.since_ms
-    missed = others[place + 1] * age_ms / hearing.period_ms(limits.heartbeat_s, node)
-    dark: Bools = (place >= 0) & (missed > BEATS_MISSED)
+    beside = transformers(book.tree, able) + 1
+    first = np.full(len(book.owner) + 1, NEVER)
+    first[place] = FAR
+    np.minimum.at(first, place, heard)
+    slack_ms = int(limits.heartbeat_slack_s * 1000)
+    periods = hearing.period_ms(limits.heartbeat_s, able)
+    over = hearing.on_ms[able] + hearing.lag(able) + periods + slack_ms
+    missed = np.bincount(beside[over < first[beside]], minlength=len(first))[place]
+    dark: Bools = (place > 0) & (missed > BEATS_MISSED)
     return dark
 
 

@@ -122,13 +122,13 @@ def read_day(network: Network, text: str) -> Stream:
         if not times:
             assert not words, line
             continue
-        last = max(last, *times)
         if rest == ["end"]:
-            end = last
+            end = times[0]
             continue
         command = read_command(times[0], rest)
         if command is not None:
             commands.append(command)
+            last = max(last, times[0])
         else:
             readings += read_readings(times, rest)
     readings.sort(key=lambda item: item[0])
@@ -142,8 +142,8 @@ def read_day(network: Network, text: str) -> Stream:
     packed = packed.copy()
     packed["stream_ms"] = packed["received_ms"]
     last = max([last, *(r for r, _ in readings)])
-    assert not end or end == last, "the day goes on after its end"
-    return Stream(network, packed, sorted(commands, key=lambda c: c.at_ms), last)
+    assert not end or end >= last, "the day goes on after its end"
+    return Stream(network, packed, sorted(commands, key=lambda c: c.at_ms), max(last, end))
 
 
 def read_command(at_ms: int, words: list[str]) -> Command | None:

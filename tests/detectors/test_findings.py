@@ -90,8 +90,8 @@ def test_findings_come_in_the_order_of_their_names(day) -> None:
     meters = "\n".join(f"      meter M{i}..M{i + 1} dcu=D{i}" for i in range(1, 16, 2))
     network = draw(f"source S1\n  breaker B1\n    transformer T1\n{meters}\n      meter M17..M40")
     told = day(network, """
-        11:57 11:58 11:59 12:00 M1..M40 heartbeat
-        12:01 12:02 12:03 M17..M40 heartbeat
+        11:57:00 11:58:00 11:59:00 12:00:00 M1..M16 heartbeat
+        11:57:20 11:58:20 11:59:20 12:00:20 12:01:20 12:02:20 M17..M40 heartbeat
         12:02:30 M1..M16 heartbeat
         12:03 end
     """)  # fmt: skip

@@ -59,6 +59,18 @@ def test_who_had_only_been_silent_and_reports_power_was_never_part_of_it(day) ->
     assert "report power: not part of it" in "".join(told.log)
 
 
+def test_meters_that_report_at_the_same_second_are_not_taken_for_restored(day) -> None:
+    """Nobody beside them had missed a heartbeat: they were silent because none was due."""
+    told = day(NETWORK, """
+        11:57 11:58 11:59 12:00 M1..M18 heartbeat
+        12:00:10 M1..M3 last_gasp
+        12:01:00 M4..M18 heartbeat
+        12:01:05 end
+    """)  # fmt: skip
+    assert told.at("12:00:30")[1] == "  12:00:10 -: M1..M6"
+    assert "C-M4" not in {c for o in told.latest() for step in o.steps for c in step.customers}
+
+
 def test_the_times_of_those_who_came_back_together_are_one(day) -> None:
     """Power-ups trickle in over half a minute; it was one restoration: their median."""
     told = day(NETWORK, f"""{WARM}
