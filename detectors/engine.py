@@ -26,6 +26,7 @@ from detectors.inference import Priors, solve
 from detectors.lifecycle import close, explain, match_plan, switched
 from detectors.listening import Listening
 from detectors.positions import Moved, Position, Switching, read_position
+from detectors.priors import priors_of
 from detectors.reconcile import Scene, reconcile
 from detectors.repeats import Memory, blank, rounds, take
 from detectors.restoration import finish, follow, hear_back, settle_times
@@ -44,16 +45,16 @@ from grid.frame import (
     SettingsChanged,
     SourceLost,
 )
-from grid.network import F64, Bools, Group, NodeKind
+from grid.network import Bools, Group, NodeKind
 from grid.outage import ENDED, Change, Finding, Outcome, State
 
 KEPT_ROWS_MAX = (
     1_000_000  # backlog that is kept; at the limit it is gone through as far as it is in
 )
-METER = int(NodeKind.METER)
 TRANSFORMER = int(NodeKind.TRANSFORMER)
 SWITCHGEAR = np.array([NodeKind.BREAKER <= kind <= NodeKind.FUSE for kind in NodeKind])
 NO_BACKLOG = 1 << 60
+PLAN_EARLY_MS = 60_000  # planned work may begin a little early
 SETTLED_MS = 60_000  # after so long all last gasps are in
 LIVE_AMPS = 1.0  # a closed breaker that carries more is energised
 
@@ -273,34 +274,21 @@ class Engine:
         )
 
     def _priors(self, now_ms: int) -> Priors:
-        limits = self.limits
-        by_kind = [
-            1e-9,
-            limits.prior_breaker,
-            limits.prior_switch,
-            limits.prior_recloser,
-            limits.prior_fuse,
-            limits.prior_transformer,
-            limits.prior_meter,
+        plans = [(plan, self._node(plan.device_id)) for plan in self.plans.values()]
+        expected = [
+            node
+            for plan, node in plans
+            if node is not None and plan.from_ms - PLAN_EARLY_MS <= now_ms <= plan.to_ms
         ]
-        left = [limits.prior_left] * METER + [limits.prior_left_meter]
-        logit = _log_odds(by_kind)[self.group.kind]
-        left_logit = _log_odds(left)[self.group.kind]
-        is_open = np.zeros(len(logit), np.bool_)
-        for plan in self.plans.values():
-            place = self._node(plan.device_id)
-            if place is not None and plan.from_ms - 60_000 <= now_ms <= plan.to_ms:
-                logit[place] = 0.0
-        for node, position in self.positions.items():
-            fresh = now_ms - position.heard_ms <= limits.telemetry_stale_s * 1000
-            if position.closed and fresh:
-                logit[node] = left_logit[node] = -np.inf
-            elif position.closed is False:
-                is_open[node] = True
-        for outage in self.book.running.values():
-            if outage.telemetered and self.positions[outage.node].closed is None:
-                logit[outage.node] = left_logit[outage.node] = 0.0  # it was open when last heard
-        return Priors(logit, is_open, left_logit)
+        tripped = [o.node for o in self.book.running.values() if o.telemetered]
+        return priors_of(
+            self.group,
+            self.positions,
+            expected=expected,
+            tripped=tripped,
+            now_ms=now_ms,
+            limits=self.limits,
+        )
 
     def _node(self, device_id: str) -> int | None:
         """The node of a device that a plan names; None where it is not of this group."""
@@ -398,9 +386,3 @@ class Engine:
         self.catching_up = waiting
         if not waiting:
             self.backlog_from_ms = NO_BACKLOG
-
-
-def _log_odds(probabilities: list[float]) -> F64:
-    q = np.array(probabilities)
-    odds: F64 = np.log(q / (1 - q))
-    return odds
