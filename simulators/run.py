@@ -23,6 +23,7 @@ from simulators.relay import Counts, counted
 from simulators.scenario import Scenario
 from simulators.story import PlannedWork
 from simulators.switchgear import relays
+from simulators.telling import tell
 from simulators.truth import EndTruth, StoryTruth, to_line
 from simulators.wal import Wal
 from simulators.world import World, digest
@@ -89,7 +90,8 @@ class Simulators:
         self._enter_plan = enter_plan
         self._again = again
         began_ms = now_ms()
-        World(network, scenario, began_ms)  # what does not fit is refused here and now
+        # What does not fit is refused here and now; a whole world takes a second.
+        tell(network, scenario, began_ms, Chance(scenario.seed))
         self._making_ms = now_ms() - began_ms  # and how long it takes to tell a story is known
         self._wal = Wal(folder)
         gear = relays(network, scenario.field, Chance(scenario.seed))
