@@ -74,6 +74,7 @@ class InProcess:
         self._wake_ms = dict.fromkeys(engines, 0)
         self._framed_ms = dict.fromkeys(engines, 0)
         self._snapshot_ms = dict.fromkeys(engines, 0)
+        self._stopping = False
 
     @property
     def caught_up_with(self) -> bool:
@@ -129,25 +130,29 @@ class InProcess:
         """Frame, apply and commit until cancelled."""
         await self._go_deaf_until_heard()
         under_way: asyncio.Task[None] | None = None
+        entries: list[_Entry] = []
         try:
             while True:
                 await self._gather()
                 entries = self._take()
                 batch, quarantined = self._apply(entries)
                 if under_way is not None:
-                    await under_way
+                    await asyncio.shield(under_way)
                     under_way = None
                 await self._make_room()
                 if batch or quarantined or entries:
                     under_way = asyncio.create_task(self._finish(batch, quarantined, entries))
                     if not self._entries:
-                        await under_way
+                        await asyncio.shield(under_way)
                         under_way = None
         finally:
-            if under_way is not None:
-                await asyncio.shield(under_way)
-            for entry in self._entries:
-                entry.done.cancel()
+            self._stopping = True
+            try:
+                if under_way is not None:
+                    await asyncio.shield(under_way)
+            finally:
+                for entry in entries + self._entries:
+                    entry.done.cancel()  # not acknowledged; does nothing to what was committed
 
     async def _go_deaf_until_heard(self) -> None:
         """A process that starts was deaf: each source tells when it has handed over what waited.
@@ -278,12 +283,14 @@ class InProcess:
     async def _finish(
         self, batch: list[Applied], quarantined: list[Quarantined], entries: list[_Entry]
     ) -> None:
-        """Commit until it is done, then tell whoever waits."""
+        """Commit until it is done, then tell whoever waits; when stopped, try only once more."""
         while True:
             try:
                 await self._commit(batch, quarantined)
                 break
             except Unreachable as away:
+                if self._stopping:
+                    return
                 log.warning("commit_waits", reason=away.message, retry_in_s=away.retry_in_s)
                 await asyncio.sleep(away.retry_in_s)
         for entry in entries:
