@@ -50,6 +50,7 @@ def run_with_database(postgres_url: str) -> Run:
         data: Path,
         config: Path | None,
         database: str | None,
+        make: bool = False,
     ) -> T:
         async def open_and_work() -> T:
             async with open_store(database or postgres_url, keys, StoreSettings()) as store:
