@@ -21,7 +21,8 @@ from grid.outage import Change, Outage, Outcome, Ping
 from ingest.packing import Packer
 
 LINES_A_FRAME = 5000
-LINE_BYTES_MAX = 16 * 1024 * 1024
+LINE_BYTES_MAX = 16 * 1024 * 1024  # a longer line is none
+REASONS_MAX = 100  # distinct reasons of refusal; further ones are counted together
 
 Say = Callable[[dict[str, object]], None]
 
@@ -73,6 +74,8 @@ class Replay:
                 self.advance(self._now_ms)
 
     def _refuse(self, reason: str) -> None:
+        if reason not in self.refused and len(self.refused) >= REASONS_MAX:
+            reason = "other reasons"
         self.refused[reason] = self.refused.get(reason, 0) + 1
 
     def advance(self, until_ms: int) -> None:
@@ -155,6 +158,8 @@ def read_lines(lines: Iterable[bytes]) -> Iterator[Line]:
     for number, text in enumerate(lines, 1):
         if not text.strip():
             continue
+        if len(text) > LINE_BYTES_MAX:
+            raise BadPayload(f"line {number}: longer than {LINE_BYTES_MAX >> 20} MiB")
         try:
             line = parse(text)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
