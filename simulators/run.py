@@ -30,7 +30,6 @@ from simulators.world import World, digest
 
 log = structlog.get_logger(__name__)
 
-MAKING_MS = 0.1  # a device, on a busy machine: how long it takes to make a world
 TRUTH_FILE = "truth.jsonl"
 EnterPlan = Callable[[PlannedWork], Awaitable[None]]
 
@@ -41,6 +40,7 @@ class SimulatorSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True,
     devices: MqttDeviceSettings = msgspec.field(default_factory=MqttDeviceSettings)
     breakers: BreakerSettings = msgspec.field(default_factory=BreakerSettings)
     lead_s: float = 1.0  # for the connections, before a new story begins
+    making_ms: float = 0.1  # a device: how long it takes to make a world, on a busy machine
     plan_retry_s: float = 1.0
     counter_leap: int = 1000  # more than a gateway takes for operations that it missed
     beats_kept: int = 1  # of a time away, the heartbeats of so many periods are told
@@ -92,7 +92,7 @@ class Simulators:
         self._again = again
         # What does not fit is refused here and now, without making a whole world for it.
         tell(network, scenario, now_ms(), Chance(scenario.seed))
-        self._making_ms = round(len(network.places) * MAKING_MS)
+        self._making_ms = round(len(network.places) * self._settings.making_ms)
         self._wal = Wal(folder)
         gear = relays(network, scenario.field, Chance(scenario.seed))
         ports = self._wal.note("ports")

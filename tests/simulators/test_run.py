@@ -76,7 +76,7 @@ def play(town: Network, clock: Clock, tmp_path: Path) -> Play:
     async def playing(scenario: str = SCENARIO, **more: Any) -> AsyncIterator[Simulators]:
         simulators = Simulators(
             town, parse(scenario), mqtt_url=NOBODY, folder=tmp_path, now_ms=clock,
-            settings=SimulatorSettings(lead_s=0, plan_retry_s=0.01), **more,
+            settings=SimulatorSettings(lead_s=0, making_ms=0.0, plan_retry_s=0.01), **more,
         )  # fmt: skip
         task = asyncio.create_task(simulators.run())
         try:
