@@ -36,6 +36,7 @@ def switched(scene: Scene, event: Switching) -> None:
     if event.moved is Moved.OPENED and outage.state is not State.RESTORED:
         _opened(scene, outage, position, name)
     elif event.moved is Moved.LOCKED_OUT:
+        outage.locked_out = True
         book.note(outage, f"{name} locked out")
     elif event.moved is Moved.CLOSED and outage.telemetered:
         _closed(scene, outage, position, name)
@@ -58,7 +59,11 @@ def _closed(scene: Scene, outage: Running, position: Position, name: str) -> Non
     outage.closed_ms = position.since_ms
     outage.back_ms = scene.now_ms
     expect(book, outage, hearing, outage.node, scene.now_ms)
-    quick = position.since_ms - outage.start_ms <= scene.limits.momentary_scada_s * 1000
+    # what locked out was closed by people: that is no reclosing, however quick they were
+    quick = (
+        not outage.locked_out
+        and position.since_ms - outage.start_ms <= scene.limits.momentary_scada_s * 1000
+    )
     if quick:
         back = outage.out.copy()
         members = outage.members[back]

@@ -39,6 +39,7 @@ class Running:
     parent: int | None = None  # sequence of the outage it was left behind by
     plan_id: str | None = None
     telemetered: bool = False  # opened by the word of the device itself
+    locked_out: bool = False  # it will not reclose by itself
     closed_ms: int | None = None  # device clock: the device itself said that it closed again
     reopened: bool = False  # it was restored, and dark again before it was over
     told: float = 0.0  # probability last published

@@ -42,6 +42,7 @@ class _Outage(msgspec.Struct, frozen=True, array_like=True):
     parent: int | None
     plan_id: str | None
     telemetered: bool
+    locked_out: bool
     closed_ms: int | None
     reopened: bool
     told: float
