@@ -13,26 +13,23 @@ import pytest
 from simulators.truth import CommsLossTruth, OutageTruth
 from simulators.verdict import spoken
 
-DEMO = (resources.files("simulators") / "scenarios" / "demo.toml").read_text()
+pytestmark = pytest.mark.timeout(1200)
 
 
 @pytest.fixture(
     scope="module",
     params=[
-        pytest.param("small city", marks=[pytest.mark.services, pytest.mark.timeout(420)]),
+        pytest.param("hurried", marks=pytest.mark.services),
         pytest.param("as shipped", marks=pytest.mark.soak),
     ],
 )
 def demo(request: pytest.FixtureRequest, play: Callable[..., Any]) -> Any:
     """The demo told to its end."""
-    if request.param == "as shipped":
-        story = play("city:20000:1", DEMO, config="").begin()
-        story.wait_until_over(900)
-        return story
-    # who never speaks follows a transformer only after more than a minute: none of them here
-    clear = DEMO.replace("skew_s = 0.5", "skew_s = 0.1").replace("silent = 0.01", "silent = 0.0")
-    story = play("city:6000:1", clear, config=60.0).begin()
-    story.wait_until_over(300)
+    if request.param == "hurried":
+        return request.getfixturevalue("tales")["demo"].result()
+    text = (resources.files("simulators") / "scenarios" / "demo.toml").read_text()
+    story = play("city:20000:1", text, config="").begin()
+    story.wait_until_over(900)
     return story
 
 

@@ -6,7 +6,7 @@ Nothing that it says in the end differs.
 """
 
 import json
-from collections.abc import Callable
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
@@ -15,52 +15,13 @@ import pytest
 from grid.times import from_rfc3339
 from simulators.verdict import spoken
 
-pytestmark = pytest.mark.services
-
-CITY = "city:2000:7"
-STORM = """
-name = "storm"
-seed = 11
-duration_s = 75
-[field]
-delivery = 0.3
-silent = 0.0
-heartbeat_s = 20
-hello_s = 5
-holdoff_s = [1, 2]
-power_up_s = [1, 3]
-latency_s = 0.3
-skew_s = 0.1
-batch_s = 0.5
-terminal_heartbeat_s = 10
-[storm]
-faults = 12
-at_s = 12
-spread_s = 10
-kinds = ["breaker", "switch", "recloser", "transformer"]
-recloses = 1
-restore_s = [36, 46]
-"""
-KILL_AFTER_S = 21.0  # of the story: most have struck, none is repaired
+pytestmark = [pytest.mark.services, pytest.mark.timeout(400)]
 
 
 @pytest.fixture(scope="module")
-def both(play: Callable[..., Any]) -> tuple[Any, Any]:
+def both(tales: dict[str, Future[Any]]) -> tuple[Any, Any]:
     """The storm lived through in peace, and with a kill -9 of the process group."""
-    calm, killed = (play(CITY, STORM, config=20.0).begin() for _ in range(2))
-    service = killed.service
-
-    def struck() -> bool:
-        (now_ms,) = killed.sql("SELECT (extract(epoch FROM now()) * 1000)::bigint")[0]
-        return bool(now_ms > killed.begun_ms() + KILL_AFTER_S * 1000)
-
-    service.wait(struck, 60, "the middle of the storm")
-    assert killed.sql("SELECT count(*) FROM outages WHERE ended_at IS NULL")[0][0] > 0
-    service.kill()
-    service.start()
-    for story in (calm, killed):
-        story.wait_until_over(120)
-    return calm, killed
+    return tales["calm"].result(), tales["killed"].result()
 
 
 @pytest.mark.parametrize("which", [0, 1], ids=["in peace", "killed"])
