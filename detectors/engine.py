@@ -24,7 +24,7 @@ from detectors.findings import (
 from detectors.hearing import NEVER, URGENT, Hearing, Said, fold, said, silence
 from detectors.inference import Priors, solve
 from detectors.lifecycle import close, explain, match_plan, switched
-from detectors.listening import Listening
+from detectors.listening import Listening, Relays
 from detectors.positions import Moved, Position, Switching, read_position
 from detectors.priors import priors_of
 from detectors.reconcile import Scene, reconcile
@@ -80,6 +80,7 @@ class Engine:
         self.waking = Waking()
         self.listening = Listening()
         self.catching_up: set[str] = set()
+        self.relays = Relays()
         self.backlog_from_ms = NO_BACKLOG  # what is kept may have happened since
         self.kept: list[Rows] = []
         self.gasps_learned = [0.0, 0.0]  # of how many in the dark how many gasped
@@ -247,6 +248,7 @@ class Engine:
         return Ear(
             now_ms=now_ms,
             gaps=self.listening.gaps,
+            relay_ms=self.relays.since_ms(self.group.dcu),
             delivery=float(np.clip(delivery, 0.02, 0.98)),
             explained_ms=self.book.back_ms,
         )
@@ -302,6 +304,9 @@ class Engine:
         ear = self._ear(now_ms)
         hear_back(self.book, self.hearing, self.limits)
         evidence = gather(self.group, self.hearing, ear, self.limits)
+        if self.relays.note(evidence.mute_dcu, now_ms):
+            ear = self._ear(now_ms)
+            evidence = gather(self.group, self.hearing, ear, self.limits)
         declared = solve(self.tree, evidence, self._priors(now_ms), now_ms)
         scene = self._scene(evidence, now_ms)
         held = reconcile(scene, declared)

@@ -59,6 +59,7 @@ class Ear:
     now_ms: int
     gaps: tuple[Gap, ...]  # when we heard nothing
     delivery: float  # learned probability that a last gasp arrives
+    relay_ms: I64 | None = None  # entry a node: its concentrator was mute until then; NEVER
     explained_ms: I64 | None = None  # device clock, entry a node: its last told step ended then
 
 
@@ -92,7 +93,10 @@ def next_beat(hearing: Hearing, heard_ms: I64, ear: Ear, limits: EngineSettings)
     """When each node's next regular report is due, by our clock."""
     periods = hearing.period_ms(limits.heartbeat_s)
     slack_ms = int(limits.heartbeat_slack_s * 1000)
-    expected = np.maximum(heard_ms, hearing.void_ms) + periods
+    base = np.maximum(heard_ms, hearing.void_ms)
+    if ear.relay_ms is not None:
+        base = np.maximum(base, ear.relay_ms)
+    expected = base + periods
     return due(expected, periods, slack_ms, ear.gaps)
 
 

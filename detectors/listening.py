@@ -8,10 +8,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from grid.network import I64
+from grid.network import I32, I64, Bools
 
 STILL = 1 << 60  # the end of a gap that lasts
 GAPS_MAX = 16  # at the limit the two oldest become one, with what was heard between them
+
+RELAY_KEPT_MS = 86_400_000  # longer than any reporting period
 
 Gap = tuple[int, int]
 """Heard nothing from one moment to another."""
@@ -41,6 +43,32 @@ class Listening:
         """All of them, by their beginnings."""
         lasting = [(min(self.lost.values()), STILL)] if self.lost else []
         return tuple(sorted(self.past + lasting))
+
+
+@dataclass(slots=True)
+class Relays:
+    """Concentrators that were mute: when one is back, its meters have a period to be heard."""
+
+    mute: set[int] = field(default_factory=set)  # at the last verdict
+    back_ms: dict[int, int] = field(default_factory=dict)  # when those came back that had been
+
+    def note(self, mute: Bools, now_ms: int) -> bool:
+        """Take in which are mute now; True if one is back."""
+        now = set(np.flatnonzero(mute).tolist())
+        back, self.mute = self.mute - now, now
+        self.back_ms |= dict.fromkeys(back, now_ms)
+        old = now_ms - RELAY_KEPT_MS
+        self.back_ms = {dcu: at for dcu, at in sorted(self.back_ms.items()) if at > old}
+        return bool(back)
+
+    def since_ms(self, dcu: I32) -> I64 | None:
+        """Entry a node, by the column of its concentrators: mute until then; None if none was."""
+        if not self.back_ms:
+            return None
+        since = np.full(len(dcu), -STILL, np.int64)
+        for number, at_ms in self.back_ms.items():
+            since[dcu == number] = at_ms
+        return since
 
 
 def due(expected_ms: I64, granted_ms: I64, slack_ms: int, gaps: tuple[Gap, ...]) -> I64:

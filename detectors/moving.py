@@ -30,6 +30,9 @@ def moved(engine: Engine, group: Group) -> Engine:
     dcu = _concentrators(old, group)
     heard = engine.memory.concentrators.items()
     new.memory.concentrators = {dcu[d]: window for d, window in heard if d in dcu}
+    new.relays.mute = {dcu[d] for d in engine.relays.mute if d in dcu}
+    back = engine.relays.back_ms.items()
+    new.relays.back_ms = {dcu[d]: at for d, at in back if d in dcu}
     new.positions = {int(to[n]): p for n, p in engine.positions.items() if to[n] != GONE}
     new.plans, new.waking = engine.plans, engine.waking
     new.findings.open = engine.findings.open

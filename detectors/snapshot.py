@@ -11,7 +11,7 @@ import numpy as np
 from detectors import hearing as hearing_columns
 from detectors import repeats
 from detectors.engine import Engine
-from detectors.listening import Listening
+from detectors.listening import Listening, Relays
 from detectors.positions import Position
 from detectors.running import COLUMNS_OF_MEMBERS, Running
 from detectors.settings import EngineSettings
@@ -72,6 +72,8 @@ class _Body(msgspec.Struct, frozen=True, array_like=True):
     sequence: int
     findings: dict[str, Finding]
     waking: tuple[int, int, bool, int, bool]
+    mute: tuple[int, ...]
+    relay_back_ms: dict[int, int]
     gaps: list[tuple[int, int]]
     lost: dict[str, int]
     catching_up: tuple[str, ...]
@@ -116,6 +118,8 @@ def take(engine: Engine) -> bytes:
             waking.quiet_until_ms,
             waking.idle,
         ),
+        mute=tuple(sorted(engine.relays.mute)),
+        relay_back_ms=dict(sorted(engine.relays.back_ms.items())),
         gaps=engine.listening.past,
         lost=dict(sorted(engine.listening.lost.items())),
         catching_up=tuple(sorted(engine.catching_up)),
@@ -178,6 +182,7 @@ def restore(group: Group, snapshot: bytes) -> Engine:
     waking.urgent_ms, waking.decided_ms, waking.dirty = body.waking[:3]
     waking.quiet_until_ms, waking.idle = body.waking[3:]
     engine.listening = Listening(body.gaps, body.lost)
+    engine.relays = Relays(set(body.mute), body.relay_back_ms)
     engine.catching_up, engine.backlog_from_ms = set(body.catching_up), body.backlog_from_ms
     engine.kept = [np.frombuffer(body.kept, READING)] if body.kept else []
     engine.gasps_learned = list(body.gasps_learned)
