@@ -22,6 +22,7 @@ import os
 import shutil
 import stat
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO
@@ -37,6 +38,7 @@ ROLE = "lastgasp"
 APPLICATION = "lastgasp"  # application_name of our sessions, told from those of a person's psql
 SOCKET_PATH_MAX = 100  # sun_path has 108 bytes, the file's own name included
 CONFIG = "lastgasp.conf"
+DYING_S = 0.2  # between looks at a server that does not answer
 
 
 class PostgresSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -80,8 +82,7 @@ def embedded(
             alone = _take(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
             system = postmaster.system_for(folder)
             leaving.callback(_stop_if_last, data, users, system, settings, tell)
-            database = _ensure_running(folder, system, settings, tell)
-            _ensure_role(database, end_leftovers=alone)
+            database = _ensure_usable(folder, system, settings, tell, end_leftovers=alone)
             fcntl.flock(users, fcntl.LOCK_SH)
         yield database
 
@@ -131,6 +132,31 @@ def _alone_starting(data: Path) -> Iterator[None]:
     with _locked(data / "postgres.start") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
+
+
+def _ensure_usable(
+    folder: Path,
+    system: System,
+    settings: PostgresSettings,
+    tell: Callable[[str], None],
+    *,
+    end_leftovers: bool,
+) -> Database:
+    """A server that answers: one that was just killed may still look alive for a moment."""
+    import psycopg
+
+    deadline = time.monotonic() + settings.start_s
+    while True:
+        database = _ensure_running(folder, system, settings, tell)
+        try:
+            _ensure_role(database, end_leftovers=end_leftovers)
+        except psycopg.OperationalError as error:
+            if time.monotonic() >= deadline:
+                said = str(error).strip().splitlines()[0]
+                raise ConfigError(f"the embedded database does not answer: {said}") from error
+            time.sleep(DYING_S)
+        else:
+            return database
 
 
 def _ensure_running(

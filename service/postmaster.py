@@ -243,11 +243,16 @@ def _read(path: Path) -> str:
 
 def _why(folder: Path) -> str:
     logs = sorted((folder / "log").glob("*.log"), key=lambda path: path.stat().st_mtime)
-    return _last_line("\n".join(_read(path) for path in [*logs[-1:], folder / "start.log"]))
+    began = _read(folder / "start.log")  # what went wrong before the server's own log was open
+    return _last_line(began if _telling(began) else "\n".join(map(_read, logs[-1:])) + began)
 
 
 def _last_line(text: str) -> str:
     """The last line that says why, else the last line."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    telling = [line for line in lines if "FATAL" in line or "error" in line.lower()]
-    return (telling or lines or ["it said nothing"])[-1]
+    return (_telling(text) or lines or ["it said nothing"])[-1]
+
+
+def _telling(text: str) -> list[str]:
+    lines = (line.strip() for line in text.splitlines())
+    return [one for one in lines if "FATAL" in one or "PANIC" in one or "error" in one.lower()]

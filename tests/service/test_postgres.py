@@ -111,8 +111,8 @@ def test_after_a_kill_of_the_server_too_it_recovers(data: Path) -> None:
     running = postmaster.running(postgres.folder_of(data))
     assert running is not None
     os.kill(running.pid, signal.SIGKILL)
-    with postgres.embedded(data, SETTINGS) as database:
-        assert database.how == "recovered"
+    with postgres.embedded(data, SETTINGS) as database:  # at once: it may still look alive
+        assert database.how in ("recovered", "taken over")
         assert kept(database.url) >= 1
 
 
