@@ -228,6 +228,15 @@ terminal_heartbeat_s = {heartbeat_s}
 latency_s = 0.2
 false_gasp = 0.0
 """
+DEMO_TIMES = """
+[engine]
+heartbeat_s = 60.0
+heartbeat_slack_s = 20.0
+momentary_scada_s = 6.0
+momentary_s = 12.0
+close_after_s = 10.0
+plan_tolerance_s = 10.0
+"""
 NEVER_MIND = """
 [engine]
 heartbeat_s = {heartbeat_s}
@@ -295,11 +304,11 @@ def tales(
     # who never speaks follows a transformer only after more than a minute: none of them here
     demo = demo.replace("skew_s = 0.5", "skew_s = 0.1").replace("silent = 0.01", "silent = 0.0")
     calm, killed = (play("city:2000:7", STORM, 20.0) for _ in range(2))
-    stories = play("city:6000:1", f"time_scale = 2\n{demo}", 30.0)
+    stories = play("city:6000:1", demo, DEMO_TIMES)
     with ThreadPoolExecutor() as pool:
         yield {
             "calm": pool.submit(tell, calm, 120),
             "killed": pool.submit(tell_with_a_kill, killed, 120),
-            "demo": pool.submit(tell, stories, 150),
+            "demo": pool.submit(tell, stories, 240),
             "quiet": pool.submit(quiet_city, play, heartbeat_s=5.0, slack_s=4.0, away_s=11.0),
         }

@@ -45,7 +45,11 @@ def publish(service: object, topic: str, payload: str) -> None:
 def dark(service: object, device: str) -> Callable[[], object]:
     def found() -> object:
         outages = service.get("/api/outages")["outages"]
-        return [o for o in outages if o["device_id"] == device and o["state"] in ("predicted", "confirmed")]
+        return [
+            o
+            for o in outages
+            if o["device_id"] == device and o["state"] in ("predicted", "confirmed")
+        ]
 
     return found
 
