@@ -19,13 +19,13 @@ pytestmark = pytest.mark.timeout(1200)
 @pytest.fixture(
     scope="module",
     params=[
-        pytest.param("hurried", marks=pytest.mark.services),
-        pytest.param("as shipped", marks=pytest.mark.soak),
+        pytest.param("in a town", marks=pytest.mark.services),
+        pytest.param("in the city", marks=pytest.mark.soak),
     ],
 )
 def demo(request: pytest.FixtureRequest, play: Callable[..., Any]) -> Any:
     """The demo told to its end."""
-    if request.param == "hurried":
+    if request.param == "in a town":
         return request.getfixturevalue("tales")["demo"].result()
     text = (resources.files("simulators") / "scenarios" / "demo.toml").read_text()
     story = play("city:20000:1", text, config="").begin()
