@@ -4,7 +4,7 @@ BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help install run services check test soak bench lint unit everything clean
+.PHONY: help install run services check test soak bench lint unit peers clean
 
 help:  ## list these
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 12
@@ -23,7 +23,7 @@ services:  ## install the peers that tests want: as root on Debian, else say wha
 check: install  ## before every commit: style, types, imports, the fast tests; under 2 minutes
 	@$(MAKE) --no-print-directory -j2 --output-sync=target lint unit
 
-test: install lint everything  ## everything that this machine can run; says what it left out
+test: install lint unit peers  ## everything that this machine can run; says what it left out
 
 soak: install  ## the tests that take many minutes
 	$(PYTEST) -m soak --timeout=3600 $(ARGS)
@@ -41,9 +41,8 @@ unit: install
 	$(PYTEST) -q -m "not services and not soak" --cov --cov-report= $(ARGS)
 	$(BIN)/python scripts/branch_floor.py
 
-everything: install
-	$(PYTEST) -q -m "not soak" --cov --cov-report= --durations=15 $(ARGS)
-	$(BIN)/python scripts/branch_floor.py
+peers: install
+	$(PYTEST) -q -m "services and not soak" --durations=15 $(ARGS)
 
 clean:  ## remove what can be made again: .venv, build, caches
 	rm -rf --one-file-system .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage
