@@ -45,8 +45,11 @@ def switched(scene: Scene, event: Switching) -> None:
 def _opened(scene: Scene, outage: Running, position: Position, name: str) -> None:
     """What was inferred is now known from the device itself, and since when."""
     begins = not outage.telemetered and not outage.reopened and outage.back_ms is None
+    silent = outage.counted[0] <= 0  # else its devices' gasps show that it began no later
+    begins &= silent or position.since_ms <= outage.start_ms + GUARD_MS
     if begins and outage.parent is None:
         outage.begin(position.since_ms)
+    if not outage.telemetered:
         out = outage.members[outage.out]
         scene.book.note(outage, f"{name} opened at {to_rfc3339(position.since_ms)}", out)
     outage.telemetered, outage.closed_ms = True, None

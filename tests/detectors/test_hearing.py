@@ -129,9 +129,11 @@ def test_a_late_word_on_phases_does_not_replace_a_newer_one(day) -> None:
         ("11:00 11:05 11:09:50 11:15:05", 300),
         ("11:00 11:05 11:10 11:20 11:25", 300),
         ("11:00 11:05 11:12 11:14", 0),
+        ("11:00 11:05 11:11", 0),
     ],
     ids=["one gap teaches nothing", "two that agree do", "and more", "within a tenth",
-         "a beat that was missed is no other period", "without rule, none"],
+         "a beat that was missed is no other period", "without rule, none",
+         "not if they differ by a fifth"],
 )  # fmt: skip
 def test_a_reporting_period_is_learned_from_gaps_that_agree(stream, beats, period_s) -> None:
     hearing = hearing_of(NETWORK, stream(NETWORK, f"{beats} M1 heartbeat").frames())

@@ -47,6 +47,12 @@ def test_its_breaker_confirms(day, at) -> None:
     assert told.outage.evidence[0] == "B1 tripped at 2026-11-21T12:00:10.000Z"
 
 
+def test_a_breaker_that_opens_later_does_not_shorten_an_outage_that_gasps_began(day, at) -> None:
+    told = day(NETWORK, f"{WARM} 12:00:20 M1..M12 last_gasp\n12:01:30 B1 trip\n12:01:40 end")
+    assert told.outage.started_ms == at("12:00:20")
+    assert told.outage.evidence[0] == "B1 tripped at 2026-11-21T12:01:30.000Z"
+
+
 def test_what_was_predicted_and_is_held_no_more_is_rejected(day) -> None:
     told = day(
         NETWORK, f"{WARM} 12:00:30 M7,M10 last_gasp\n12:00:50 M8,M9,M11,M12 heartbeat\n12:02:30 end"

@@ -235,6 +235,23 @@ def test_a_closing_that_was_lost_does_not_open_the_outage_again(day) -> None:
     assert told.outages == ["breaker B1: restored fault", "  12:01:00 - 12:03:00: M1..M24"]
 
 
+def test_a_closing_is_laid_to_the_outage_that_runs_and_not_to_one_before(day) -> None:
+    told = day(NETWORK, f"""{WARM}
+        12:01:00 M1..M24 last_gasp
+        12:02:00 M1..M24 power_up
+        12:05:30 B1 trip
+        12:07:00 B1 close
+        12:07:05 M1..M24 power_up
+        12:07:10 end
+    """)  # fmt: skip
+    assert told.outages == [
+        "breaker B1: momentary fault",
+        "  12:01:00 - 12:02:00: M1..M24",
+        "breaker B1: restored fault",
+        "  12:05:30 - 12:07:00: M1..M24",
+    ]
+
+
 # -- networks at their limits --------------------------------------------------------------------
 
 

@@ -140,6 +140,21 @@ def test_the_mute_wait_for_their_own_transformer(day) -> None:
     assert nested.customers_out == 6, "M1 never spoke, and its transformer is dark"
 
 
+def test_they_follow_it_while_others_are_still_out_elsewhere(day) -> None:
+    told = day(NETWORK, """
+        11:55 12:00 M2..M18 heartbeat
+        12:01:00 M2..M18 last_gasp
+        12:03:00 M2..M12 power_up
+        12:04:20 end
+    """)  # fmt: skip
+    assert told.outages == [
+        "breaker B1: partially_restored fault",
+        "  12:01:00 - 12:03:00: M2..M12",
+        "  12:01:00 - 12:03:00: M1 (inferred)",
+        "  12:01:00 -: M13..M18",
+    ]
+
+
 def test_a_member_who_can_speak_stays_out_until_it_does(day) -> None:
     told = day(NETWORK, f"""{WARM}
         12:01:00 M1..M18 last_gasp

@@ -26,7 +26,7 @@ source S1
 """)
 EVENTFUL = """
     11:57 11:58 11:59 12:00 M1..M18 heartbeat
-    11:58 plan P2 T3 12:00..12:10
+    11:58 plan P2 R1 12:00..12:10
     11:58 plan P1 R1 12:00..12:10 kind=arrears
     12:00:05 M7..M9 last_gasp boot=a seq=4
     12:00:06 M1 heartbeat via=D1 boot=q seq=700
@@ -97,13 +97,14 @@ def test_it_knows_its_position_and_the_version_of_its_network(frames) -> None:
     assert network_of(body) == NETWORK.version
 
 
-def test_everything_that_an_engine_keeps_is_in_it(frames) -> None:
+def test_everything_that_an_engine_keeps_is_in_it(stream) -> None:
     """Whoever adds a field to the engine's state and forgets the snapshot is told here."""
+    day = stream(NETWORK, EVENTFUL)
     engine = Engine(NETWORK.groups[0], EngineSettings())
-    for frame in frames:
+    for frame in day.frames(sorted({*day.rows["stream_ms"].tolist(), *(c.at_ms for c in day.commands)})):
         engine.apply(frame)
-    again = restore(NETWORK.groups[0], take(engine))
-    assert state(again) == state(engine)
+        again = restore(NETWORK.groups[0], take(engine))
+        assert state(again) == state(engine)
 
 
 def state(engine: Engine) -> dict[str, object]:

@@ -8,6 +8,7 @@ from detectors.settings import EngineSettings
 from grid.frame import PingSent, PlanCancelled
 from grid.parcel import Parcel, Quarantined
 from stream.inprocess import InProcess
+from stream.settings import StreamSettings
 
 WARM = "11:57:00 M1..M12 heartbeat\n11:58:00 M1..M12 heartbeat\n11:59:00 M1..M12 heartbeat"
 
@@ -137,7 +138,7 @@ async def test_a_deadline_of_an_engine_makes_it_speak_without_a_reading(
 
 
 async def test_gateways_wait_while_too_much_is_waiting(start, parcel, log) -> None:
-    runner = start(waiting_rows_max=12)
+    runner = start(waiting_rows_max=12, frame_rows_max=6)
     log.go.clear()
     deliveries = [
         asyncio.create_task(runner.deliver(parcel("12:00:00 M1..M6 heartbeat"))) for _ in range(12)
@@ -271,20 +272,24 @@ async def alone(engines, log, clock, network):
     """A runner and its task, which the test stops itself."""
     runner = InProcess(
         engines, network=network.version, commit=log.commit, now_ms=clock,
-        on_committed=log.told.append, sources=(),
+        on_committed=log.told.append, sources=(), settings=StreamSettings(frame_rows_max=1),
     )  # fmt: skip
     return runner, asyncio.create_task(runner.run())
 
 
+@pytest.mark.parametrize("waiting", [0, 1, 2])
 async def test_when_stopped_what_is_under_way_is_committed_and_the_rest_not_acknowledged(
-    alone, log, parcel
+    alone, log, parcel, waiting: int
 ) -> None:
     runner, task = alone
     log.go.clear()
-    first = asyncio.create_task(runner.deliver(parcel("12:00:00 M1 heartbeat")))
+    first, *rest = [
+        asyncio.create_task(runner.deliver(parcel(f"12:00:00 M{n} heartbeat")))
+        for n in range(1, waiting + 2)
+    ]
     await log.until(lambda: log.offered)
-    second = asyncio.create_task(runner.deliver(parcel("12:00:00 M2 heartbeat")))
-    await asyncio.sleep(0)
+    for _ in range(20):
+        await asyncio.sleep(0)  # the next is applied meanwhile, and waits for its turn
     task.cancel()
     await asyncio.sleep(0)
     assert not task.done(), "it waits for its commit"
@@ -293,8 +298,9 @@ async def test_when_stopped_what_is_under_way_is_committed_and_the_rest_not_ackn
         with pytest.raises(asyncio.CancelledError):
             await task
         await first
-        with pytest.raises(asyncio.CancelledError):
-            await second
+        for delivery in rest:
+            with pytest.raises(asyncio.CancelledError):
+                await delivery
     assert log.rows() == ["M1 heartbeat"]
 
 
