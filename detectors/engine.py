@@ -272,6 +272,7 @@ class Engine:
             evidence,
             self.positions,
             now_ms=now_ms,
+            said_ms=now_ms if self._at_ms is None else self._at_ms,
             limits=self.limits,
         )
 

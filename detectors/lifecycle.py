@@ -93,6 +93,7 @@ def explain(scene: Scene, outage: Running, found: Declared) -> None:
         how = "opened by command" if position.commanded else "tripped"
         lines.append(f"{group.ids[node]} {how} at {to_rfc3339(position.since_ms)}")
         outage.telemetered = True
+        outage.locked_out = outage.locked_out or position.locked_out
     gasps = evidence.gasp_ms[node:end] >= found.since_ms - GUARD_MS
     terminals = int((gasps & (group.kind[node:end] == NodeKind.TRANSFORMER)).sum())
     count = len(outage.members)
@@ -109,7 +110,7 @@ def explain(scene: Scene, outage: Running, found: Declared) -> None:
     sure = found.gasps >= CONFIRM_GASPS and found.dead >= CONFIRM_PROBABILITY
     if outage.state is State.PREDICTED and (hard or terminals or sure):
         outage.state = State.CONFIRMED
-        outage.confirmed_ms = scene.now_ms
+        outage.confirmed_ms = scene.said_ms
         why = "its breaker" if hard else "terminals" if terminals else "meters"
         book.note(outage, f"confirmed by {why}", outage.members[outage.out])
     elif not steady:

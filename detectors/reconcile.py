@@ -30,7 +30,7 @@ MOVED_MS = 15_000  # a beginning that shifts by more is worth telling
 class Scene:
     """Everything one decision looks at."""
 
-    __slots__ = ("book", "evidence", "hearing", "limits", "mute", "now_ms", "positions")
+    __slots__ = ("book", "evidence", "hearing", "limits", "now_ms", "positions", "said_ms")
 
     def __init__(
         self,
@@ -40,6 +40,7 @@ class Scene:
         positions: dict[int, Position],
         *,
         now_ms: int,
+        said_ms: int,
         limits: EngineSettings,
     ) -> None:
         self.book = book
@@ -47,6 +48,7 @@ class Scene:
         self.evidence = evidence
         self.positions = positions
         self.now_ms = now_ms
+        self.said_ms = said_ms  # when this is told: later, where a backlog is gone through
         self.limits = limits
 
     def mute_at(self, members: I64, since_ms: int) -> Bools:
@@ -140,7 +142,7 @@ def _open(scene: Scene, found: Declared, members: I64) -> Running:
         node=found.node,
         start_ms=_start(scene, found, None),
         since_ms=found.since_ms,
-        detected_ms=scene.now_ms,
+        detected_ms=scene.said_ms,
         probability=found.probability,
         told=found.probability,
     )
@@ -224,7 +226,7 @@ def _left_behind(
         node=found.node,
         start_ms=parent.start_ms,
         since_ms=parent.since_ms,
-        detected_ms=scene.now_ms,
+        detected_ms=scene.said_ms,
         probability=found.probability,
         told=found.probability,
         kind=parent.kind if parent.plan_id is None else OutageKind.FAULT,

@@ -60,7 +60,7 @@ def test_what_was_out_before_stays_out_while_we_are_deaf(day) -> None:
     assert told.outages == ["transformer T3: predicted fault", "  11:59:20 -: M13..M18"]
 
 
-def test_an_outage_that_began_and_ended_meanwhile_is_found_with_the_devices_times(day) -> None:
+def test_an_outage_that_began_and_ended_meanwhile_is_found_with_the_devices_times(day, at) -> None:
     """The process was down: what devices and broker kept comes in at once."""
     told = day(NETWORK, f"""{BEATS}
         12:00:05 deaf mqtt from=12:00:05 until=12:20:00
@@ -72,6 +72,7 @@ def test_an_outage_that_began_and_ended_meanwhile_is_found_with_the_devices_time
     """)  # fmt: skip
     assert told.outages == ["transformer T2: closed fault", "  12:05:30 - 12:13:30: M7..M12"]
     assert {line.split()[0] for line in told.log} == {"12:20:02"}, "told when it was known"
+    assert told.outage.detected_ms == told.outage.confirmed_ms == at("12:20:02")
 
 
 def test_so_it_is_when_only_the_connection_was_lost_and_time_went_on(day) -> None:

@@ -41,6 +41,15 @@ def test_a_second_loss_is_a_finding_of_its_own(day) -> None:
     assert [line.split()[2] for line in told.findings] == ["12:00:00", "12:04:00"]
 
 
+def test_a_concentrator_that_is_back_owes_nothing_yet(day) -> None:
+    """What it swallowed is missing still when its first meters are heard: that is no outage."""
+    told = day(
+        NETWORK, f"{BEATS}{OTHERS}{LATER} 12:05:10 M1,M2 heartbeat\n12:06:05 M3..M6 heartbeat"
+    )
+    assert told.outages == []
+    assert "12:05:10" < told.findings[0].split(" - ")[1] < "12:05:20"
+
+
 def test_one_overdue_meter_does_not_make_its_concentrator_mute(day) -> None:
     told = day(NETWORK, f"{BEATS}{OTHERS} 12:01 12:02 12:03 M2..M6 heartbeat\n12:03:05 end")
     assert told.findings == []

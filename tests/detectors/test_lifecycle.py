@@ -127,6 +127,23 @@ def test_a_failed_reclose_is_one_outage_from_its_first_trip(day) -> None:
     assert "B1 locked out" in told.log[-1]
 
 
+@pytest.mark.parametrize(
+    "tripped", ["12:00:10 B1 trip\n12:00:11 B1 lockout", "12:00:10 B1 lockout"]
+)
+def test_what_locked_out_was_closed_by_people_however_soon(day, tripped: str) -> None:
+    """That is no reclosing: everybody stays out until they are heard."""
+    told = day(NETWORK, f"""{WARM} {tripped}
+        12:00:40 B1 close
+        12:00:45 M1..M9 power_up
+        12:00:50 end
+    """)  # fmt: skip
+    assert told.outages == [
+        "breaker B1: partially_restored fault",
+        "  12:00:10 - 12:00:40: M1..M9",
+        "  12:00:10 -: M10..M12",
+    ]
+
+
 def test_after_a_failed_reclose_it_can_be_restored_like_any_other(day) -> None:
     told = day(NETWORK, f"""{WARM}
         12:00:10 B1 trip

@@ -101,7 +101,9 @@ def test_everything_that_an_engine_keeps_is_in_it(stream) -> None:
     """Whoever adds a field to the engine's state and forgets the snapshot is told here."""
     day = stream(NETWORK, EVENTFUL)
     engine = Engine(NETWORK.groups[0], EngineSettings())
-    for frame in day.frames(sorted({*day.rows["stream_ms"].tolist(), *(c.at_ms for c in day.commands)})):
+    for frame in day.frames(
+        sorted({*day.rows["stream_ms"].tolist(), *(c.at_ms for c in day.commands)})
+    ):
         engine.apply(frame)
         again = restore(NETWORK.groups[0], take(engine))
         assert state(again) == state(engine)
