@@ -124,6 +124,14 @@ Command = (
     | NetworkChanged
 )
 
+NOT_YET = 0
+"""``at_ms`` of a command that has no place in a stream yet; it is given one when its turn comes."""
+
+
+def placed(command: Command, at_ms: int) -> Command:
+    """The command at its place in the stream."""
+    return msgspec.structs.replace(command, at_ms=at_ms)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Frame:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from dispatch.desk import Component, NewCall, NewPlan
 from grid.errors import Refused
-from grid.frame import PlanCancelled, PlanEntered
+from grid.frame import NOT_YET, PlanCancelled, PlanEntered
 from grid.network import Network, Place
 from grid.parcel import Parcel
 from grid.public import (
@@ -127,11 +127,9 @@ class ServiceDesk:
         place = self._place(new.device_id)
         plan_id = f"plan-{secrets.token_hex(6)}"
 
-        def entered(at_ms: int) -> PlanEntered:
-            return PlanEntered(
-                at_ms, plan_id, new.device_id, new.from_ms, new.to_ms, new.kind, new.reason
-            )
-
+        entered = PlanEntered(
+            NOT_YET, plan_id, new.device_id, new.from_ms, new.to_ms, new.kind, new.reason
+        )
         await self._runner.command(entered, place.group)
         return await self._store.add_plan(
             rows.NewPlan(
@@ -153,7 +151,7 @@ class ServiceDesk:
         if cancelled is not None:
             place = self._network.places.get(cancelled.device_id)
             group = place.group if place else None
-            await self._runner.command(lambda at_ms: PlanCancelled(at_ms, plan_id), group)
+            await self._runner.command(PlanCancelled(NOT_YET, plan_id), group)
         return cancelled
 
     def ready(self) -> Mapping[str, Component]:

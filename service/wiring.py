@@ -17,7 +17,7 @@ import structlog
 
 from detectors.engine import Engine
 from dispatch.api import make_app
-from grid.frame import SettingsChanged
+from grid.frame import NOT_YET, SettingsChanged
 from grid.graph import BreakerAddress
 from grid.network import Network
 from grid.outage import Ping
@@ -206,7 +206,7 @@ async def _tell_settings(run: Run, engines: dict[int, Engine], runner: InProcess
     wanted = run.settings.engine
     if any(e.limits != wanted or e.position == 0 for e in engines.values()):
         log.info("engine_settings_changed")
-        await runner.command(lambda at_ms: SettingsChanged(at_ms, _as_numbers(wanted)))
+        await runner.command(SettingsChanged(NOT_YET, _as_numbers(wanted)))
 
 
 def _as_numbers(settings: Any) -> dict[str, float]:

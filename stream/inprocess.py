@@ -16,7 +16,17 @@ import structlog
 from detectors.engine import Engine
 from detectors.snapshot import take
 from grid.errors import Unreachable
-from grid.frame import NO_ROWS, CaughtUp, Command, Deaf, Frame, Rows, SourceLost
+from grid.frame import (
+    NO_ROWS,
+    NOT_YET,
+    CaughtUp,
+    Command,
+    Deaf,
+    Frame,
+    Rows,
+    SourceLost,
+    placed,
+)
 from grid.outage import Ping
 from grid.parcel import Applied, Batch, Parcel, Quarantined
 from stream.settings import StreamSettings
@@ -24,14 +34,13 @@ from stream.settings import StreamSettings
 log = structlog.get_logger()
 
 Commit = Callable[[Batch, Sequence[Quarantined]], Awaitable[None]]
-MakeCommand = Callable[[int], Command]
 
 
 @dataclass(slots=True, eq=False)
 class _Entry:
     done: "asyncio.Future[None]"
     parcel: Parcel | None = None
-    make: MakeCommand | None = None
+    command: Command | None = None
     group: int | None = None  # None: all of them
 
 
@@ -99,7 +108,7 @@ class InProcess:
 
     async def lost(self, source: str) -> None:
         """From now on silence is no evidence."""
-        await self.command(lambda at_ms: SourceLost(at_ms, source))
+        await self.command(SourceLost(NOT_YET, source))
 
     async def deaf(self, source: str, from_ms: int, until_ms: int) -> None:
         """A source is back and hands over its backlog; ``from_ms`` 0 is "since this process is
@@ -107,16 +116,18 @@ class InProcess:
         """
         self._behind[source] = self._now_ms()
         since = from_ms or self._stream_ms
-        await self.command(lambda at_ms: Deaf(at_ms, source, since, until_ms))
+        await self.command(Deaf(NOT_YET, source, since, until_ms))
 
     async def caught_up(self, source: str) -> None:
         """A source's backlog is in."""
-        await self.command(lambda at_ms: CaughtUp(at_ms, source))
+        await self.command(CaughtUp(NOT_YET, source))
         self._behind.pop(source, None)
 
-    async def command(self, make: MakeCommand, group: int | None = None) -> None:
-        """Put a command into the stream of one group or all; return once it is committed."""
-        await self._enter(_Entry(self._future(), make=make, group=group))
+    async def command(self, command: Command, group: int | None = None) -> None:
+        """Put a command into the stream of one group or all, at the stream time that its turn
+        brings; return once it is committed.
+        """
+        await self._enter(_Entry(self._future(), command=command, group=group))
 
     def _future(self) -> "asyncio.Future[None]":
         return asyncio.get_running_loop().create_future()
@@ -217,19 +228,19 @@ class InProcess:
         at = now
         stretches = {group: _Stretch() for group in self._engines}
         quarantined: list[Quarantined] = []
-        for make in self._overdue_sources(now):
+        for command in self._overdue_sources(now):
             at += 1
             for stretch in stretches.values():
-                stretch.commands.append(make(at))
+                stretch.commands.append(placed(command, at))
         for entry in entries:
             if entry.parcel is not None:
                 quarantined += entry.parcel.quarantined
                 self._cut(entry.parcel.rows, at, stretches)
-            elif entry.make is not None:
+            elif entry.command is not None:
                 at += 1
                 groups = self._engines if entry.group is None else (entry.group,)
                 for group in groups:
-                    stretches[group].commands.append(entry.make(at))
+                    stretches[group].commands.append(placed(entry.command, at))
         self._stream_ms = at
         batch = [
             self._frame(group, stretch, at)
@@ -238,14 +249,14 @@ class InProcess:
         ]
         return batch, quarantined
 
-    def _overdue_sources(self, now: int) -> list[MakeCommand]:
+    def _overdue_sources(self, now: int) -> list[Command]:
         """Sources that did not say in time that they have caught up."""
         limit_ms = int(self._settings.catch_up_s_max * 1000)
         late = [s for s, since in self._behind.items() if since and now - since > limit_ms]
         for source in late:
             log.warning("source_not_caught_up", source=source, waited_s=limit_ms // 1000)
             del self._behind[source]
-        return [lambda at_ms, source=s: CaughtUp(at_ms, source) for s in late]  # type: ignore[misc]
+        return [CaughtUp(NOT_YET, source) for source in late]
 
     def _cut(self, rows: Rows, at_ms: int, stretches: dict[int, _Stretch]) -> None:
         if len(rows) == 0:

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from detectors.settings import EngineSettings
-from grid.frame import PingSent, PlanCancelled
+from grid.frame import NOT_YET, PingSent, PlanCancelled
 from grid.parcel import Parcel, Quarantined
 from stream.inprocess import InProcess
 from stream.settings import StreamSettings
@@ -88,7 +88,7 @@ async def test_a_command_stands_between_what_was_handed_over_before_and_after_it
     runner = start(linger_ms=5)
     await asyncio.gather(
         runner.deliver(parcel("12:00:00 M1 heartbeat")),
-        runner.command(lambda at_ms: PlanCancelled(at_ms, "P1")),
+        runner.command(PlanCancelled(NOT_YET, "P1")),
         runner.deliver(parcel("12:00:00 M2 heartbeat")),
     )
     (frame,) = log.frames()
@@ -99,8 +99,8 @@ async def test_a_command_stands_between_what_was_handed_over_before_and_after_it
 
 async def test_a_command_reaches_all_groups_or_the_one_it_is_for(start, log) -> None:
     runner = start()
-    await runner.command(lambda at_ms: PlanCancelled(at_ms, "P1"))
-    await runner.command(lambda at_ms: PingSent(at_ms, "M21"), group=1)
+    await runner.command(PlanCancelled(NOT_YET, "P1"))
+    await runner.command(PingSent(NOT_YET, "M21"), group=1)
     assert log.commands(0) == ["PlanCancelled"]
     assert log.commands(1) == ["PlanCancelled", "PingSent"]
 
@@ -110,7 +110,7 @@ async def test_stream_time_never_falls(start, parcel, log, clock) -> None:
     for time in ("12:00:10", "12:00:05", "12:00:11"):
         clock.set(time)
         await runner.deliver(parcel("12:00:00 M1 heartbeat"))
-        await runner.command(lambda at_ms: PlanCancelled(at_ms, "P1"))
+        await runner.command(PlanCancelled(NOT_YET, "P1"))
     times = [t for frame in log.frames() for t in (*frame.rows["stream_ms"], frame.until_ms)]
     assert times == sorted(times)
 
