@@ -41,3 +41,32 @@ class Problem(msgspec.Struct, frozen=True):
     """What is wrong, in a sentence."""
 
     error: str
+
+
+class Session(msgspec.Struct, frozen=True):
+    """Who is signed in until when, and what the pages need to know of their place."""
+
+    role: str
+    subject: str
+    district: str | None
+    expires_at: str
+    server_time: str
+    feeds_url: str
+    site: str
+    time_zone: str
+    phone: str
+    arrival_min: int
+
+
+class FeedToken(msgspec.Struct, frozen=True):
+    """A short-lived token for the feeds."""
+
+    token: str
+    expires_at: str
+
+
+class Code(msgspec.Struct, frozen=True):
+    """A one-time code for a link."""
+
+    code: str
+    expires_at: str

@@ -4,13 +4,14 @@ Each route is short: rights from ``access``, the request from ``asked``, the des
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Annotated, Any
 
 import msgspec
 from fastapi import APIRouter, FastAPI, Path, Query, Request
 from fastapi.responses import PlainTextResponse, Response
 
-from dispatch import access, openapi, refusals
+from dispatch import access, openapi, refusals, site
 from dispatch.answers import Alive, Findings, Outages, Planned, Readiness
 from dispatch.asked import CallBody, PlanBody, moment
 from dispatch.bearer import Bearers, Dispatcher, Someone, only
@@ -20,6 +21,8 @@ from dispatch.intake import new_call, new_plan, read_body
 from dispatch.openapi import gives, takes
 from dispatch.reference import STYLED, page
 from dispatch.settings import ApiSettings
+from dispatch.signin import SignIn, of_cookie
+from dispatch.signin import router as session_routes
 from dispatch.trail import Trail
 from grid.outage import State
 from grid.people import Audit, Principal
@@ -40,6 +43,8 @@ def make_app(
     audit: Audit,
     settings: ApiSettings,
     now_ms: Callable[[], int],
+    *,
+    signin: SignIn,
 ) -> FastAPI:
     """The app.  ``verify`` raises Refused for a token that is not valid."""
     app = FastAPI(
@@ -54,11 +59,12 @@ def make_app(
             {"name": "outages", "description": "For dispatchers"},
             {"name": "pool", "description": "Planned outages and trouble calls"},
             {"name": "customers", "description": "For one customer, and for dispatchers"},
+            {"name": "session", "description": "How the pages sign in"},
             {"name": "service", "description": "Open on this machine itself"},
         ],
     )
     trail = Trail(audit, settings.audit_per_minute_max, now_ms)
-    app.state.bearers = Bearers(verify)
+    app.state.bearers = Bearers(verify, partial(of_cookie, signin=signin))
     refusals.install(app, trail)
     app.include_router(_service(desk))
     app.include_router(_outages(desk))
@@ -66,6 +72,8 @@ def make_app(
     app.include_router(_plans(desk, settings, now_ms))
     app.include_router(_customers(desk, trail))
     app.include_router(_reference(app))
+    app.include_router(session_routes(signin))
+    app.include_router(site.router(signin.feeds_url))
     app.add_middleware(Guard, body_bytes_max=settings.body_bytes_max)
     app.openapi = lambda: openapi.document(app)  # type: ignore[method-assign]
     return app

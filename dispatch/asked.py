@@ -41,6 +41,12 @@ class PlanBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={
     reason: Text = ""
 
 
+class SignInBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A one-time code, as the link had it."""
+
+    code: Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
+
+
 def read(body: bytes, kind: type[Body]) -> Body:
     """A JSON body.
 

@@ -14,15 +14,23 @@ from grid.people import Principal
 class Bearers:
     """Reads tokens; kept in the app's state."""
 
-    def __init__(self, verify: Callable[[str], Principal]) -> None:
+    def __init__(
+        self,
+        verify: Callable[[str], Principal],
+        cookie: Callable[[Request], Principal | None] = lambda _request: None,
+    ) -> None:
         self._verify = verify
+        self._cookie = cookie
 
     def of(self, request: Request) -> Principal:
         """Whose request it is.
 
         Raises:
-            Unauthorized: It has no token, or one that is not valid.
+            Unauthorized: It has no token and no sign-in, or one that is not valid.
         """
+        if "authorization" not in request.headers and (who := self._cookie(request)) is not None:
+            request.state.who = who
+            return who
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not token.strip():
             raise Unauthorized("a token is needed: Authorization: Bearer TOKEN")

@@ -11,14 +11,24 @@ import msgspec
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from dispatch.answers import Alive, Findings, Outages, Planned, Problem, Readiness
-from dispatch.asked import CallBody, PlanBody
+from dispatch.answers import (
+    Alive,
+    Code,
+    FeedToken,
+    Findings,
+    Outages,
+    Planned,
+    Problem,
+    Readiness,
+    Session,
+)
+from dispatch.asked import CallBody, PlanBody, SignInBody
 from grid.public import CustomerStatus, PublicCall, PublicOutageDetail, PublicPlan
 
 REF = "#/components/schemas/{name}"
 STRUCTS = (
     Alive, Readiness, Outages, PublicOutageDetail, Findings, CustomerStatus, PublicCall, Planned,
-    PublicPlan, CallBody, PlanBody, Problem,
+    PublicPlan, CallBody, PlanBody, SignInBody, Session, FeedToken, Code, Problem,
 )  # fmt: skip
 
 PROBLEMS: Mapping[int, str] = {
@@ -81,7 +91,7 @@ def main() -> None:
     """Print the document of an app with default settings."""
     from dispatch.api import make_app
 
-    made = document(make_app(*_nobody()))
+    made = document(make_app(*_nobody(), signin=_no_signin()))
     text = msgspec.json.format(msgspec.json.encode(made), indent=1)
     sys.stdout.write(text.decode() + "\n")
 
@@ -91,6 +101,19 @@ def _nobody() -> Any:
     from dispatch.settings import ApiSettings
 
     return None, None, None, ApiSettings(), lambda: 0
+
+
+def _no_signin() -> Any:
+    from dispatch.codes import Codes
+    from dispatch.settings import SiteSettings
+    from dispatch.signin import SignIn
+
+    nobody: Any = None
+    codes = Codes(lambda: "", ttl_s=1, codes_max=1)
+    return SignIn(
+        codes=codes, seal=nobody, unseal=nobody, token=nobody, feeds_url="", site=SiteSettings(),
+        now_ms=lambda: 0,
+    )  # fmt: skip
 
 
 def _content(kind: type, description: str | None = None) -> dict[str, Any]:

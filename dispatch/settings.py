@@ -1,4 +1,4 @@
-"""The API's limits."""
+"""The API's limits, and what the pages are told of their place."""
 
 from typing import Annotated
 
@@ -15,3 +15,17 @@ class ApiSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     call_age_s: Count = 7 * 86_400  # a call about an older moment is a complaint, not a call
     plan_s_max: Count = 366 * 86_400
     audit_per_minute_max: Count = 600  # refusals beyond it are in the log only
+
+
+class SiteSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The place that the pages speak of, and how long a browser stays signed in."""
+
+    name: str = ""  # of the dispatch centre, in the board's header
+    time_zone: str = "Asia/Shanghai"  # IANA; every time on every page is told in it
+    phone: str = "95598"  # whom a customer may call
+    session_s: Count = 43_200  # a shift; then a new link signs in again, without losing the view
+    feed_token_s: Count = 600
+    code_s: Count = 600  # a printed link that nobody opened
+    codes_max: Count = 1_000  # beyond it the oldest unopened link is worth nothing
+    arrival_min: Count = 45  # promised from report to crew on site; 90 in the country, 120 far off
+    silent_s: Count = 3_600  # a meter unheard for longer has no data

@@ -5,9 +5,12 @@ cd "$(dirname "$0")/.."
 
 missing=""
 for pair in mosquitto:mosquitto mosquitto_pub:mosquitto-clients mbpoll:mbpoll debootstrap:debootstrap \
-    psql:postgresql-client node:nodejs npm:npm; do
+    psql:postgresql-client node:nodejs npm:npm chromium:chromium; do
     PATH=$PATH:/usr/sbin command -v "${pair%%:*}" >/dev/null || missing="$missing ${pair#*:}"
 done
+
+# The pages are looked at in Chinese too: without the glyphs every label would be a box.
+fc-list :lang=zh 2>/dev/null | grep -q . || missing="$missing fonts-noto-cjk"
 
 debian() {
     [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null
@@ -29,10 +32,12 @@ elif [ -n "$missing" ]; then
     echo "On Debian: sudo make services, or sudo apt-get install$missing"
 fi
 
-if command -v npm >/dev/null && [ ! -d build/node/node_modules/ws ]; then
-    mkdir -p build/node
-    npm install --prefix build/node --no-package-lock --silent ws@8
-fi
+for package in ws@8 axe-core@4.14; do
+    if command -v npm >/dev/null && [ ! -d "build/node/node_modules/${package%@*}" ]; then
+        mkdir -p build/node
+        npm install --prefix build/node --no-package-lock --silent "$package"
+    fi
+done
 
 if debian; then
     scripts/timescale.sh install

@@ -108,11 +108,15 @@ def token(
     ] = None,
     data: Data = DATA,
     ttl: Annotated[int, typer.Option("--ttl", min=1, help="Seconds until it expires.")] = 3600,
+    link: Annotated[
+        bool, typer.Option("--link", help="A link instead, that opens the pages once.")
+    ] = False,
 ) -> None:
-    """Print a token for the API and the feeds.  Needs no running server."""
+    """Print a token for the API and the feeds.  Needs no running server; --link does."""
     from service import commands
 
-    typer.echo(commands.token(role, subject, district, data, ttl))
+    made = commands.token(role, subject, district, data, ttl)
+    typer.echo(commands.link(made, data) if link else made)
 
 
 @app.command()

@@ -1,13 +1,14 @@
 """The small commands: token and doctor."""
 
+import http.client
 from pathlib import Path
 
 import msgspec
 import typer
 
-from grid.errors import ConfigError
+from grid.errors import ConfigError, Unreachable
 from grid.people import Principal, Role
-from service import exits, keys
+from service import exits, keys, place
 from service.clock import now_ms
 from service.doctor import Check, examine
 
@@ -33,6 +34,26 @@ def token(role: str, subject: str, district: str | None, data: Path, ttl_s: int)
     now = now_ms()
     principal = Principal(known, subject, district, now + ttl_s * 1000)
     return tokens.issue(keys.open_keys(data).token, principal, ttl_s, now)
+
+
+def link(token: str, data: Path) -> str:
+    """A link to the pages that signs the token's bearer in, once.
+
+    Raises:
+        Unreachable: No service runs on the data folder, or it does not answer.
+    """
+    from service.follow import Where, ask
+
+    note = place.read_note(data) if place.runs(data) else None
+    if note is None:
+        raise Unreachable(f"no service runs on {data}; start it with: lastgasp up --data {data}")
+    try:
+        status, body = ask(Where(note.http, "", lambda: token), "POST", "/api/session/codes")
+    except (OSError, http.client.HTTPException) as error:
+        raise Unreachable(f"{note.http} does not answer: {error}") from error
+    if status != 200:
+        raise Unreachable(f"{note.http} gave no code: {body[:200].decode(errors='replace')}")
+    return f"{note.http}/#code={msgspec.json.decode(body)['code']}"
 
 
 def doctor(data: Path, config: Path | None, database: str | None, *, json: bool) -> int:

@@ -9,6 +9,7 @@ import difflib
 import os
 import re
 import tomllib
+import zoneinfo
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -17,7 +18,7 @@ import msgspec
 from msgspec.structs import replace
 
 from detectors.settings import EngineSettings
-from dispatch.settings import ApiSettings
+from dispatch.settings import ApiSettings, SiteSettings
 from grid.errors import ConfigError
 from ingest.settings import ModbusSettings, MqttSettings
 from notify.settings import FeedSettings
@@ -78,6 +79,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     feeds: FeedSettings = FeedSettings()
     http: HttpSettings = HttpSettings()
     api: ApiSettings = ApiSettings()
+    site: SiteSettings = SiteSettings()
     broker: BrokerSettings = BrokerSettings()
     postgres: PostgresSettings = PostgresSettings()
     log: LogSettings = LogSettings()
@@ -161,6 +163,11 @@ def _check(settings: Settings, where: str) -> None:
         for name, value in values.items() if isinstance(values, dict) else ():
             if isinstance(value, int | float) and value < 0:
                 raise ConfigError(f"{where}: {value} is below zero - at $.{section}.{name}")
+    if settings.site.time_zone not in zoneinfo.available_timezones():
+        raise ConfigError(
+            f"{where}: {settings.site.time_zone!r} is no time zone - at $.site.time_zone; "
+            f"use a name like Asia/Shanghai"
+        )
     if settings.log.level not in ("debug", "info", "warning", "error"):
         raise ConfigError(
             f"{where}: {settings.log.level!r} is no level - at $.log.level; "

@@ -13,6 +13,7 @@ from grid.people import Principal, Role
 from grid.times import to_rfc3339
 
 AUDIENCE = "lastgasp"
+SESSION = "lastgasp-session"  # the audience of a browser's cookie: no token, and no token is one
 ISSUER = "lastgasp"
 ALGORITHM = "HS256"
 KEY_BYTES_MIN = 32  # RFC 7518, 3.2: at least the size of the hash
@@ -23,7 +24,9 @@ SECONDS_MAX = 253_402_300_800  # the year 10000, where dates end
 CLAIMS = ("sub", "role", "iat", "exp", "aud", "iss")
 
 
-def issue(key: bytes, principal: Principal, ttl_s: int, now_ms: int) -> str:
+def issue(
+    key: bytes, principal: Principal, ttl_s: int, now_ms: int, *, audience: str = AUDIENCE
+) -> str:
     """A token that says who somebody is, for ``ttl_s`` seconds from now.
 
     ``principal.expires_ms`` is ignored.
@@ -45,7 +48,7 @@ def issue(key: bytes, principal: Principal, ttl_s: int, now_ms: int) -> str:
     issued_s = now_ms // 1000
     claims = {
         "iss": ISSUER,
-        "aud": AUDIENCE,
+        "aud": audience,
         "sub": principal.subject,
         "role": principal.role.value,
         "iat": issued_s,
@@ -56,7 +59,7 @@ def issue(key: bytes, principal: Principal, ttl_s: int, now_ms: int) -> str:
     return jwt.encode(claims, key, algorithm=ALGORITHM)
 
 
-def verify(key: bytes, token: str, now_ms: int) -> Principal:
+def verify(key: bytes, token: str, now_ms: int, *, audience: str = AUDIENCE) -> Principal:
     """Whose token it is.
 
     Raises:
@@ -66,7 +69,7 @@ def verify(key: bytes, token: str, now_ms: int) -> Principal:
     _check_key(key)
     if len(token) > TOKEN_CHARS_MAX:
         raise Refused("the token is too long to be one of ours")
-    claims = _claims(key, token)
+    claims = _claims(key, token, audience)
     expires_ms = _milliseconds(claims, "exp")
     if now_ms >= expires_ms:
         raise Refused(f"the token expired at {to_rfc3339(expires_ms)}", expired=True)
@@ -76,7 +79,7 @@ def verify(key: bytes, token: str, now_ms: int) -> Principal:
     return _principal(claims, expires_ms)
 
 
-def _claims(key: bytes, token: str) -> dict[str, Any]:
+def _claims(key: bytes, token: str, audience: str) -> dict[str, Any]:
     # The library would read the machine's clock for these; the caller's time decides instead.
     clocked = {"verify_exp": False, "verify_iat": False, "verify_nbf": False}
     options = {"require": list(CLAIMS), **clocked}
@@ -85,7 +88,7 @@ def _claims(key: bytes, token: str) -> dict[str, Any]:
             token,
             key,
             algorithms=[ALGORITHM],
-            audience=AUDIENCE,
+            audience=audience,
             issuer=ISSUER,
             options=options,  # type: ignore[arg-type]
         )

@@ -102,8 +102,8 @@ async def _one(where: Where) -> board.View:
     return view(dispatch, seen, where.http, now_ms())
 
 
-async def show(where: Where, *, json: bool = False, hint: str = "") -> None:
-    """Show the board until cancelled; ``hint`` at the foot of it."""
+async def show(where: Where, *, json: bool = False, hint: Callable[[], str] = lambda: "") -> None:
+    """Show the board until cancelled; what ``hint`` says at the foot of it."""
     dispatch, latest = Dispatch(), [Figures()]
 
     async def ask() -> None:
@@ -113,7 +113,7 @@ async def show(where: Where, *, json: bool = False, hint: str = "") -> None:
 
     def now() -> board.View:
         seen = view(dispatch, latest[0], where.http, now_ms())
-        return msgspec.structs.replace(seen, hint=hint)
+        return msgspec.structs.replace(seen, hint=hint())
 
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(dispatch.follow(where))

@@ -28,7 +28,7 @@ from ingest.modbus import ModbusGateway
 from ingest.mqtt import MqttGateway
 from ingest.packing import Packer
 from notify.feeds import Feeds
-from service import care, http, place, simulated, stored, tokens, watch
+from service import care, http, place, signin, simulated, stored, tokens, watch
 from service.clock import now_ms
 from service.desk import ServiceDesk
 from service.follow import Where
@@ -86,7 +86,10 @@ async def _serve(run: Run, told: Progress, failure: Failure) -> None:
 
         told.step("starting the parts")
         spine = await _spine(run, store, network, engines, beside)
-        app = make_app(spine.desk, partial(_verify, run), store.audit, settings.api, now_ms)
+        signing = signin.of(run, now_ms)
+        app = make_app(
+            spine.desk, partial(_verify, run), store.audit, settings.api, now_ms, signin=signing
+        )
         await opened.enter_async_context(http.serving(app, settings.http, failure))
         breakers: Sequence[BreakerAddress] = network.breakers
         if field is not None:
@@ -98,12 +101,13 @@ async def _serve(run: Run, told: Progress, failure: Failure) -> None:
 
         opened.enter_context(place.noted(run.data, _note(run)))
         await _until_ready(spine.health, told)
-        _announce(run, told)
+        link = signin.Link(run, signing)
+        _announce(run, told, link)
         if run.board:
             where = Where(
                 run.http_url, run.feeds_url, watch.own_token(run.keys), settings.http.tls_cert
             )
-            board = watch.show(where, hint=_hint(run))
+            board = watch.show(where, hint=partial(_hint, run, link))
             shown = running("board", board, Failure(), stop_s=settings.care.stop_s)
             await opened.enter_async_context(shown)  # the service is worth more than its board
         await asyncio.Event().wait()
@@ -226,8 +230,9 @@ async def _until_ready(health: Health, told: Progress) -> None:
         await asyncio.sleep(POLL_S)
 
 
-def _announce(run: Run, told: Progress) -> None:
+def _announce(run: Run, told: Progress, link: signin.Link) -> None:
     told.done()
+    told.note(f"board   {link()}  (opens once; the next: lastgasp token --link)")
     told.note(f"API     {run.http_url}  (docs at {run.http_url}/docs)")
     told.note(f"feeds   {run.feeds_url}")
     told.note(f"MQTT    {run.settings.mqtt.url}")
@@ -236,9 +241,8 @@ def _announce(run: Run, told: Progress) -> None:
     told.note(f"token   lastgasp token --role dispatcher --subject me --data {run.data}")
 
 
-def _hint(run: Run) -> str:
-    token = f"lastgasp token --role dispatcher --subject me --data {run.data}"
-    return f"feeds {run.feeds_url}   MQTT {run.settings.mqtt.url}   {token}   Ctrl-C ends"
+def _hint(run: Run, link: signin.Link) -> str:
+    return f"open {link()}   MQTT {run.settings.mqtt.url}   Ctrl-C ends"
 
 
 def _note(run: Run) -> place.Note:

@@ -1,5 +1,6 @@
 """An API over a desk in memory that keeps the desk's promises, asked through ASGI."""
 
+import itertools
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,8 +10,10 @@ import msgspec
 import pytest
 
 from dispatch.api import make_app
+from dispatch.codes import Codes
 from dispatch.desk import Component, NewCall, NewPlan
-from dispatch.settings import ApiSettings
+from dispatch.settings import ApiSettings, SiteSettings
+from dispatch.signin import SignIn
 from grid.errors import Refused, Unreachable
 from grid.people import Principal, Role
 from grid.public import (
@@ -25,7 +28,7 @@ from grid.public import (
     PublicStep,
 )
 from grid.times import to_rfc3339
-from service.tokens import issue, verify
+from service.tokens import SESSION, issue, verify
 
 KEY = b"k" * 32
 NOW = 1_700_000_000_000
@@ -220,6 +223,24 @@ def token(by: str) -> str:
     return issue(KEY, who, 60, NOW)
 
 
+def a_signin() -> SignIn:
+    """Signing in by codes ``code-1``, ``code-2`` ..."""
+    numbers = itertools.count(1)
+
+    def issued(who: Principal, audience: str) -> str:
+        return issue(KEY, who, max(1, (who.expires_ms - NOW) // 1000), NOW, audience=audience)
+
+    return SignIn(
+        codes=Codes(lambda: f"code-{next(numbers)}", ttl_s=60, codes_max=3),
+        seal=lambda who: issued(who, SESSION),
+        unseal=lambda text: verify(KEY, text, NOW, audience=SESSION),
+        token=lambda who: issued(who, "lastgasp"),
+        feeds_url="ws://127.0.0.1:8471",
+        site=SiteSettings(),
+        now_ms=lambda: NOW,
+    )
+
+
 @pytest.fixture
 def token_of() -> Callable[[str], str]:
     """Tokens by name."""
@@ -239,8 +260,9 @@ async def make_api() -> AsyncIterator[Callable[..., Api]]:
 
         desk = MemoryDesk()
         app = make_app(
-            desk, lambda text: verify(KEY, text, NOW), audit, ApiSettings(**limits), lambda: NOW
-        )
+            desk, lambda text: verify(KEY, text, NOW), audit, ApiSettings(**limits), lambda: NOW,
+            signin=a_signin(),
+        )  # fmt: skip
         transport = httpx.ASGITransport(app, raise_app_exceptions=raises, client=(address, 4711))
         client = httpx.AsyncClient(transport=transport, base_url="http://lastgasp")
         opened.append(client)

@@ -37,6 +37,12 @@ async def test_every_answer_is_what_the_openapi_document_says(api: Any) -> None:
         ("DELETE", "/api/planned/plan-1", "/api/planned/{plan_id}", None),
         ("POST", "/api/calls", "/api/calls", CALL),
         ("GET", "/api/customers/C-1/status", "/api/customers/{customer_id}/status", None),
+        ("GET", "/api/session", "/api/session", None),
+        ("DELETE", "/api/session", "/api/session", None),
+        ("POST", "/api/session/token", "/api/session/token", None),
+        ("POST", "/api/session/codes", "/api/session/codes", None),
+        ("POST", "/api/session", "/api/session", {"code": "code-1"}),
+        ("POST", "/api/session", "/api/session", {"code": "code-1"}),
         ("GET", "/livez", "/livez", None),
         ("GET", "/readyz", "/readyz", None),
     ]

@@ -43,7 +43,7 @@ async def test_a_parameter_that_makes_no_sense_is_refused_by_name(
 @pytest.mark.parametrize(
     ("path", "method", "status"),
     [
-        ("/", "GET", 404),
+        ("/nothing", "GET", 404),
         ("/api", "GET", 404),
         ("/api/outages/", "GET", 404),
         ("/api/nothing", "GET", 404),

@@ -1,0 +1,50 @@
+"""Signing in to the pages of one running service: codes, cookies, and the link it prints."""
+
+import secrets
+from collections.abc import Callable
+from functools import partial
+
+from dispatch.codes import Codes
+from dispatch.signin import SignIn
+from grid.people import Principal, Role
+from service import tokens
+from service.run import Run
+
+WHO = "duty"  # whom the printed link signs in: whoever sits at this machine
+
+
+def of(run: Run, now_ms: Callable[[], int]) -> SignIn:
+    """The service's way of signing in."""
+    site, key = run.settings.site, run.keys.token
+    codes = Codes(partial(secrets.token_urlsafe, 12), ttl_s=site.code_s, codes_max=site.codes_max)
+
+    def issued(who: Principal, audience: str) -> str:
+        left_s = max(1, (who.expires_ms - now_ms()) // 1000)
+        return tokens.issue(key, who, left_s, now_ms(), audience=audience)
+
+    return SignIn(
+        codes=codes,
+        seal=partial(issued, audience=tokens.SESSION),
+        unseal=lambda text: tokens.verify(key, text, now_ms(), audience=tokens.SESSION),
+        token=partial(issued, audience=tokens.AUDIENCE),
+        feeds_url=run.feeds_url,
+        site=site,
+        now_ms=now_ms,
+    )
+
+
+class Link:
+    """The link that the terminal shows: always one that can still be opened."""
+
+    def __init__(self, run: Run, signin: SignIn) -> None:
+        self._http_url = run.http_url
+        self._signin = signin
+        self._code = ""
+
+    def __call__(self) -> str:
+        """The link; another one as soon as it was opened or its time is over."""
+        now = self._signin.now_ms()
+        if not self._signin.codes.good(self._code, now):
+            who = Principal(Role.DISPATCHER, WHO, None, now + self._signin.site.session_s * 1000)
+            self._code = self._signin.codes.give(who, now).text
+        return f"{self._http_url}/#code={self._code}"
