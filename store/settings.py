@@ -18,6 +18,7 @@ class StoreSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     keep_readings_days: int = 90
     keep_recorded_days: int = 90  # frames and snapshots: how far back a day can be replayed
     keep_events_days: int = 1_100
+    keep_load_days: int = 1_100  # load by feeder, district and half hour
     keep_feed_days: int = 7  # a client that was away longer gets a snapshot
     keep_quarantine_days: int = 30
     keep_audit_days: int = 400  # schema.sql refuses to drop what is younger than 180

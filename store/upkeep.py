@@ -1,4 +1,4 @@
-"""Letting go of what is old enough, and making room for tomorrow."""
+"""Adding up what is over, then letting go of what is old enough."""
 
 from datetime import timedelta
 from typing import Any
@@ -16,6 +16,7 @@ Connection = psycopg.AsyncConnection[Any]
 class LetGo(msgspec.Struct, frozen=True):
     """How much went: rows, but for readings and events, which go by days."""
 
+    load_rows: int
     reading_days: int
     event_days: int
     frames: int
@@ -28,9 +29,18 @@ class LetGo(msgspec.Struct, frozen=True):
 async def let_go(connection: Connection, settings: StoreSettings, now_ms: int) -> LetGo:
     """Forget what is older than the settings keep.  Each kind in a transaction of its own.
 
-    The recorded stream goes up to a snapshot only, so that what stays can be replayed.
+    The recorded stream goes up to a snapshot only, so that what stays can be replayed.  What goes
+    has been added up before: by ``add_up``, or by TimescaleDB itself where it can.
     """
     now = moment(now_ms)
+    await add_up(connection, now_ms)
+    for relation, days in (
+        ("readings", settings.keep_readings_days),
+        ("device_events", settings.keep_events_days),
+        ("load_half_hours", settings.keep_load_days),
+    ):
+        await connection.execute(SQL["keep_days"], {"relation": relation, "days": days})
+    await connection.commit()
 
     async def went(name: str, days: int) -> int:
         asked = {"before": now - timedelta(days=days)}
@@ -40,6 +50,7 @@ async def let_go(connection: Connection, settings: StoreSettings, now_ms: int) -
         return int(row[0]) if row else cursor.rowcount
 
     return LetGo(
+        load_rows=await went("forget_load", settings.keep_load_days),
         reading_days=await went("drop_readings", settings.keep_readings_days),
         event_days=await went("drop_events", settings.keep_events_days),
         frames=await went("forget_frames", settings.keep_recorded_days),
@@ -49,3 +60,10 @@ async def let_go(connection: Connection, settings: StoreSettings, now_ms: int) -
         quarantined=await went("forget_quarantined", settings.keep_quarantine_days),
         audit_lines=await went("forget_audit", settings.keep_audit_days),
     )
+
+
+async def add_up(connection: Connection, now_ms: int) -> None:
+    """Load by half hour, and interruptions by feeder and district.  Again is harmless."""
+    for statement in (SQL["keep_load"], SQL["count_interruptions"]):
+        await connection.execute(statement, {"now_at": moment(now_ms)})
+        await connection.commit()

@@ -96,6 +96,12 @@ def shared_url(empty_database: Callable[[], str]) -> str:
 
 
 @pytest.fixture
+def empty() -> str:
+    """The statement that empties a database of ours."""
+    return EMPTY
+
+
+@pytest.fixture
 def database_url(shared_url: str) -> str:
     """The shared database, emptied; with so little in it TRUNCATE would take longer."""
     with psycopg.connect(shared_url, autocommit=True) as connection:
