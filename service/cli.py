@@ -188,6 +188,41 @@ def replay(
         replaying.lines(file, network, json=json, lockstep=lockstep, config=config)
 
 
+@app.command()
+def evaluate(
+    networks: Annotated[list[str], typer.Argument(help="As of up --network; several are fine.")],
+    cells: Annotated[
+        str, typer.Option("--cells", help="quick, grid, full, or names of cells with commas.")
+    ] = "quick",
+    faults: Annotated[int, typer.Option("--faults", min=1, help="Faults a cell.")] = 40,
+    seed: Annotated[int, typer.Option("--seed", help="The first story's.")] = 1,
+    quiet_days: Annotated[
+        int, typer.Option("--quiet", min=0, help="Instead: so many days without any fault.")
+    ] = 0,
+    explain: Annotated[
+        int | None, typer.Option("--explain", help="Instead: the mistakes of this seed.")
+    ] = None,
+    jobs: Annotated[int, typer.Option("--jobs", min=0, help="Processes; 0: all cores.")] = 0,
+    json: Json = False,
+    config: Config = None,
+) -> None:
+    """Play seeded worlds over a network and count how often the engine is right."""
+    from service import evaluate as scoreboard
+    from service.replaying import engine_settings
+
+    wanted = scoreboard.Wanted(
+        networks=tuple(networks), cells=cells, faults=faults, seed=seed, jobs=jobs,
+        settings=engine_settings(config),
+    )  # fmt: skip
+    if explain is not None:
+        for line in scoreboard.explain(wanted, explain):
+            typer.echo(line)
+    elif quiet_days:
+        scoreboard.told(scoreboard.calm(wanted, quiet_days), json=json)
+    else:
+        scoreboard.told(scoreboard.board(wanted), json=json)
+
+
 def _with_store(work: Any, **options: Any) -> Any:
     """service/stores.py's, imported when a command needs it."""
     from service.stores import with_store

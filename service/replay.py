@@ -6,7 +6,7 @@ Lines in: ``{"received_at": ms, "topic": ..., "payload": {...}}`` in order of ar
 service.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import msgspec
 import numpy as np
@@ -24,7 +24,7 @@ LINES_A_FRAME = 5000
 LINE_BYTES_MAX = 16 * 1024 * 1024  # a longer line is none
 REASONS_MAX = 100  # distinct reasons of refusal; further ones are counted together
 
-Say = Callable[[dict[str, object]], None]
+Hear = Callable[[Sequence[Change], Sequence[Ping]], None]
 
 
 class Line(msgspec.Struct):
@@ -39,14 +39,13 @@ class Line(msgspec.Struct):
 class Replay:
     """Engines of all groups, fed line by line."""
 
-    def __init__(self, network: Network, settings: EngineSettings, say: Say) -> None:
+    def __init__(self, network: Network, settings: EngineSettings, hear: Hear) -> None:
         self._network = network
         self._engines = [Engine(group, settings) for group in network.groups]
         self._packer = Packer(network)
-        self._say = say
+        self._hear = hear
         self._waiting: list[Rows] = []
         self._now_ms = 0
-        self._outages: dict[str, Outage] = {}
         self.refused: dict[str, int] = {}
 
     def event(self, received_ms: int, topic: str, payload: bytes) -> None:
@@ -67,11 +66,15 @@ class Replay:
         for _, reason in unknown:
             self._refuse(reason)
         if len(rows):
-            rows = rows.copy()
-            rows["stream_ms"] = self._now_ms
-            self._waiting.append(rows)
-            if len(self._waiting) >= LINES_A_FRAME:
-                self.advance(self._now_ms)
+            self.rows(rows.copy())
+
+    def rows(self, rows: Rows) -> None:
+        """Take in rows in the order they came."""
+        rows["stream_ms"] = np.maximum(rows["received_ms"], self._now_ms)
+        self._now_ms = int(rows["stream_ms"][-1])
+        self._waiting.append(rows)
+        if len(self._waiting) >= LINES_A_FRAME:
+            self.advance(self._now_ms)
 
     def _refuse(self, reason: str) -> None:
         if reason not in self.refused and len(self.refused) >= REASONS_MAX:
@@ -90,11 +93,7 @@ class Replay:
             changes += outcome.changes
             pings += outcome.pings
         changes.sort(key=lambda change: change.at_ms)
-        for change in changes:
-            self._outages[change.outage.id] = change.outage
-            self._say(change_line(change))
-        for ping in pings:
-            self._say(ping_line(ping))
+        self._hear(changes, pings)
 
     def _apply(self, engine: Engine, rows: Rows | None) -> Outcome:
         group = engine.group.no
@@ -103,11 +102,6 @@ class Replay:
             mine = rows[rows["group"] == group]
             frame = Frame(group, engine.position + 1, frame.network, self._now_ms, mine)
         return engine.apply(frame)
-
-    def finish(self) -> None:
-        """Say how every outage of the day stands."""
-        for outage in self._outages.values():
-            self._say(outage_line(outage))
 
 
 def change_line(change: Change) -> dict[str, object]:
@@ -186,7 +180,16 @@ def run(
     def say(line: dict[str, object]) -> None:
         write(encode(line) + b"\n")
 
-    replay = Replay(network, settings, say)
+    outages: dict[str, Outage] = {}
+
+    def hear(changes: Sequence[Change], pings: Sequence[Ping]) -> None:
+        for change in changes:
+            outages[change.outage.id] = change.outage
+            say(change_line(change))
+        for ping in pings:
+            say(ping_line(ping))
+
+    replay = Replay(network, settings, hear)
     for line in read_lines(lines):
         if line.tick is not None:
             replay.advance(line.tick)
@@ -198,6 +201,7 @@ def run(
             assert line.topic is not None
             replay.event(line.received_at, line.topic, bytes(line.payload))
     replay.advance(0)
-    replay.finish()
+    for outage in outages.values():
+        say(outage_line(outage))
     flush()
     return replay.refused

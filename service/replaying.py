@@ -40,7 +40,7 @@ def lines(
     write = out.write if json else _worded(out.write)
     with _opened(file) as opened:
         refused = replay.run(
-            opened, built, _settings(config), write=write, flush=out.flush, lockstep=lockstep
+            opened, built, engine_settings(config), write=write, flush=out.flush, lockstep=lockstep
         )
     for reason, count in sorted(refused.items()):
         print(f"lastgasp: {count} events refused: {reason}", file=sys.stderr)  # noqa: T201
@@ -59,7 +59,8 @@ def network_of(source: str) -> Network:
     return accepted(graph, source, problems)
 
 
-def _settings(config: Path | None) -> EngineSettings:
+def engine_settings(config: Path | None) -> EngineSettings:
+    """The engine's settings of a file, else its defaults."""
     if config is None:  # the whole tree takes a while to import
         return EngineSettings()
     from service.settings import environment, load
@@ -108,7 +109,7 @@ def recorded(
     async def work(store: "Store") -> list[dict[str, object]]:
         from service.rerun import rerun
 
-        return await rerun(store, from_ms, to_ms, _settings(config))
+        return await rerun(store, from_ms, to_ms, engine_settings(config))
 
     for line in with_store(work, data=data, config=config, database=database):
         write(msgspec.json.encode(line) + b"\n")

@@ -1,13 +1,14 @@
-"""A world's day as lines for a replay: what ``lastgasp replay`` reads, with no broker in between.
+"""A world's day as it is heard, with no broker in between: for a replay, and for the scoreboard.
 
-One object a line by ``received_at``: ``{"received_at": ms, "topic": ..., "payload": ...}``,
-and a last ``{"tick": ms}``.  A concentrator's payload is an array.
+``heard`` gives it as readings; ``day_lines`` as what ``lastgasp replay`` reads, one object a line
+by ``received_at``: ``{"received_at": ms, "topic": ..., "payload": ...}``, and a last
+``{"tick": ms}``.  A concentrator's payload is an array.
 """
 
 import heapq
 from collections.abc import Iterable, Iterator
 from itertools import count, groupby
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -24,29 +25,45 @@ _WAY_MS = (50, 400)  # of a breaker's word
 Line = dict[str, Any]
 
 
-def day_lines(world: World, *, prefix: str = PREFIX) -> Iterator[Line]:
+class Heard(NamedTuple):
+    """One message: when it got through, whose topic it came under, and what it tells."""
+
+    received_ms: int
+    cls: str
+    id: str
+    readings: tuple[Reading, ...]
+
+
+def heard(world: World) -> Iterator[Heard]:
     """Everything that is heard of the world from its beginning to its end, in order.
 
-    Pings are not answered: nobody asks while a file is written.
+    Pings are not answered: that is for whoever lets them be asked.
     """
     seqs: dict[str, int] = {}
-    spoken = _spoken(world, prefix, seqs)
-    relayed = _relayed(world, prefix, seqs)
-    yield from heapq.merge(spoken, relayed, key=lambda line: line["received_at"])
+    spoken, relayed = _spoken(world, seqs), _relayed(world, seqs)
+    yield from heapq.merge(spoken, relayed, key=lambda message: message.received_ms)
+
+
+def day_lines(world: World, *, prefix: str = PREFIX) -> Iterator[Line]:
+    """The same as lines.  Calls are left out: no device makes them."""
+    for message in heard(world):
+        if message.cls == "dcu":
+            payload = msgspec.json.decode(encode_array(list(message.readings)))
+        else:
+            payload = msgspec.json.decode(encode(message.readings[0]))
+        topic = topic_of(message.cls, message.id, prefix=prefix)
+        yield {"received_at": message.received_ms, "topic": topic, "payload": payload}
     yield {"tick": world.end_ms}
 
 
-def _spoken(world: World, prefix: str, seqs: dict[str, int]) -> Iterator[Line]:
-    """The lines of meters, terminals and concentrators, repeats included."""
+def _spoken(world: World, seqs: dict[str, int]) -> Iterator[Heard]:
+    """The messages of meters, terminals and concentrators, repeats included."""
     feed = world.facts(world.start_ms - 1)
-    later: list[tuple[int, int, Line]] = []
+    later: list[tuple[int, int, Heard]] = []
     ties = count()
     for now_ms in _strides(world):
-        for line, again_ms in _messages(feed.until(now_ms), prefix, seqs):
-            heapq.heappush(later, (line["received_at"], next(ties), line))
-            if again_ms:
-                repeat = line | {"received_at": again_ms}
-                heapq.heappush(later, (again_ms, next(ties), repeat))
+        for message in _messages(feed.until(now_ms), seqs):
+            heapq.heappush(later, (message.received_ms, next(ties), message))
         while later and later[0][0] <= now_ms:
             yield heapq.heappop(later)[2]
 
@@ -56,30 +73,23 @@ def _strides(world: World) -> Iterator[int]:
     yield world.end_ms
 
 
-def _messages(
-    facts: Iterable[Fact], prefix: str, seqs: dict[str, int]
-) -> Iterator[tuple[Line, int]]:
-    """One message a fact, or of a concentrator one for all that it sends at once."""
+def _messages(facts: Iterable[Fact], seqs: dict[str, int]) -> Iterator[Heard]:
+    """One message a fact, or of a concentrator one for all that it sends at once; then repeats."""
     for (due_ms, cls, name), together in groupby(facts, key=lambda f: (f.due_ms, f.cls, f.id)):
-        topic = topic_of(cls, name, prefix=prefix)
-        readings, agains = [], []
-        for fact in together:
-            readings.append(_numbered(fact.reading, f"{cls}/{name}", seqs))
-            agains.append(fact.again_ms)
+        said = [(_numbered(f.reading, f"{cls}/{name}", seqs), f.again_ms) for f in together]
+        again = [(reading, again_ms) for reading, again_ms in said if again_ms]
         if cls == "dcu":
-            array = msgspec.json.decode(encode_array(readings))
-            yield {"received_at": due_ms, "topic": topic, "payload": array}, 0
-            repeats = [event for event, again in zip(array, agains, strict=True) if again]
-            if repeats:
-                yield {"received_at": max(agains), "topic": topic, "payload": repeats}, 0
+            yield Heard(due_ms, cls, name, tuple(reading for reading, _ in said))
+            if again:
+                last_ms = max(again_ms for _, again_ms in said)
+                yield Heard(last_ms, cls, name, tuple(reading for reading, _ in again))
             continue
-        for reading, again_ms in zip(readings, agains, strict=True):
-            payload = msgspec.json.decode(encode(reading))
-            yield {"received_at": due_ms, "topic": topic, "payload": payload}, again_ms
+        yield from (Heard(due_ms, cls, name, (reading,)) for reading, _ in said)
+        yield from (Heard(again_ms, cls, name, (reading,)) for reading, again_ms in again)
 
 
-def _relayed(world: World, prefix: str, seqs: dict[str, int]) -> Iterator[Line]:
-    """The lines of breakers: positions now and then, and every operation."""
+def _relayed(world: World, seqs: dict[str, int]) -> Iterator[Heard]:
+    """The messages of breakers: positions now and then, and every operation."""
     said: list[tuple[int, int, str, Reading]] = []
     ties = count()
     every_ms = max(1, round(world.scenario.field.breaker_heartbeat_s * 1000))
@@ -99,18 +109,15 @@ def _relayed(world: World, prefix: str, seqs: dict[str, int]) -> Iterator[Line]:
             )
             said.append((op.at_ms, next(ties), branch_id, reading))
     said.sort(key=lambda item: item[:2])
-    lines: list[Line] = []
+    messages: list[Heard] = []
     for at_ms, tie, branch_id, reading in said:
-        if world.gear.silent(branch_id, at_ms):
-            continue
         received_ms = at_ms + _WAY_MS[0] + tie * 7919 % (_WAY_MS[1] - _WAY_MS[0])
-        if received_ms > world.end_ms:
+        if world.gear.silent(branch_id, at_ms) or received_ms > world.end_ms:
             continue
-        payload = msgspec.json.decode(encode(_numbered(reading, f"breaker/{branch_id}", seqs)))
-        topic = topic_of("breaker", branch_id, prefix=prefix)
-        lines.append({"received_at": received_ms, "topic": topic, "payload": payload})
-    lines.sort(key=lambda line: line["received_at"])
-    yield from lines
+        numbered = _numbered(reading, f"breaker/{branch_id}", seqs)
+        messages.append(Heard(received_ms, "breaker", branch_id, (numbered,)))
+    messages.sort(key=lambda message: message.received_ms)
+    yield from messages
 
 
 def _numbered(reading: Reading, sender: str, seqs: dict[str, int]) -> Reading:
