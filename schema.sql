@@ -291,9 +291,14 @@ CREATE TABLE IF NOT EXISTS outages (
     evidence           text[] NOT NULL,
     parent_id          text,
     changed_at         timestamptz NOT NULL,
-    ended_at           timestamptz       -- when it was closed, rejected or found momentary
+    ended_at           timestamptz,      -- when it was closed, rejected or found momentary
+    acknowledged_at    timestamptz,
+    acknowledged_by    text,
+    crew               text,
+    stage              text NOT NULL DEFAULT 'none'  -- grid.work.Stage
 ) WITH (fillfactor = 70);
 CREATE INDEX IF NOT EXISTS outages_running ON outages (detected_at) WHERE ended_at IS NULL;
+CREATE INDEX IF NOT EXISTS outages_crew ON outages (crew) WHERE ended_at IS NULL;
 CREATE INDEX IF NOT EXISTS outages_time ON outages (detected_at, ended_at);
 COMMENT ON TABLE outages IS 'Each outage as of its last version.';
 
@@ -318,6 +323,9 @@ CREATE TABLE IF NOT EXISTS changes (
     outage       json NOT NULL,          -- grid.public.PublicOutage as of this version
     position     bigint NOT NULL,        -- the frame that brought it
     committed_at timestamptz NOT NULL DEFAULT now(),
+    reasons      json NOT NULL DEFAULT '[]',  -- grid.reasons.Why: the reason with codes
+    by           text,                   -- who decided it; null: the engine
+    decision     text,                   -- id of that decision
     PRIMARY KEY (outage_id, version)
 );
 CREATE INDEX IF NOT EXISTS changes_at ON changes (at);
@@ -412,6 +420,32 @@ CREATE TABLE IF NOT EXISTS plans (
 );
 CREATE INDEX IF NOT EXISTS plans_time ON plans (to_at, from_at);
 COMMENT ON TABLE plans IS 'Planned, temporary, arrears and curtailment outages (the outage pool).';
+
+CREATE TABLE IF NOT EXISTS decisions (
+    id         text PRIMARY KEY,
+    outage_id  text NOT NULL,            -- or the device, where a switch was thrown
+    group_slug text NOT NULL,
+    at         timestamptz NOT NULL,     -- stream time
+    by         text NOT NULL,
+    role       text NOT NULL,
+    action     text NOT NULL,
+    reason     text NOT NULL,            -- the person's words
+    accepted   boolean NOT NULL,
+    why        text NOT NULL,            -- why it was not taken; else what it did
+    version    integer NOT NULL,         -- of the outage after it
+    undoes     text,                     -- the decision that it takes back
+    position   bigint NOT NULL           -- the frame that brought it
+);
+CREATE INDEX IF NOT EXISTS decisions_outage ON decisions (outage_id, at);
+COMMENT ON TABLE decisions IS 'What people decided about outages and switches, and what became of it.';
+
+CREATE TABLE IF NOT EXISTS crews (
+    crew_id  text PRIMARY KEY,
+    name     text NOT NULL,
+    district text,                       -- null: works in all of them
+    active   boolean NOT NULL
+);
+COMMENT ON TABLE crews IS 'Crews that can be sent; busy are those whose outage has not ended.';
 
 CREATE TABLE IF NOT EXISTS quarantine (
     quarantine_no bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -659,7 +693,7 @@ COMMENT ON VIEW reliability_days IS
 CREATE OR REPLACE VIEW outages_now AS
     SELECT id, state, kind, device_kind, device_id, feeder_id, customers_out, customers_affected,
            round(probability::numeric, 4) AS probability, started_at, confirmed_at, restored_at,
-           etr_at, evidence, version
+           etr_at, stage, crew, acknowledged_by, evidence, version
     FROM outages WHERE ended_at IS NULL ORDER BY customers_out DESC, started_at;
 COMMENT ON VIEW outages_now IS 'Outages that have not ended, the largest first.';
 

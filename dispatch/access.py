@@ -19,10 +19,22 @@ def require_dispatcher(who: Principal) -> None:
     """Let dispatchers pass.
 
     Raises:
-        Denied: A customer.
+        Denied: A customer or a crew.
     """
+    if who.role is Role.CREW:
+        raise Denied("this is for dispatchers; yours is /api/outages")
     if who.role is not Role.DISPATCHER:
         raise Denied(f"this is for dispatchers; yours is /api/customers/{who.subject}/status")
+
+
+def require_worker(who: Principal) -> None:
+    """Let dispatchers and crews pass.
+
+    Raises:
+        Denied: A customer.
+    """
+    if who.role is not Role.CREW:
+        require_dispatcher(who)
 
 
 def districts(who: Principal) -> tuple[str, ...] | None:
@@ -41,8 +53,10 @@ def require_customer(who: Principal, customer_id: str, district: str | None) -> 
     ``district`` is where the customer's meter is; None for a customer nobody knows.
 
     Raises:
-        Denied: Somebody else's; 404 for a dispatcher, to whom it is as if there were none.
+        Denied: Somebody else's; 404 for a dispatcher, to whom it is as if there were none; a crew.
     """
+    if who.role is Role.CREW:
+        raise Denied("a crew's token is for its work orders")
     if who.role is Role.CUSTOMER:
         if who.subject != customer_id:
             raise Denied("a customer's token is for their own premises only")

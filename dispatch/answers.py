@@ -3,7 +3,14 @@
 import msgspec
 
 from dispatch.desk import Component
-from grid.public import PublicFinding, PublicOutage, PublicPlan
+from grid.public import (
+    PublicCall,
+    PublicCrew,
+    PublicDecision,
+    PublicFinding,
+    PublicOutage,
+    PublicPlan,
+)
 
 
 class Outages(msgspec.Struct, frozen=True):
@@ -22,6 +29,39 @@ class Planned(msgspec.Struct, frozen=True):
     """Plans, by their begin."""
 
     planned: tuple[PublicPlan, ...]
+
+
+class Calls(msgspec.Struct, frozen=True):
+    """Trouble calls, newest first."""
+
+    calls: tuple[PublicCall, ...]
+
+
+class Decisions(msgspec.Struct, frozen=True):
+    """People's decisions about an outage, oldest first."""
+
+    decisions: tuple[PublicDecision, ...]
+
+
+class Crews(msgspec.Struct, frozen=True):
+    """Crews, by id."""
+
+    crews: tuple[PublicCrew, ...]
+
+
+class Settled(msgspec.Struct, frozen=True):
+    """A decision that the engine took, and the outage after it."""
+
+    decision: PublicDecision
+    outage: PublicOutage | None
+
+
+class Conflict(msgspec.Struct, frozen=True):
+    """Why it was not taken, and the outage as it is now; no decision: it did not get so far."""
+
+    error: str
+    decision: PublicDecision | None
+    outage: PublicOutage | None
 
 
 class Alive(msgspec.Struct, frozen=True):

@@ -14,7 +14,8 @@ from fastapi.responses import PlainTextResponse, Response
 from dispatch import access, openapi, refusals, site
 from dispatch.answers import Alive, Findings, Outages, Planned, Readiness
 from dispatch.asked import CallBody, PlanBody, moment
-from dispatch.bearer import Bearers, Dispatcher, Someone, only
+from dispatch.bearer import Bearers, Dispatcher, Someone, Worker, only
+from dispatch.deciding import for_crew, require_outage
 from dispatch.desk import Desk
 from dispatch.guard import Guard
 from dispatch.intake import new_call, new_plan, read_body
@@ -24,8 +25,9 @@ from dispatch.settings import ApiSettings
 from dispatch.signin import SignIn, of_cookie
 from dispatch.signin import router as session_routes
 from dispatch.trail import Trail
+from dispatch.workroutes import routes as work_routes
 from grid.outage import State
-from grid.people import Audit, Principal
+from grid.people import Audit, Principal, Role
 from grid.public import CustomerStatus, PublicCall, PublicOutageDetail, PublicPlan
 
 VERSION = "1"
@@ -57,6 +59,7 @@ def make_app(
         generate_unique_id_function=lambda route: route.name,
         openapi_tags=[
             {"name": "outages", "description": "For dispatchers"},
+            {"name": "work", "description": "Decisions, work orders, crews and switches"},
             {"name": "pool", "description": "Planned outages and trouble calls"},
             {"name": "customers", "description": "For one customer, and for dispatchers"},
             {"name": "session", "description": "How the pages sign in"},
@@ -68,6 +71,7 @@ def make_app(
     refusals.install(app, trail)
     app.include_router(_service(desk))
     app.include_router(_outages(desk))
+    app.include_router(work_routes(desk, trail, settings, now_ms))
     app.include_router(_calls(desk, settings, now_ms))
     app.include_router(_plans(desk, settings, now_ms))
     app.include_router(_customers(desk, trail))
@@ -93,13 +97,18 @@ def _outages(desk: Desk) -> APIRouter:
         dependencies=[only("state", "at")],
         openapi_extra=_SECURED,
     )
-    async def outages(who: Dispatcher, state: Which = None, at: When = None) -> Response:
-        """Everything not closed, or the outages in one state; now, or at any past moment."""
+    async def outages(who: Worker, state: Which = None, at: When = None) -> Response:
+        """Everything not closed, or the outages in one state; now, or at any past moment.
+
+        A crew sees its own work orders.
+        """
         found = await desk.outages(
             state=state and state.value,
             at_ms=None if at is None else moment(at, "at"),
             districts=access.districts(who),
         )
+        if who.role is Role.CREW:
+            found = [outage for outage in found if outage.crew == who.subject]
         return answer(Outages(tuple(found)))
 
     @router.get(
@@ -108,12 +117,12 @@ def _outages(desk: Desk) -> APIRouter:
         dependencies=[only()],
         openapi_extra=_SECURED,
     )
-    async def outage(outage_id: Name, who: Dispatcher) -> Response:
-        """One outage with its steps and its change log."""
+    async def outage(outage_id: Name, who: Worker) -> Response:
+        """One outage with its steps and its change log; a crew sees neither customers nor log."""
         found = await desk.outage(outage_id)
-        if found is None or not access.touches(who, found.districts):
-            return refusals.problem(404, f"no outage of yours has the id {outage_id!r}")
-        return answer(found)
+        require_outage(who, found, outage_id)
+        assert found is not None
+        return answer(for_crew(found) if who.role is Role.CREW else found)
 
     @router.get(
         "/findings",

@@ -12,7 +12,8 @@ from grid.times import from_rfc3339, to_rfc3339
 
 Id = Annotated[str, msgspec.Meta(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f]+$")]
 Phone = Annotated[str, msgspec.Meta(min_length=5, max_length=25, pattern=r"^[0-9+() .-]+$")]
-Text = Annotated[str, msgspec.Meta(max_length=500, pattern=r"^[^\x00]*$")]
+NO_NUL = r"^[^\x00]*$"
+Text = Annotated[str, msgspec.Meta(max_length=500, pattern=NO_NUL)]
 Time = Annotated[str, msgspec.Meta(max_length=40, description="RFC 3339, with a zone")]
 
 Body = TypeVar("Body")
@@ -45,6 +46,55 @@ class SignInBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A one-time code, as the link had it."""
 
     code: Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
+
+
+class ActionBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A decision about an outage as of ``version``.
+
+    Needed are, of relocate and split ``device_id``, of merge ``other_id``, of cause ``cause``, of
+    etr ``at`` (when power will be back), of assign ``crew``; of en_route, on_site and repaired
+    ``at`` is when it was.  confirm, reject, relocate, merge, split, etr and note need a reason.
+    With an ``id`` the same decision may be sent again.
+    """
+
+    version: Annotated[int, msgspec.Meta(ge=1)]
+    action: Literal[
+        "acknowledge", "confirm", "reject", "relocate", "merge", "split", "cause", "etr",
+        "assign", "en_route", "on_site", "repaired", "close", "note", "undo",
+    ]  # fmt: skip
+    reason: Text = ""
+    id: Id | None = None
+    device_id: Id | None = None
+    other_id: Id | None = None
+    other_version: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    cause: Annotated[str, msgspec.Meta(min_length=1, max_length=200, pattern=NO_NUL)] | None = None
+    kind: Literal["fault", "customer_owned", "arrears", "curtailment", "unknown"] | None = None
+    crew: Id | None = None
+    at: Time | None = None
+    earliest: Time | None = None
+    confidence: Annotated[float, msgspec.Meta(ge=0, le=1)] | None = None
+    decision: Id | None = None
+
+
+class SwitchBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A device was opened or closed by hand at ``at``, or just now.
+
+    ``version`` of the network: refused if another one is in force.
+    """
+
+    position: Literal["open", "closed"]
+    reason: Annotated[str, msgspec.Meta(min_length=1, max_length=500, pattern=NO_NUL)]
+    at: Time | None = None
+    version: Id | None = None
+
+
+class CrewBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A crew; without ``district`` it works in all of them."""
+
+    id: Id
+    name: Annotated[str, msgspec.Meta(min_length=1, max_length=100, pattern=NO_NUL)]
+    district: Id | None = None
+    active: bool = True
 
 
 def read(body: bytes, kind: type[Body]) -> Body:

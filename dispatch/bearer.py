@@ -70,6 +70,15 @@ async def _dispatcher(who: Someone) -> Principal:
 Dispatcher = Annotated[Principal, Depends(_dispatcher)]
 
 
+async def _worker(who: Someone) -> Principal:
+    access.require_worker(who)
+    return who
+
+
+Worker = Annotated[Principal, Depends(_worker)]
+"""A dispatcher or a crew."""
+
+
 def only(*names: str) -> Any:
     """A dependency that refuses parameters nobody knows, and known ones said twice."""
 

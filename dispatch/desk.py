@@ -9,6 +9,7 @@ from typing import Protocol
 
 import msgspec
 
+from dispatch.workdesk import WorkDesk
 from grid.public import (
     CustomerStatus,
     PublicCall,
@@ -56,6 +57,10 @@ class Component(msgspec.Struct, frozen=True):
 
 class Desk(Protocol):
     """The service, as a person at a desk may ask it."""
+
+    @property
+    def work(self) -> WorkDesk:
+        """Decisions, crews and switches."""
 
     async def outages(
         self,

@@ -37,6 +37,8 @@ async def new_call(
         Denied: Not the caller's to make, or nobody's.
         Refused: The phone belongs to several customers.
     """
+    if who.role is Role.CREW:
+        raise access.Denied("a crew's token is for its work orders")
     if (body.customer_id is None) == (body.phone is None):
         raise BadPayload("either customer_id or phone is needed, and not both")
     at_ms = now_ms if body.at is None else moment(body.at, "at")

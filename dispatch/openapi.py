@@ -13,7 +13,11 @@ from fastapi.openapi.utils import get_openapi
 
 from dispatch.answers import (
     Alive,
+    Calls,
     Code,
+    Conflict,
+    Crews,
+    Decisions,
     FeedToken,
     Findings,
     Outages,
@@ -21,14 +25,24 @@ from dispatch.answers import (
     Problem,
     Readiness,
     Session,
+    Settled,
 )
-from dispatch.asked import CallBody, PlanBody, SignInBody
-from grid.public import CustomerStatus, PublicCall, PublicOutageDetail, PublicPlan
+from dispatch.asked import ActionBody, CallBody, CrewBody, PlanBody, SignInBody, SwitchBody
+from grid.public import (
+    CustomerStatus,
+    PublicCall,
+    PublicCrew,
+    PublicDecision,
+    PublicOutageDetail,
+    PublicPlan,
+)
 
 REF = "#/components/schemas/{name}"
 STRUCTS = (
     Alive, Readiness, Outages, PublicOutageDetail, Findings, CustomerStatus, PublicCall, Planned,
-    PublicPlan, CallBody, PlanBody, SignInBody, Session, FeedToken, Code, Problem,
+    PublicPlan, CallBody, PlanBody, SignInBody, Session, FeedToken, Code, Problem, ActionBody,
+    Settled, Conflict, Decisions,
+    PublicDecision, Calls, Crews, PublicCrew, CrewBody, SwitchBody,
 )  # fmt: skip
 
 PROBLEMS: Mapping[int, str] = {
@@ -47,8 +61,8 @@ Outages, the calls and plans that go with them, and what one customer may know.
 
 Every key of an answer is always there, null where unknown. Times are RFC 3339 UTC. Send
 `Authorization: Bearer TOKEN` (`lastgasp token --role ...` prints one). A dispatcher whose token
-names a district sees what touches that district; a customer sees their own premises. Live changes
-come on the websocket feeds (`docs/feeds.md`).
+names a district sees what touches that district; a crew its work orders, a customer their own
+premises. Live changes come on the websocket feeds (`docs/feeds.md`).
 """
 
 
@@ -75,7 +89,8 @@ def document(app: FastAPI) -> dict[str, Any]:
             routes=app.routes,
             tags=app.openapi_tags,
         )
-        _, schemas = msgspec.json.schema_components(STRUCTS, ref_template=REF)
+        _, found = msgspec.json.schema_components(STRUCTS, ref_template=REF)
+        schemas = msgspec.json.decode(msgspec.json.encode(found))  # a default () is a JSON []
         made["components"] = {
             "schemas": {name: _plain(schemas[name]) for name in sorted(schemas)},
             "securitySchemes": {

@@ -14,6 +14,9 @@ class ApiSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     call_ahead_s: Count = 300  # a caller's clock may be ahead of ours by this
     call_age_s: Count = 7 * 86_400  # a call about an older moment is a complaint, not a call
     plan_s_max: Count = 366 * 86_400
+    etr_s_max: Count = 31 * 86_400  # nobody knows further ahead
+    done_age_s: Count = 2 * 86_400  # a crew's word about an older moment is an error of typing
+    decision_wait_s: Count = 10  # until an engine in another process has answered; then 503
     audit_per_minute_max: Count = 600  # refusals beyond it are in the log only
 
 

@@ -113,6 +113,46 @@ class NetworkChanged(msgspec.Struct, frozen=True, tag=True):
     version: str
 
 
+class Decided(msgspec.Struct, frozen=True, tag=True, kw_only=True):
+    """A person's decision about an outage: the engine takes it if the outage still has
+    ``version``.
+
+    Only the fields that the action needs are given.
+    """
+
+    at_ms: int
+    decision_id: str
+    outage_id: str
+    version: int
+    action: str  # a value of grid.work.Action
+    by: str
+    role: str  # dispatcher or crew
+    reason: str = ""
+    when_ms: int | None = None  # en_route, on_site, repaired: when it was; None for now
+    device_id: str | None = None  # relocate: to; split: from here down; merge: behind this
+    other_id: str | None = None  # merge: the other outage
+    other_version: int | None = None
+    cause: str | None = None
+    kind: str | None = None  # confirm, cause: a value of grid.outage.OutageKind
+    crew: str | None = None  # assign
+    etr_ms: int | None = None
+    earliest_ms: int | None = None
+    confidence: float | None = None
+    undoes: str | None = None  # undo: the decision; None for the last one
+
+
+class SwitchThrown(msgspec.Struct, frozen=True, tag=True, kw_only=True):
+    """A person's word that a device that nobody hears was opened or closed."""
+
+    at_ms: int
+    decision_id: str
+    device_id: str
+    closed: bool
+    when_ms: int
+    by: str
+    reason: str
+
+
 Command = (
     SourceLost
     | Deaf
@@ -122,6 +162,8 @@ Command = (
     | PingSent
     | SettingsChanged
     | NetworkChanged
+    | Decided
+    | SwitchThrown
 )
 
 NOT_YET = 0

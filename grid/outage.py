@@ -6,6 +6,9 @@ from enum import StrEnum
 
 import msgspec
 
+from grid.reasons import Evidence, Why
+from grid.work import Acknowledged, Decision, Progress, Stage
+
 
 class State(StrEnum):
     """The life of an outage: predicted, confirmed, partially_restored, restored, closed; and the
@@ -42,11 +45,18 @@ class OutageKind(StrEnum):
 
 
 class Etr(msgspec.Struct, frozen=True):
-    """Estimated time of restoration.  ``source`` history or crew; ``confidence`` 0 to 1."""
+    """Estimated time of restoration: not before ``earliest_ms``, and with probability
+    ``confidence`` by ``at_ms``.
+
+    ``source``: history (P20 and P80 of what is left), crew (or a dispatcher for it), plan.
+    """
 
     at_ms: int
     source: str
     confidence: float
+    earliest_ms: int | None = None
+    said_ms: int | None = None  # stream time
+    reason: str | None = None  # why it changed, of a person
 
 
 class Step(msgspec.Struct, frozen=True):
@@ -85,6 +95,11 @@ class Outage(msgspec.Struct, frozen=True):
     evidence: tuple[str, ...]  # sentences
     parent_id: str | None  # the outage it was left behind by
     steps: tuple[Step, ...]
+    reasons: tuple[Evidence, ...] = ()  # the evidence again, for and against, with codes
+    acknowledged: Acknowledged | None = None
+    crew: str | None = None  # id of the crew whose work order it is
+    stage: Stage = Stage.NONE
+    progress: tuple[Progress, ...] = ()  # in the order in which the stages were reached
 
 
 class Change(msgspec.Struct, frozen=True):
@@ -94,6 +109,9 @@ class Change(msgspec.Struct, frozen=True):
     outage: Outage
     reason: str  # a sentence
     customers: tuple[str, ...]
+    reasons: tuple[Why, ...] = ()  # the same with codes
+    by: str | None = None  # who decided it; None: the engine
+    decision: str | None = None  # id of that decision
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -133,3 +151,4 @@ class Outcome(msgspec.Struct, frozen=True):
     wake_ms: int | None = None
     # rows of the frame that were heard before: not to be stored again
     repeat_rows: tuple[int, ...] = ()
+    decisions: tuple[Decision, ...] = ()  # what became of the decisions in the frame

@@ -7,9 +7,12 @@ import msgspec
 
 
 class Role(StrEnum):
-    """What a person may see: a dispatcher their districts, a customer their own premises."""
+    """What a person may see: a dispatcher their districts, a crew its work orders, a customer
+    their own premises.
+    """
 
     DISPATCHER = "dispatcher"
+    CREW = "crew"
     CUSTOMER = "customer"
 
 
@@ -17,7 +20,7 @@ class Principal(msgspec.Struct, frozen=True):
     """The bearer of a valid token.  A dispatcher without ``district`` sees all of them."""
 
     role: Role
-    subject: str  # customer id, or the dispatcher's name
+    subject: str  # customer id, crew id, or the dispatcher's name
     district: str | None
     expires_ms: int
 

@@ -6,19 +6,42 @@ Every key is always there, null where unknown.  Times are RFC 3339 UTC.
 
 import msgspec
 
-from grid.outage import Change, Finding, Outage, Step
+from grid.outage import Change, Etr, Finding, Outage, Step
+from grid.reasons import Evidence, Why
 from grid.times import maybe_rfc3339, to_rfc3339
+from grid.work import Decision
 
 
 class PublicEtr(msgspec.Struct, frozen=True):
-    """When power is expected back, who says so, and how sure (0 to 1)."""
+    """Power is expected back by ``at``, with probability ``confidence``, not before ``earliest``.
+
+    ``source``: history, crew or plan.  ``reason``: why a person changed it.
+    """
 
     at: str
     source: str
     confidence: float
+    earliest: str | None = None
+    said_at: str | None = None
+    reason: str | None = None
 
 
-class PublicOutage(msgspec.Struct, frozen=True):
+class PublicAcknowledged(msgspec.Struct, frozen=True):
+    """Who takes care of an outage, and since when."""
+
+    at: str
+    by: str
+
+
+class PublicProgress(msgspec.Struct, frozen=True):
+    """A stage of the repair, and when it was reached."""
+
+    stage: str
+    at: str
+    by: str
+
+
+class PublicOutage(msgspec.Struct, frozen=True, kw_only=True):
     """An outage for the dispatch centre."""
 
     id: str
@@ -41,6 +64,11 @@ class PublicOutage(msgspec.Struct, frozen=True):
     etr: PublicEtr | None
     evidence: tuple[str, ...]
     parent_id: str | None
+    reasons: tuple[Evidence, ...] = ()
+    acknowledged: PublicAcknowledged | None = None
+    crew: str | None = None
+    stage: str = "none"
+    progress: tuple[PublicProgress, ...] = ()
 
 
 class PublicStep(msgspec.Struct, frozen=True):
@@ -59,9 +87,12 @@ class PublicChange(msgspec.Struct, frozen=True):
     reason: str
     customers_changed: int
     outage: PublicOutage
+    reasons: tuple[Why, ...] = ()
+    by: str | None = None
+    decision: str | None = None
 
 
-class PublicOutageDetail(PublicOutage, frozen=True):
+class PublicOutageDetail(PublicOutage, frozen=True, kw_only=True):
     """An outage with its steps, oldest first, and its change log, oldest first."""
 
     steps: tuple[PublicStep, ...]
@@ -108,8 +139,45 @@ class PublicCall(msgspec.Struct, frozen=True):
     received_at: str
 
 
+class PublicDecision(msgspec.Struct, frozen=True):
+    """A person's decision and what became of it; ``version`` is the outage's after it."""
+
+    id: str
+    outage_id: str
+    at: str
+    by: str
+    role: str
+    action: str
+    reason: str
+    accepted: bool
+    why: str
+    version: int
+    undoes: str | None
+
+
+class PublicCrew(msgspec.Struct, frozen=True):
+    """A crew: free, or busy with these outages.  ``active`` false: not on duty."""
+
+    id: str
+    name: str
+    district: str | None
+    active: bool
+    busy: bool
+    outages: tuple[str, ...]
+
+
+class CustomerProgress(msgspec.Struct, frozen=True):
+    """A stage of the repair as a customer may know it: when, and not who."""
+
+    stage: str
+    at: str
+
+
 class CustomerStatus(msgspec.Struct, frozen=True):
-    """What one customer may know of their own premises.  ``power``: on, off, or unknown."""
+    """What one customer may know of their own premises.  ``power``: on, off, or unknown.
+
+    ``homes`` and ``homes_out`` are of the whole outage, null below five.
+    """
 
     customer_id: str
     power: str
@@ -122,11 +190,30 @@ class CustomerStatus(msgspec.Struct, frozen=True):
     verified: bool  # false where the meter itself could not confirm the restoration
     etr: PublicEtr | None
     updated_at: str
+    stage: str = "none"
+    progress: tuple[CustomerProgress, ...] = ()
+    detected_at: str | None = None
+    confirmed_at: str | None = None
+    homes: int | None = None
+    homes_out: int | None = None
+
+
+FEW = 5
+"""Below so many, a number of homes would point at somebody."""
+
+
+def public_etr(etr: Etr | None) -> PublicEtr | None:
+    """The estimate, for everybody."""
+    if etr is None:
+        return None
+    earliest, said = maybe_rfc3339(etr.earliest_ms), maybe_rfc3339(etr.said_ms)
+    at = to_rfc3339(etr.at_ms)
+    return PublicEtr(at, etr.source, etr.confidence, earliest, said, etr.reason)
 
 
 def public_outage(outage: Outage) -> PublicOutage:
     """The outage without its steps."""
-    etr = outage.etr
+    seen = outage.acknowledged
     return PublicOutage(
         id=outage.id,
         version=outage.version,
@@ -145,9 +232,16 @@ def public_outage(outage: Outage) -> PublicOutage:
         restored_at=maybe_rfc3339(outage.restored_ms),
         customers_affected=outage.customers_affected,
         customers_out=outage.customers_out,
-        etr=None if etr is None else PublicEtr(to_rfc3339(etr.at_ms), etr.source, etr.confidence),
+        etr=public_etr(outage.etr),
         evidence=outage.evidence,
         parent_id=outage.parent_id,
+        reasons=outage.reasons,
+        acknowledged=PublicAcknowledged(to_rfc3339(seen.at_ms), seen.by) if seen else None,
+        crew=outage.crew,
+        stage=outage.stage.value,
+        progress=tuple(
+            PublicProgress(p.stage.value, to_rfc3339(p.at_ms), p.by) for p in outage.progress
+        ),
     )
 
 
@@ -166,6 +260,9 @@ def public_change(change: Change) -> PublicChange:
         change.reason,
         len(change.customers),
         public_outage(change.outage),
+        change.reasons,
+        change.by,
+        change.decision,
     )
 
 
@@ -180,6 +277,23 @@ def public_finding(finding: Finding) -> PublicFinding:
         since=to_rfc3339(finding.since_ms),
         until=maybe_rfc3339(finding.until_ms),
         reason=finding.reason,
+    )
+
+
+def public_decision(decision: Decision) -> PublicDecision:
+    """A decision for the dispatch centre."""
+    return PublicDecision(
+        id=decision.id,
+        outage_id=decision.outage_id,
+        at=to_rfc3339(decision.at_ms),
+        by=decision.by,
+        role=decision.role,
+        action=decision.action,
+        reason=decision.reason,
+        accepted=decision.accepted,
+        why=decision.why,
+        version=decision.version,
+        undoes=decision.undoes,
     )
 
 
@@ -198,18 +312,37 @@ def customer_statuses(change: Change) -> dict[str, CustomerStatus]:
 
 
 def _status(customer_id: str, outage: Outage, step: Step | None, at_ms: int) -> CustomerStatus:
-    etr = outage.etr
-    out = step is not None and step.on_ms is None
+    if step is None:
+        return customer_status(customer_id, None, None, to_rfc3339(at_ms))
+    return customer_status(customer_id, public_outage(outage), step, to_rfc3339(at_ms))
+
+
+def customer_status(
+    customer_id: str, outage: PublicOutage | None, step: Step | None, updated_at: str
+) -> CustomerStatus:
+    """What a customer may know of the outage that concerns them, and of their step in it."""
+    if outage is None or step is None:
+        return CustomerStatus(
+            customer_id, "on", None, None, None, None, None, None, True, None, updated_at
+        )
+    out = step.on_ms is None
+    many = outage.customers_affected >= FEW
     return CustomerStatus(
         customer_id=customer_id,
-        power="off" if out else "on" if step is None or not step.inferred else "unknown",
-        outage_id=outage.id if step else None,
-        state=outage.state.value if step else None,
-        kind=outage.kind.value if step else None,
-        cause=outage.cause if step else None,
-        off_at=to_rfc3339(step.off_ms) if step else None,
-        on_at=maybe_rfc3339(step.on_ms) if step else None,
-        verified=not (step and step.inferred),
-        etr=PublicEtr(to_rfc3339(etr.at_ms), etr.source, etr.confidence) if etr and out else None,
-        updated_at=to_rfc3339(at_ms),
+        power="off" if out else "unknown" if step.inferred else "on",
+        outage_id=outage.id,
+        state=outage.state,
+        kind=outage.kind,
+        cause=outage.cause,
+        off_at=to_rfc3339(step.off_ms),
+        on_at=maybe_rfc3339(step.on_ms),
+        verified=not step.inferred,
+        etr=outage.etr if out else None,
+        updated_at=updated_at,
+        stage=outage.stage,
+        progress=tuple(CustomerProgress(p.stage, p.at) for p in outage.progress),
+        detected_at=outage.detected_at,
+        confirmed_at=outage.confirmed_at,
+        homes=outage.customers_affected if many else None,
+        homes_out=outage.customers_out if many and outage.customers_out >= FEW else None,
     )

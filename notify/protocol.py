@@ -211,7 +211,7 @@ def channel_for(principal: Principal, requested: str) -> str | None:
     if principal.role is Role.CUSTOMER:
         return requested if requested == f"customer:{principal.subject}" else None
     whole, _, _district = requested.partition(":")
-    if whole != "dispatch" or requested.endswith(":"):
+    if principal.role is not Role.DISPATCHER or whole != "dispatch" or requested.endswith(":"):
         return None
     if principal.district is None:
         return requested

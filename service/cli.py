@@ -101,7 +101,7 @@ def watch(
 
 @app.command()
 def token(
-    role: Annotated[str, typer.Option("--role", help="dispatcher or customer.")],
+    role: Annotated[str, typer.Option("--role", help="dispatcher, crew or customer.")],
     subject: Annotated[str, typer.Option("--subject", help="Customer id, or dispatcher's name.")],
     district: Annotated[
         str | None, typer.Option("--district", help="Of a dispatcher; without it all of them.")

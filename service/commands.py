@@ -26,11 +26,13 @@ def token(role: str, subject: str, district: str | None, data: Path, ttl_s: int)
     try:
         known = Role(role)
     except ValueError as error:
-        raise ConfigError(f"--role: {role!r} is none; use dispatcher or customer") from error
+        raise ConfigError(f"--role: {role!r} is none; use dispatcher, crew or customer") from error
     if known is Role.CUSTOMER and district is not None:
         raise ConfigError("--district: a customer sees their own premises; leave it out")
     if not subject:
-        raise ConfigError("--subject: is empty; give a customer id or the dispatcher's name")
+        raise ConfigError(
+            "--subject: is empty; give a customer id, a crew id or the dispatcher's name"
+        )
     now = now_ms()
     principal = Principal(known, subject, district, now + ttl_s * 1000)
     return tokens.issue(keys.open_keys(data).token, principal, ttl_s, now)

@@ -24,6 +24,7 @@ from grid.reading import Kind, Reading
 from ingest.packing import Packer
 from service.health import Health
 from service.metrics import Metrics
+from service.workdesk import ServiceWorkDesk
 from store import desk as rows
 from store.postgres import Store
 from stream.inprocess import InProcess
@@ -46,7 +47,10 @@ class ServiceDesk:
         health: Health,
         metrics: Metrics,
         now_ms: Callable[[], int],
+        *,
+        work: ServiceWorkDesk,
     ) -> None:
+        self.work = work
         self._store = store
         self._runner = runner
         self._network = network

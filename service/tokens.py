@@ -38,7 +38,7 @@ def issue(
     """
     _check_key(key)
     if not principal.subject:
-        raise Refused("a token needs a subject: a customer id, or a dispatcher's name")
+        raise Refused("a token needs a subject: a customer id, a crew id, or a dispatcher's name")
     if principal.role is Role.CUSTOMER and principal.district is not None:
         raise Refused("a customer's token is for one customer; leave the district out")
     if principal.district == "":

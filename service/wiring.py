@@ -37,6 +37,7 @@ from service.progress import Progress
 from service.pulse import Pulse
 from service.run import Run
 from service.tasks import Failure, first_of, running
+from service.workdesk import ServiceWorkDesk
 from store import sealing
 from store.postgres import Store, open_store
 from stream.inprocess import InProcess
@@ -163,7 +164,8 @@ async def _spine(
     health.watch("database", pulse.trouble)
     health.watch("engine", lambda: _unless(runner.caught_up_with, "a backlog is coming in"))
     health.watch("feeds", lambda: _unless(feeds.ready, "not listening, or the log cannot be read"))
-    desk = ServiceDesk(store, runner, network, health, pulse.metrics, now_ms)
+    work = ServiceWorkDesk(store, runner, network, settings.api.decision_wait_s)
+    desk = ServiceDesk(store, runner, network, health, pulse.metrics, now_ms, work=work)
     return _Spine(runner, health, pulse, desk, mqtt)
 
 

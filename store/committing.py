@@ -36,6 +36,7 @@ from store.networks import GroupNumbers
 from store.queries import SQL
 from store.sayable import sayable
 from store.telling import customers_told, heads_of, take_in, tell
+from store.work import decision_rows
 
 Connection = psycopg.AsyncConnection[Any]
 
@@ -123,6 +124,9 @@ async def write(
         findings = [(e.group.slug, f) for e in fresh for f in e.applied.outcome.findings]
         if findings:
             await take_in(connection, "write_findings", payload.finding_rows(findings))
+        decisions = [row for e in fresh for row in decision_rows(*e.key, e.applied.outcome)]
+        if decisions:
+            await take_in(connection, "write_decisions", decisions)
         await tell(connection, outcomes, told)
         await _quarantine(connection, quarantined)
         await connection.commit()

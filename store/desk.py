@@ -72,7 +72,7 @@ async def add_call(connection: Connection, sealer: Sealer, new: NewCall) -> Publ
             sayable(new.entered_by), sealer.seal_text(new.text, f"call:{new.customer_id}"),
         ),
     )  # fmt: skip
-    return _call(sealer, await cursor.fetchone())
+    return read_call(sealer, await cursor.fetchone())
 
 
 async def calls(
@@ -81,10 +81,11 @@ async def calls(
     """Calls, newest first; of one customer or of all."""
     asked = {"customer_id": customer_id, "limit": limit}
     cursor = await connection.execute(SQL["calls"], asked)
-    return tuple(_call(sealer, row) for row in await cursor.fetchall())
+    return tuple(read_call(sealer, row) for row in await cursor.fetchall())
 
 
-def _call(sealer: Sealer, row: Any) -> PublicCall:
+def read_call(sealer: Sealer, row: Any) -> PublicCall:
+    """A call as it is told, its words opened."""
     call_no, customer_id, at, received, kind, entered_by, sealed = row
     return PublicCall(
         id=str(call_no),

@@ -6,15 +6,17 @@ from typing import Any
 import msgspec
 import psycopg
 
+from grid.outage import Step
 from grid.public import (
     CustomerStatus,
     PublicChange,
-    PublicEtr,
     PublicFinding,
     PublicOutage,
     PublicOutageDetail,
     PublicStep,
 )
+from grid.public import customer_status as public_status
+from grid.reasons import Why
 from grid.times import maybe_rfc3339, to_rfc3339
 from store.moments import maybe_moment_ms, moment, moment_ms
 from store.queries import SQL
@@ -22,6 +24,7 @@ from store.queries import SQL
 Connection = psycopg.AsyncConnection[Any]
 
 _outage = msgspec.json.Decoder(PublicOutage).decode
+_reasons = msgspec.json.Decoder(tuple[Why, ...]).decode
 
 
 async def listed(
@@ -56,8 +59,10 @@ async def detail(connection: Connection, outage_id: str) -> PublicOutageDetail |
         logged = await connection.execute(SQL["changes_of"], (outage_id,), binary=True)
         stepped = await connection.execute(SQL["steps_of"], (outage_id,), binary=True)
     changes = tuple(
-        PublicChange(to_rfc3339(moment_ms(at)), reason, changed, _outage(body))
-        for at, reason, changed, body in await logged.fetchall()
+        PublicChange(
+            to_rfc3339(moment_ms(at)), reason, changed, _outage(body), _reasons(why), by, decision
+        )
+        for at, reason, changed, body, why, by, decision in await logged.fetchall()
     )
     if not changes:
         return None
@@ -99,19 +104,7 @@ def _status(customer_id: str, row: Sequence[Any]) -> CustomerStatus:
     """As ``grid.public.customer_statuses`` says it, of the last step and the outage as it is
     now.
     """
-    outage_id, off, on, inferred, state, kind, cause, etr_at, etr_source, sure, updated = row
-    out = outage_id is not None and on is None
-    etr = PublicEtr(to_rfc3339(moment_ms(etr_at)), etr_source, sure) if etr_at and out else None
-    return CustomerStatus(
-        customer_id=customer_id,
-        power="off" if out else "unknown" if inferred else "on",
-        outage_id=outage_id,
-        state=state,
-        kind=kind,
-        cause=cause,
-        off_at=maybe_rfc3339(maybe_moment_ms(off)),
-        on_at=maybe_rfc3339(maybe_moment_ms(on)),
-        verified=not inferred,
-        etr=etr,
-        updated_at=to_rfc3339(moment_ms(updated)),
-    )
+    off, on, inferred, body, updated = row
+    step = None if off is None else Step(moment_ms(off), maybe_moment_ms(on), (), inferred)
+    outage = None if body is None else _outage(body)
+    return public_status(customer_id, outage, step, to_rfc3339(moment_ms(updated)))

@@ -22,6 +22,7 @@ from grid.public import (
     public_outage,
 )
 from grid.reading import Kind
+from grid.reasons import Why
 from grid.times import maybe_rfc3339, to_rfc3339
 from store.networks import GroupNumbers
 from store.standing import News, Standing
@@ -67,6 +68,10 @@ class OutageRow(msgspec.Struct, frozen=True):
     parent_id: str | None
     changed_at: str
     ended_at: str | None
+    acknowledged_at: str | None
+    acknowledged_by: str | None
+    crew: str | None
+    stage: str
 
 
 class StepRow(msgspec.Struct, frozen=True):
@@ -91,6 +96,9 @@ class ChangeRow(msgspec.Struct, frozen=True):
     customers: tuple[str, ...]
     outage: PublicOutage
     position: int
+    reasons: tuple[Why, ...]
+    by: str | None
+    decision: str | None
 
 
 class FindingRow(msgspec.Struct, frozen=True):
@@ -157,6 +165,7 @@ def outage_rows(changes: Iterable[tuple[str, Change]]) -> list[OutageRow]:
 def _outage_row(slug: str, change: Change) -> OutageRow:
     outage = change.outage
     public, etr = public_outage(outage), outage.etr
+    seen = public.acknowledged
     return OutageRow(
         id=outage.id, version=outage.version, group_slug=slug, state=public.state,
         kind=public.kind, cause=outage.cause, device_id=outage.device_id,
@@ -168,6 +177,8 @@ def _outage_row(slug: str, change: Change) -> OutageRow:
         etr_source=etr.source if etr else None, etr_confidence=etr.confidence if etr else None,
         evidence=outage.evidence, parent_id=outage.parent_id, changed_at=to_rfc3339(change.at_ms),
         ended_at=to_rfc3339(change.at_ms) if outage.state in ENDED else None,
+        acknowledged_at=seen.at if seen else None, acknowledged_by=seen.by if seen else None,
+        crew=outage.crew, stage=public.stage,
     )  # fmt: skip
 
 
@@ -187,7 +198,8 @@ def change_row(slug: str, position: int, change: Change) -> ChangeRow:
     outage = change.outage
     return ChangeRow(
         outage.id, outage.version, slug, to_rfc3339(change.at_ms), change.reason,
-        change.customers, public_outage(outage), position,
+        change.customers, public_outage(outage), position, change.reasons, change.by,
+        change.decision,
     )  # fmt: skip
 
 

@@ -30,6 +30,7 @@ from store.schema import bring_up
 from store.sealing import Keys, Sealer
 from store.settings import StoreSettings
 from store.upkeep import LetGo
+from store.work import WorkStore
 
 log = structlog.get_logger()
 
@@ -59,6 +60,7 @@ class Store:
         self._reach = reached
         self._sealer = sealer
         self._settings = settings
+        self.work = WorkStore(reached, sealer, settings)
         self._groups: dict[str, tuple[GroupNumbers, ...]] = {}
         self._days: set[int] = set()
         self._doubts: dict[Doubt, str] = {}

@@ -100,8 +100,9 @@ ORDER BY group_slug FOR UPDATE
 
 -- name: heads
 -- What some outages say to everybody in them alike.
-SELECT id, state, kind, cause, etr_at, etr_source, etr_confidence FROM outages
-WHERE id = ANY (%b::text[])
+SELECT o.id, convert_to(c.outage::text, 'UTF8')
+FROM outages o JOIN changes c ON (c.outage_id, c.version) = (o.id, o.version)
+WHERE o.id = ANY (%b::text[])
 
 -- name: standings
 -- The last step of some customers, those with the same together.
@@ -172,7 +173,9 @@ ON CONFLICT (id) DO UPDATE SET
     customers_affected = excluded.customers_affected, customers_out = excluded.customers_out,
     etr_at = excluded.etr_at, etr_source = excluded.etr_source,
     etr_confidence = excluded.etr_confidence, evidence = excluded.evidence,
-    parent_id = excluded.parent_id, changed_at = excluded.changed_at, ended_at = excluded.ended_at
+    parent_id = excluded.parent_id, changed_at = excluded.changed_at, ended_at = excluded.ended_at,
+    acknowledged_at = excluded.acknowledged_at, acknowledged_by = excluded.acknowledged_by,
+    crew = excluded.crew, stage = excluded.stage
 WHERE o.version < excluded.version
 
 -- name: write_steps
@@ -192,10 +195,16 @@ WHERE s.outage_id = kept.outage_id AND s.step_no >= kept.steps
 
 -- name: log_changes
 -- The change log.
-INSERT INTO changes (outage_id, version, group_slug, at, reason, customers, outage, position)
+INSERT INTO changes (outage_id, version, group_slug, at, reason, customers, outage, position,
+                     reasons, by, decision)
 SELECT * FROM json_to_recordset(%s::json)
     AS r (outage_id text, version integer, group_slug text, at timestamptz, reason text,
-          customers text[], outage json, position bigint)
+          customers text[], outage json, position bigint, reasons json, by text, decision text)
+
+-- name: write_decisions
+-- What became of people's decisions; the first word on each counts.
+INSERT INTO decisions SELECT * FROM json_populate_recordset(NULL::decisions, %s::json)
+ON CONFLICT (id) DO NOTHING
 
 -- name: write_findings
 -- Each finding as last said.
@@ -319,7 +328,8 @@ ORDER BY c.outage->>'started_at' DESC, o.id DESC LIMIT %(limit)s
 
 -- name: changes_of
 -- The change log of an outage.
-SELECT at, reason, cardinality(customers), convert_to(outage::text, 'UTF8')
+SELECT at, reason, cardinality(customers), convert_to(outage::text, 'UTF8'),
+       convert_to(reasons::text, 'UTF8'), by, decision
 FROM changes WHERE outage_id = %s ORDER BY version
 
 -- name: steps_of
@@ -336,13 +346,13 @@ ORDER BY at DESC, id DESC LIMIT %(limit)s
 -- name: customer_status
 -- A customer's last step and the outage it is of, as it is now.  A step that is still open in an
 -- outage that has ended (rejected) is none.  Who was never concerned: as of the network's begin.
-SELECT o.id, p.off_at, p.on_at, coalesce(p.inferred, false), o.state, o.kind, o.cause,
-       o.etr_at, o.etr_source, o.etr_confidence,
+SELECT p.off_at, p.on_at, coalesce(p.inferred, false), convert_to(l.outage::text, 'UTF8'),
        coalesce(greatest(p.changed_at, o.changed_at),
                 (SELECT max(valid_from) FROM network_versions))
 FROM customers c
 LEFT JOIN (customer_power p JOIN outages o ON o.id = p.outage_id
-           AND (p.on_at IS NOT NULL OR o.ended_at IS NULL)) USING (customer_id)
+           AND (p.on_at IS NOT NULL OR o.ended_at IS NULL)
+           JOIN changes l ON (l.outage_id, l.version) = (o.id, o.version)) USING (customer_id)
 WHERE c.customer_id = %s
 
 -- name: one_moment
@@ -391,6 +401,37 @@ RETURNING call_no, customer_id, at, received_at, kind, entered_by, text_sealed
 SELECT call_no, customer_id, at, received_at, kind, entered_by, text_sealed FROM calls
 WHERE %(customer_id)s::text IS NULL OR customer_id = %(customer_id)s
 ORDER BY call_no DESC LIMIT %(limit)s
+
+-- name: outage_calls
+-- Calls of the customers of an outage since an hour before it began, newest first.
+SELECT call_no, customer_id, at, received_at, kind, entered_by, text_sealed FROM calls
+WHERE customer_id IN (SELECT unnest(customers) FROM outage_steps WHERE outage_id = %(outage_id)s)
+  AND at >= (SELECT started_at FROM outages WHERE id = %(outage_id)s) - interval '1 hour'
+  AND at <= (SELECT coalesce(ended_at, 'infinity') FROM outages WHERE id = %(outage_id)s)
+ORDER BY call_no DESC LIMIT %(limit)s
+
+-- name: decision
+-- What became of one decision.
+SELECT id, outage_id, at, by, role, action, reason, accepted, why, version, undoes
+FROM decisions WHERE id = %s
+
+-- name: decisions_of
+-- All decisions about an outage or a switch, oldest first.
+SELECT id, outage_id, at, by, role, action, reason, accepted, why, version, undoes
+FROM decisions WHERE outage_id = %(outage_id)s ORDER BY at, id LIMIT %(limit)s
+
+-- name: crews
+-- Crews, and the outages each is busy with.
+SELECT c.crew_id, c.name, c.district, c.active,
+       array(SELECT o.id FROM outages o WHERE o.crew = c.crew_id AND o.ended_at IS NULL
+             AND o.stage IN ('assigned', 'en_route', 'on_site', 'cause_found') ORDER BY o.id)
+FROM crews c ORDER BY c.crew_id
+
+-- name: put_crew
+-- Keep a crew.
+INSERT INTO crews (crew_id, name, district, active) VALUES (%s, %s, %s, %s)
+ON CONFLICT (crew_id) DO UPDATE SET
+    name = excluded.name, district = excluded.district, active = excluded.active
 
 -- name: add_plan
 -- A plan; where the engine's word of it came first, who entered it is filled in.

@@ -9,8 +9,14 @@ from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequenc
 
 import msgspec
 
-from grid.outage import ENDED, Change, Etr, Step
-from grid.public import CustomerStatus, customer_statuses
+from grid.outage import ENDED, Change, Step
+from grid.public import (
+    CustomerStatus,
+    PublicEtr,
+    PublicOutage,
+    customer_statuses,
+    public_outage,
+)
 
 
 class Standing(msgspec.Struct, frozen=True):
@@ -51,14 +57,23 @@ class Head(msgspec.Struct, frozen=True):
     state: str
     kind: str
     cause: str | None
-    etr: Etr | None
+    etr: PublicEtr | None
+    stage: str
+    reached: int  # stages so far
+
+
+def head_of(outage: PublicOutage) -> Head:
+    """What everybody in an outage is told alike."""
+    return Head(
+        outage.state, outage.kind, outage.cause, outage.etr, outage.stage, len(outage.progress)
+    )
 
 
 def concerned(
     changes: Iterable[Change], heads: MutableMapping[str, Head]
 ) -> tuple[tuple[str, ...], ...]:
-    """Whom each change concerns: those it names, and where state, kind, cause or ETR of the outage
-    are others than before, everybody who is still out.
+    """Whom each change concerns: those it names, and where state, kind, cause, ETR or stage of the
+    outage are others than before, everybody who is still out.
 
     ``heads`` of the outages before it is brought up to date.
     """
@@ -67,7 +82,7 @@ def concerned(
 
 def _concerned(change: Change, heads: MutableMapping[str, Head]) -> tuple[str, ...]:
     outage = change.outage
-    head = Head(outage.state.value, outage.kind.value, outage.cause, outage.etr)
+    head = head_of(public_outage(outage))
     if heads.get(outage.id) == head or outage.state in ENDED:
         return change.customers
     heads[outage.id] = head

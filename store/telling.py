@@ -6,16 +6,18 @@ from typing import Any
 import msgspec
 import psycopg
 
-from grid.outage import Etr, Outcome
+from grid.outage import Outcome
+from grid.public import PublicOutage
 from store import payload
-from store.moments import maybe_moment_ms, moment_ms
+from store.moments import maybe_moment_ms
 from store.queries import SQL
 from store.sayable import sayable_json
-from store.standing import Head, News, Standing, concerned, follow
+from store.standing import Head, News, Standing, concerned, follow, head_of
 
 Connection = psycopg.AsyncConnection[Any]
 
 _json = msgspec.json.Encoder().encode
+_outage = msgspec.json.Decoder(PublicOutage).decode
 
 
 class ToldCustomers(msgspec.Struct, frozen=True):
@@ -27,10 +29,7 @@ class ToldCustomers(msgspec.Struct, frozen=True):
 
 async def heads_of(cursor: psycopg.AsyncCursor[Any]) -> dict[str, Head]:
     """The heads that statement ``heads`` found."""
-    return {
-        outage_id: Head(state, kind, cause, Etr(moment_ms(at), source, sure) if at else None)
-        for outage_id, state, kind, cause, at, source, sure in await cursor.fetchall()
-    }
+    return {outage_id: head_of(_outage(body)) for outage_id, body in await cursor.fetchall()}
 
 
 async def customers_told(

@@ -14,12 +14,15 @@ from dispatch.codes import Codes
 from dispatch.desk import Component, NewCall, NewPlan
 from dispatch.settings import ApiSettings, SiteSettings
 from dispatch.signin import SignIn
+from dispatch.workdesk import Answered, NewCrew, NewDecision, NewSwitching
 from grid.errors import Refused, Unreachable
 from grid.people import Principal, Role
 from grid.public import (
     CustomerStatus,
     PublicCall,
     PublicChange,
+    PublicCrew,
+    PublicDecision,
     PublicEtr,
     PublicFinding,
     PublicOutage,
@@ -57,7 +60,53 @@ def an_outage(number: int, state: str, *districts: str) -> PublicOutage:
         etr=PublicEtr(to_rfc3339(NOW + 3_600_000), "history", 0.8),
         evidence=("2 of 2 meters said their last gasp",),
         parent_id=None,
+        crew="crew-7" if number == 2 else None,
+        stage="assigned" if number == 2 else "none",
     )
+
+
+@dataclass
+class MemoryWork:
+    """Decisions of outage S1-2, which crew-7 works on; the engine takes what is for ``takes``."""
+
+    takes: bool = True
+    asked: list[NewDecision | NewSwitching] = field(default_factory=list)
+    known: dict[str, PublicCrew] = field(default_factory=dict)
+
+    async def decide(self, new: NewDecision) -> Answered:
+        self.asked.append(new)
+        why = "" if self.takes else "it is already acknowledged by bob"
+        decision = PublicDecision(
+            "d-1", new.outage_id, to_rfc3339(NOW), new.by, new.role, new.action, new.reason,
+            self.takes, why, new.version + self.takes, None,
+        )  # fmt: skip
+        return Answered(decision, an_outage(2, "predicted", "south"))
+
+    async def decisions(self, outage_id: str) -> Sequence[PublicDecision]:
+        return [(await self.decide(new)).decision for new in list(self.asked)]
+
+    async def outage_calls(self, outage_id: str) -> Sequence[PublicCall]:
+        at = to_rfc3339(NOW)
+        return [PublicCall("1", "C-3", at, "no_power", "dark", "customer", at)]
+
+    async def throw(self, new: NewSwitching) -> PublicDecision:
+        self.asked.append(new)
+        action = "close" if new.closed else "open"
+        return PublicDecision(
+            "d-2", new.device_id, to_rfc3339(NOW), new.by, "dispatcher", action, new.reason,
+            self.takes, "" if self.takes else "it is open already", 0, None,
+        )  # fmt: skip
+
+    def network_version(self) -> str:
+        return "v1"
+
+    async def crews(self) -> Sequence[PublicCrew]:
+        return list(self.known.values())
+
+    async def put_crew(self, new: NewCrew) -> PublicCrew:
+        crew = PublicCrew(new.id, new.name, new.district, new.active, False, ())
+        self.known[new.id] = crew
+        return crew
 
 
 @dataclass
@@ -65,6 +114,7 @@ class MemoryDesk:
     """Three outages, two districts, three customers; ``away`` makes every answer Unreachable."""
 
     away: bool = False
+    work: MemoryWork = field(default_factory=MemoryWork)
     calls: list[NewCall] = field(default_factory=list)
     asked: list[dict[str, Any]] = field(default_factory=list)
     kept: dict[str, PublicPlan] = field(default_factory=dict)
@@ -198,7 +248,7 @@ class Api:
     async def ask(
         self, method: str, path: str, *, by: str | None = "ann", **options: Any
     ) -> httpx.Response:
-        """Ask as ``ann`` (all districts), ``ann of north``, a customer like ``C-1``, or nobody."""
+        """Ask as ``ann`` (all districts), ``ann of north``, ``C-1``, ``crew-7``, or nobody."""
         headers = dict(options.pop("headers", {}))
         if by is not None:
             headers["Authorization"] = f"Bearer {token(by)}"
@@ -217,6 +267,8 @@ def token(by: str) -> str:
     """A token for a name of ``Api.ask``."""
     if by.startswith("C-"):
         who = Principal(Role.CUSTOMER, by, None, 0)
+    elif by.startswith("crew-"):
+        who = Principal(Role.CREW, by, None, 0)
     else:
         name, _, district = by.partition(" of ")
         who = Principal(Role.DISPATCHER, name, district or None, 0)

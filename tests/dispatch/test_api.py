@@ -23,7 +23,9 @@ async def test_outages_are_everything_not_closed_with_every_key_of_the_interface
         "phases", "probability", "started_at", "detected_at", "confirmed_at", "restored_at",
         "customers_affected", "customers_out", "etr", "evidence",
     } <= found[0].keys()  # fmt: skip
-    assert found[0]["etr"].keys() == {"at", "source", "confidence"}
+    assert found[0]["etr"].keys() == {
+        "at", "source", "confidence", "earliest", "said_at", "reason",
+    }  # fmt: skip
     assert (found[0]["cause"], found[0]["confirmed_at"]) == (None, None)
     assert found[0]["started_at"] == "2023-11-14T22:12:20.000Z"
 
@@ -74,6 +76,12 @@ async def test_a_customer_sees_their_own_status_and_is_not_audited(api: Any) -> 
         "verified": True,
         "etr": None,
         "updated_at": NOW_TEXT,
+        "stage": "none",
+        "progress": [],
+        "detected_at": None,
+        "confirmed_at": None,
+        "homes": None,
+        "homes_out": None,
     }
     assert api.audit == []
 

@@ -13,6 +13,9 @@ import jsonschema
 from dispatch.reference import STYLED, page
 
 CALL = {"customer_id": "C-1", "kind": "no_power"}
+ACTION = {"version": 2, "action": "acknowledge"}
+STALE = {"version": 1, "action": "acknowledge"}
+SWITCH = {"position": "open", "reason": "线路检修"}
 PLAN = {
     "device_id": "T1",
     "from": "2023-11-15T08:00:00+08:00",
@@ -43,6 +46,13 @@ async def test_every_answer_is_what_the_openapi_document_says(api: Any) -> None:
         ("POST", "/api/session/codes", "/api/session/codes", None),
         ("POST", "/api/session", "/api/session", {"code": "code-1"}),
         ("POST", "/api/session", "/api/session", {"code": "code-1"}),
+        ("POST", "/api/outages/S1-2/actions", "/api/outages/{outage_id}/actions", ACTION),
+        ("POST", "/api/outages/S1-2/actions", "/api/outages/{outage_id}/actions", STALE),
+        ("GET", "/api/outages/S1-2/decisions", "/api/outages/{outage_id}/decisions", None),
+        ("GET", "/api/outages/S1-2/calls", "/api/outages/{outage_id}/calls", None),
+        ("POST", "/api/crews", "/api/crews", {"id": "crew-7", "name": "Crew 7"}),
+        ("GET", "/api/crews", "/api/crews", None),
+        ("POST", "/api/switches/T1", "/api/switches/{device_id}", SWITCH),
         ("GET", "/livez", "/livez", None),
         ("GET", "/readyz", "/readyz", None),
     ]

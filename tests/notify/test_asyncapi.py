@@ -55,6 +55,7 @@ def test_the_schemas_of_the_feeds_are_those_of_the_structs(document: dict[str, A
     _, schemas = msgspec.json.schema_components(
         (*ASKED, *SAID, *DATA, DispatchState), ref_template=REF
     )
+    schemas = msgspec.json.decode(msgspec.json.encode(schemas))  # a default () is written as []
     refs = {
         "data": [{"$ref": REF.format(name=kind.__name__)} for kind in DATA],
         "snapshot": [

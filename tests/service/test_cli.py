@@ -87,7 +87,7 @@ def test_a_token_is_printed_alone_and_needs_no_server(lastgasp: Run, tmp_path: P
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("--role", "boss", "--subject", "a"), "use dispatcher or customer"),
+        (("--role", "boss", "--subject", "a"), "use dispatcher, crew or customer"),
         (("--role", "customer", "--subject", "C1", "--district", "x"), "leave it out"),
         (("--role", "customer", "--subject", ""), "--subject"),
     ],

@@ -18,6 +18,7 @@ from service.desk import ServiceDesk
 from service.health import Health
 from service.metrics import Metrics
 from service.tasks import Failure, running
+from service.workdesk import ServiceWorkDesk
 from store import sealing
 from store.postgres import Store, open_store
 from store.settings import StoreSettings
@@ -53,7 +54,8 @@ async def desk(store: Store) -> AsyncIterator[ServiceDesk]:
         on_committed=lambda _: None, sources=(),
     )  # fmt: skip
     async with running("runner", runner.run(), Failure(), stop_s=5.0):
-        yield ServiceDesk(store, runner, NETWORK, Health(now_ms), Metrics(), now_ms)
+        work = ServiceWorkDesk(store, runner, NETWORK, 5.0)
+        yield ServiceDesk(store, runner, NETWORK, Health(now_ms), Metrics(), now_ms, work=work)
 
 
 async def recorded(store: Store, network: Network) -> list[object]:

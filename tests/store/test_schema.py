@@ -18,8 +18,8 @@ from store.settings import StoreSettings
 DAY_MS = 86_400_000
 SHIFTED = Migration(
     2,
-    "0002_outages_have_a_crew",
-    "ALTER TABLE outages ADD crew text; UPDATE outages SET crew = 'crew of ' || device_id;",
+    "0002_outages_have_a_colour",
+    "ALTER TABLE outages ADD colour text; UPDATE outages SET colour = 'of ' || device_id;",
 )
 
 
@@ -91,18 +91,41 @@ async def test_an_older_database_is_brought_up_with_all_that_is_in_it(
     async with open_store(postgres_url, keys, StoreSettings()) as store:
         await store.save_network(graph, network, 0, "drawing")
         await store.commit([dark(network)], ())
-    newer = schema_text() + "\nCREATE OR REPLACE VIEW crews AS SELECT id, crew FROM outages;\n"
+    newer = schema_text() + "\nCREATE OR REPLACE VIEW colours AS SELECT id, colour FROM outages;\n"
     async with await psycopg.AsyncConnection.connect(postgres_url) as connection:
         target = len(migrations()) + FIRST + 1
         steps = (*migrations(), Migration(target, SHIFTED.name, SHIFTED.sql))
         assert await bring_up(connection, newer, steps) == target
         assert await bring_up(connection, newer, steps) == target
-        cursor = await connection.execute("SELECT crew FROM crews")
-        assert await cursor.fetchall() == [("crew of T1",)]
+        cursor = await connection.execute("SELECT colour FROM colours")
+        assert await cursor.fetchall() == [("of T1",)]
         cursor = await connection.execute("SELECT max(version), count(*) FROM schema_version")
         assert await cursor.fetchone() == (target, target)
         cursor = await connection.execute("SELECT channel FROM feed_log ORDER BY channel")
         assert await cursor.fetchall() == [("customer:C-M1",), ("dispatch",)]
+
+
+@pytest.mark.services
+async def test_a_database_of_the_first_version_learns_who_works_on_what(
+    postgres_url, keys, drawn
+) -> None:
+    graph, network = drawn
+    async with open_store(postgres_url, keys, StoreSettings()) as store:
+        await store.save_network(graph, network, 0, "drawing")
+        await store.commit([dark(network)], ())
+    made = catalog(postgres_url)
+    with psycopg.connect(postgres_url) as old:
+        old.execute(
+            "DROP VIEW outages_now; ALTER TABLE outages DROP acknowledged_at,"
+            " DROP acknowledged_by, DROP crew, DROP stage; ALTER TABLE changes DROP reasons,"
+            " DROP by, DROP decision; DROP TABLE decisions, crews;"
+            " DELETE FROM schema_version WHERE version > 1"
+        )
+    async with open_store(postgres_url, keys, StoreSettings()) as store:
+        assert catalog(postgres_url) == made
+        (found,) = await store.outages()
+        assert (found.crew, found.stage) == (None, "none")
+        assert (await store.customer_status("C-M1")).outage_id == "S1-1"
 
 
 @pytest.mark.services
@@ -111,7 +134,9 @@ async def test_a_migration_that_fails_leaves_the_database_as_it_was(postgres_url
         version = await bring_up(connection)
         await connection.commit()
         before = catalog(postgres_url)
-        broken = Migration(version + 1, "broken", "ALTER TABLE outages ADD crew text; SELECT 1/0;")
+        broken = Migration(
+            version + 1, "broken", "ALTER TABLE outages ADD colour text; SELECT 1/0;"
+        )
         with pytest.raises(psycopg.errors.DivisionByZero):
             await bring_up(connection, schema_text() + " ", (*migrations(), broken))
     assert catalog(postgres_url) == before

@@ -1,0 +1,186 @@
+"""Routes of decisions, work orders, crews and switches."""
+
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import msgspec
+from fastapi import APIRouter, Path, Request
+from fastapi.responses import Response
+
+from dispatch import access
+from dispatch.answers import Calls, Conflict, Crews, Decisions, Settled
+from dispatch.asked import ActionBody, CrewBody, SwitchBody
+from dispatch.bearer import Dispatcher, Worker, only
+from dispatch.deciding import new_decision, new_switching, require_outage
+from dispatch.desk import Desk
+from dispatch.intake import read_body
+from dispatch.openapi import gives, takes
+from dispatch.settings import ApiSettings
+from dispatch.trail import Trail
+from dispatch.workdesk import NewCrew
+from grid.people import Principal
+from grid.public import PublicCrew, PublicDecision, PublicOutage
+
+Name = Annotated[str, Path(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f]+$")]
+_SECURED: dict[str, Any] = {"security": [{"token": []}]}
+
+
+def routes(desk: Desk, trail: Trail, settings: ApiSettings, now_ms: Callable[[], int]) -> APIRouter:
+    """All of them."""
+    router = APIRouter(prefix="/api")
+    _decisions(router, desk, trail, (settings, now_ms))
+    _about(router, desk)
+    _crews(router, desk, trail)
+    _switches(router, desk, trail, (settings, now_ms))
+    return router
+
+
+def _decisions(
+    router: APIRouter, desk: Desk, trail: Trail, limits: tuple[ApiSettings, Callable[[], int]]
+) -> None:
+    settings, now_ms = limits
+
+    @router.post(
+        "/outages/{outage_id}/actions",
+        tags=["work"],
+        responses={
+            **gives(Settled, 401, 403, 404, 413, 415, 422, 503),
+            409: gives(Conflict)[200],
+        },
+        dependencies=[only()],
+        openapi_extra={**_SECURED, **takes(ActionBody)},
+    )
+    async def act(request: Request, outage_id: Name, who: Worker) -> Response:
+        """Decide something about an outage; answered once the engine's word on it is committed.
+
+        ``version`` is that of the outage as the person saw it: 409 with the outage as it is now
+        when it has moved on, or when the engine does not take the decision.
+        """
+        body = await read_body(request, ActionBody)
+        outage = require_outage(who, await desk.outage(outage_id), outage_id)
+        new = new_decision(body, outage, who, settings, now_ms())
+        if outage.version != body.version:
+            detail = f"{body.action} of {outage_id}: version {body.version} is stale"
+            await trail.keep("decision_stale", subject=who.subject, address=_from(request),
+                             detail=detail)  # fmt: skip
+            sentence = f"outage {outage_id} is at version {outage.version} by now"
+            return _conflict(sentence, None, outage)
+        done = await desk.work.decide(new)
+        word = "taken" if done.decision.accepted else f"not taken: {done.decision.why}"
+        await trail.keep("outage_decided", subject=who.subject, address=_from(request),
+                         detail=f"{body.action} of {outage_id} {word}")  # fmt: skip
+        if not done.decision.accepted:
+            return _conflict(done.decision.why, done.decision, done.outage)
+        return _answer(Settled(done.decision, done.outage and _plain(done.outage)))
+
+
+def _about(router: APIRouter, desk: Desk) -> None:
+    @router.get(
+        "/outages/{outage_id}/decisions",
+        tags=["work"],
+        responses=gives(Decisions, 401, 403, 404, 422, 503),
+        dependencies=[only()],
+        openapi_extra=_SECURED,
+    )
+    async def decisions(outage_id: Name, who: Dispatcher) -> Response:
+        """Who decided what about an outage, and what became of it, oldest first."""
+        require_outage(who, await desk.outage(outage_id), outage_id)
+        return _answer(Decisions(tuple(await desk.work.decisions(outage_id))))
+
+    @router.get(
+        "/outages/{outage_id}/calls",
+        tags=["work"],
+        responses=gives(Calls, 401, 403, 404, 422, 503),
+        dependencies=[only()],
+        openapi_extra=_SECURED,
+    )
+    async def calls(outage_id: Name, who: Dispatcher) -> Response:
+        """Calls of an outage's customers since an hour before it began, newest first."""
+        require_outage(who, await desk.outage(outage_id), outage_id)
+        return _answer(Calls(tuple(await desk.work.outage_calls(outage_id))))
+
+
+def _crews(router: APIRouter, desk: Desk, trail: Trail) -> None:
+    @router.get(
+        "/crews",
+        tags=["work"],
+        responses=gives(Crews, 401, 403, 422, 503),
+        dependencies=[only()],
+        openapi_extra=_SECURED,
+    )
+    async def crews(who: Dispatcher) -> Response:
+        """The crews of the dispatcher's district and those of no district, busy or free."""
+        return _answer(Crews(tuple(c for c in await desk.work.crews() if _theirs(who, c))))
+
+    @router.post(
+        "/crews",
+        tags=["work"],
+        status_code=201,
+        responses=gives(PublicCrew, 401, 403, 409, 413, 415, 422, 503, status=201),
+        dependencies=[only()],
+        openapi_extra={**_SECURED, **takes(CrewBody)},
+    )
+    async def crew(request: Request, who: Dispatcher) -> Response:
+        """Enter a crew, or change one; its token's subject is its id."""
+        body = await read_body(request, CrewBody)
+        if who.district is not None and body.district != who.district:
+            raise access.Denied(f"a crew that you enter has to be of district {who.district!r}")
+        known = {c.id: c for c in await desk.work.crews()}
+        if body.id in known and not _theirs(who, known[body.id]):
+            raise access.Denied(f"crew {body.id!r} is of another district")
+        kept = await desk.work.put_crew(NewCrew(body.id, body.name, body.district, body.active))
+        await trail.keep("crew_kept", subject=who.subject, address=_from(request),
+                         detail=f"crew {body.id}")  # fmt: skip
+        return _answer(kept, 201)
+
+
+def _switches(
+    router: APIRouter, desk: Desk, trail: Trail, limits: tuple[ApiSettings, Callable[[], int]]
+) -> None:
+    settings, now_ms = limits
+
+    @router.post(
+        "/switches/{device_id}",
+        tags=["work"],
+        responses={
+            **gives(PublicDecision, 401, 403, 413, 415, 422, 503),
+            409: gives(Conflict)[200],
+        },
+        dependencies=[only()],
+        openapi_extra={**_SECURED, **takes(SwitchBody)},
+    )
+    async def throw(request: Request, device_id: Name, who: Dispatcher) -> Response:
+        """Say that a switch, breaker, recloser or fuse was opened or closed by hand."""
+        body = await read_body(request, SwitchBody)
+        access.require_device(who, device_id, desk.device_districts(device_id))
+        new = new_switching(device_id, body, who, settings, now_ms())
+        if body.version not in (None, desk.work.network_version()):
+            return _conflict("the network has another version by now; look again", None, None)
+        done = await desk.work.throw(new)
+        word = "taken" if done.accepted else f"not taken: {done.why}"
+        await trail.keep("switch_thrown", subject=who.subject, address=_from(request),
+                         detail=f"{device_id} {body.position}, {word}")  # fmt: skip
+        return _answer(done) if done.accepted else _conflict(done.why, done, None)
+
+
+def _theirs(who: Principal, crew: PublicCrew) -> bool:
+    return crew.district is None or access.touches(who, (crew.district,))
+
+
+def _plain(outage: PublicOutage) -> PublicOutage:
+    """Without steps and log, should it have them."""
+    return PublicOutage(**{n: getattr(outage, n) for n in PublicOutage.__struct_fields__})
+
+
+def _conflict(
+    sentence: str, decision: PublicDecision | None, outage: PublicOutage | None
+) -> Response:
+    return _answer(Conflict(sentence, decision, outage and _plain(outage)), 409)
+
+
+def _answer(what: Any, status: int = 200) -> Response:
+    return Response(msgspec.json.encode(what), status, media_type="application/json")
+
+
+def _from(request: Request) -> str | None:
+    return request.client.host if request.client else None
