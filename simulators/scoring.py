@@ -1,10 +1,12 @@
 """What a day's verdicts were worth: each fault beside what was said of it, and when.
 
 A fault's verdict falls just before its repair; a part left behind has its own at the end of the
-day.  What was right is right to the customer: the whole set, and not one more.
+day.  What was right is right to the customer: the whole set, and not one more.  A device is the
+right one if it feeds the same customers as the true one: of a switch and the only transformer
+behind it no meter can tell which it was.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
@@ -92,7 +94,7 @@ def score(world: World, day: Day) -> DayScore:
     return DayScore(
         seed=world.scenario.seed,
         faults=tuple(_fault(t, standing[_verdict_ms(t, world)], world, day) for t in real),
-        claims=tuple(_claims(history, standing, truth)),
+        claims=tuple(_claims(history, standing, _to_blame(world, truth))),
         false=tuple(o for o, told in history.items() if not _everybody(told) & dark),
         rule_false=sum(not said & dark for said in rule_sets),
         wrong_restored=_wrong_restored(day.changes, world),
@@ -125,6 +127,14 @@ def _by_outage(changes: Sequence[Change]) -> dict[str, list[Change]]:
 
 def _says_out(outage: Outage) -> bool:
     return outage.state in _SAID_OUT and outage.customers_affected > 0
+
+
+def feeds(world: World, device_id: str) -> Customers:
+    """The customers behind a device."""
+    place = world.network.places.get(device_id)
+    if place is None:
+        return frozenset()
+    return frozenset(world.network.groups[place.group].customers_below(place.node))
 
 
 def out_of(outage: Outage) -> Customers:
@@ -160,7 +170,7 @@ def _fault(
     mine = frozenset(truth.customers)
     touching = [(outage, out) for outage, out in standing if out & mine]
     off_ms = from_rfc3339(truth.off_at)
-    right_ms = _first_right(day.changes, truth.device_id, mine, off_ms)
+    right_ms = _first_right(day.changes, mine, off_ms, world)
     heard_ms = _first_heard(truth, world, day)
     at_ms = _verdict_ms(truth, world)
     ruled = next((sets for when, sets in sorted(day.rule.items()) if when >= at_ms), [])
@@ -171,12 +181,12 @@ def _fault(
         customers=len(mine),
         nested=truth.nested_in is not None,
         exact=any(out == mine for _, out in touching),
-        device_right=any(o.device_id == truth.device_id and out == mine for o, out in touching),
+        device_right=any(out == mine == feeds(world, o.device_id) for o, out in touching),
         f1=max((_f1(mine, out) for _, out in touching), default=0.0),
         ours=tuple(f"{outage.device_id}:{len(out)}" for outage, out in touching),
         detect_s=_seconds(heard_ms, right_ms),
         after_s=_seconds(off_ms, right_ms),
-        etr_error_s=_etr_error(truth, touching),
+        etr_error_s=_etr_error(truth, [o for o, out in touching if out == mine]),
         rule_exact=any(out == mine for _, out in ruled),
         rule_f1=max((_f1(mine, out) for _, out in ruled), default=0.0),
     )
@@ -191,7 +201,7 @@ def _f1(real: Customers, said: Customers) -> float:
 
 
 def _first_right(
-    changes: Sequence[Change], device_id: str, mine: Customers, off_ms: int
+    changes: Sequence[Change], mine: Customers, off_ms: int, world: World
 ) -> int | None:
     """When the right device was named with the right customers for the first time."""
     return next(
@@ -199,9 +209,8 @@ def _first_right(
             change.at_ms
             for change in changes
             if change.at_ms >= off_ms
-            and change.outage.device_id == device_id
             and change.outage.state in _SAID_OUT
-            and out_of(change.outage) == mine
+            and out_of(change.outage) == mine == feeds(world, change.outage.device_id)
         ),
         None,
     )
@@ -215,27 +224,33 @@ def _first_heard(truth: OutageTruth, world: World, day: Day) -> int | None:
     return min((day.heard_off_ms[i] for i in ids if i in day.heard_off_ms), default=None)
 
 
-def _etr_error(truth: OutageTruth, touching: Sequence[tuple[Outage, Customers]]) -> float | None:
+def _etr_error(truth: OutageTruth, exact: Sequence[Outage]) -> float | None:
     back = [from_rfc3339(step.on_at) for step in truth.steps if step.on_at]
-    said = [o.etr.at_ms for o, _ in touching if o.etr and o.device_id == truth.device_id]
+    said = [outage.etr.at_ms for outage in exact if outage.etr]
     return (max(back) - said[0]) / 1000 if back and said else None
+
+
+def _to_blame(world: World, truth: Sequence[OutageTruth]) -> Callable[[str], bool]:
+    """Whether a device failed, or was open, at some time of the story."""
+    devices = {t.device_id for t in truth} | {s.device_id for t in truth for s in t.stages}
+    real = {feeds(world, device_id) for device_id in devices}
+    return lambda device_id: feeds(world, device_id) in real
 
 
 def _claims(
     history: Mapping[str, Sequence[Change]],
     standing: Mapping[int, Sequence[tuple[Outage, Customers]]],
-    truth: Sequence[OutageTruth],
+    to_blame: Callable[[str], bool],
 ) -> Iterator[Claim]:
-    devices = {t.device_id for t in truth} | {s.device_id for t in truth for s in t.stages}
     stood = {o.id: o for at_ms in sorted(standing) for o, _ in standing[at_ms]}
     for outage_id, told in history.items():
         first = next(c.outage for c in told if _says_out(c.outage))
         last = stood.get(outage_id)
         yield Claim(
             first=first.probability,
-            first_right=first.device_id in devices,
+            first_right=to_blame(first.device_id),
             standing=last.probability if last else None,
-            standing_right=last is not None and last.device_id in devices,
+            standing_right=last is not None and to_blame(last.device_id),
         )
 
 

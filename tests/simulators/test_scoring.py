@@ -73,8 +73,10 @@ def test_one_customer_too_few_is_not_exact(world, said, pole) -> None:
     assert fault.after_s is None
 
 
-def test_another_device_with_the_same_customers_is_exact_and_not_its_device(world, said) -> None:
-    (fault,) = scored(world, said(105, device_id="F9")).faults
+def test_the_right_customers_behind_another_device_are_exact_and_not_its_device(
+    world, said
+) -> None:
+    (fault,) = scored(world, said(105, device_id="T4")).faults
     assert (fault.exact, fault.device_right) == (True, False)
 
 
@@ -104,7 +106,7 @@ def test_power_that_a_meter_never_had_is_a_wrong_word(world, said, pole) -> None
 
 
 def test_a_customer_in_two_standing_outages_is_counted(world, said, pole) -> None:
-    other = said(106, id="S1-2", out=pole.customers[:3], device_id="F9")
+    other = said(106, id="S1-2", out=pole.customers[:3], device_id="T4")
     assert scored(world, said(105), other).twice == 3
 
 
@@ -116,7 +118,7 @@ def test_an_estimate_is_measured_against_the_repair(world, said) -> None:
 
 def test_the_board_adds_up_days_and_how_sure_they_were(world, said) -> None:
     sure = scored(world, said(105, probability=1.0))
-    unsure = scored(world, said(105, probability=0.5, device_id="F9"))
+    unsure = scored(world, said(105, probability=0.5, device_id="T4"))
     line = line_of("town", "cell", [sure, unsure])
     assert (line.faults, line.exact, line.device) == (2, 1.0, 0.5)
     assert line.brier == pytest.approx((0.0 + 0.25) / 2)
@@ -124,7 +126,7 @@ def test_the_board_adds_up_days_and_how_sure_they_were(world, said) -> None:
 
 
 def test_an_outage_that_was_merged_counts_by_its_first_word_alone(world, said) -> None:
-    begun = said(102, id="S1-2", device_id="F9", probability=0.8)
+    begun = said(102, id="S1-2", device_id="T4", probability=0.8)
     gone = msgspec.structs.replace(begun.outage, state=State.CLOSED, steps=(), customers_affected=0)
     merged = Change(begun.at_ms + 1000, gone, "merged", begun.customers)
     line = line_of("town", "cell", [scored(world, begun, merged, said(105, probability=1.0))])
