@@ -47,6 +47,7 @@ def make_app(
     now_ms: Callable[[], int],
     *,
     signin: SignIn,
+    metrics_token: str = "",
 ) -> FastAPI:
     """The app.  ``verify`` raises Refused for a token that is not valid."""
     app = FastAPI(
@@ -67,7 +68,9 @@ def make_app(
         ],
     )
     trail = Trail(audit, settings.audit_per_minute_max, now_ms)
-    app.state.bearers = Bearers(verify, partial(of_cookie, signin=signin))
+    app.state.bearers = Bearers(
+        verify, partial(of_cookie, signin=signin), metrics_token=metrics_token
+    )
     refusals.install(app, trail)
     app.include_router(_service(desk))
     app.include_router(_outages(desk))
@@ -257,7 +260,9 @@ def _service(desk: Desk) -> APIRouter:
     )
     async def metrics(request: Request) -> Response:
         """Counters and gauges for Prometheus."""
-        request.app.state.bearers.local_or_dispatcher(request)
+        bearers: Bearers = request.app.state.bearers
+        if not bearers.monitors(request):
+            bearers.local_or_dispatcher(request)
         return Response(desk.metrics(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
     return router

@@ -1,5 +1,6 @@
 """Whose request it is: the token out of the header, and FastAPI's dependencies for it."""
 
+import hmac
 from collections.abc import Callable
 from typing import Annotated, Any
 
@@ -18,9 +19,12 @@ class Bearers:
         self,
         verify: Callable[[str], Principal],
         cookie: Callable[[Request], Principal | None] = lambda _request: None,
+        *,
+        metrics_token: str = "",
     ) -> None:
         self._verify = verify
         self._cookie = cookie
+        self._metrics_token = metrics_token
 
     def of(self, request: Request) -> Principal:
         """Whose request it is.
@@ -40,6 +44,13 @@ class Bearers:
             raise Unauthorized(error.message) from error
         request.state.who = who
         return who
+
+    def monitors(self, request: Request) -> bool:
+        """Whether it is Prometheus: its token is good for the figures and nothing else."""
+        scheme, _, shown = request.headers.get("authorization", "").partition(" ")
+        if not self._metrics_token or scheme.lower() != "bearer":
+            return False
+        return hmac.compare_digest(shown.strip().encode(), self._metrics_token.encode())
 
     def local_or_dispatcher(self, request: Request) -> None:
         """Let this machine itself pass, and dispatchers from elsewhere.

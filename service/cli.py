@@ -17,6 +17,7 @@ from service.network_commands import network_app
 from service.options import Config, Data, DatabaseUrl, Json
 from service.place import DATA
 from service.quarantine import quarantine_app
+from service.secret_commands import secrets_app
 from simulators.command import scenario_app
 
 app = typer.Typer(
@@ -239,6 +240,7 @@ def _network(source: str) -> Any:
 
 app.add_typer(network_app(_with_store), name="network")
 app.add_typer(quarantine_app(_with_store), name="quarantine")
+app.add_typer(secrets_app, name="secrets")
 app.add_typer(scenario_app(_network, exits.FOUND), name="scenario")
 
 

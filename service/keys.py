@@ -46,21 +46,38 @@ def open_keys(data: Path) -> Keys:
     folder = folder_of(data)
     if not folder.exists():
         _refuse_lost_keys(data, folder)
-        folder.mkdir(mode=0o700, parents=True)
+    return open_folder(folder)
+
+
+def open_folder(folder: Path) -> Keys:
+    """The keys of a folder of keys; made when there are none yet.
+
+    Raises:
+        ConfigError: Others could read them, or one is damaged.
+    """
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     _refuse_others(folder, 0o700)
     for name in NAMES:
         if not (folder / f"{name}.key").exists():
             _make(folder / f"{name}.key")
-    return read_keys(data)
+    return read_folder(folder)
 
 
 def read_keys(data: Path) -> Keys:
-    """The keys as they lie there.
+    """The keys of a data folder as they lie there.
 
     Raises:
         ConfigError: One is missing, damaged, or readable by others.
     """
-    folder = folder_of(data)
+    return read_folder(folder_of(data))
+
+
+def read_folder(folder: Path) -> Keys:
+    """The keys of a folder of keys as they lie there.
+
+    Raises:
+        ConfigError: One is missing, damaged, or readable by others.
+    """
     _refuse_others(folder, 0o700)
     return Keys(**{name: _read(folder / f"{name}.key") for name in NAMES})
 

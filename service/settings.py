@@ -57,11 +57,12 @@ class CareSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
 
 
 class Secrets(msgspec.Struct, frozen=True, kw_only=True):
-    """What only the environment may say."""
+    """What only the environment may say, or a file of that name in the folder LASTGASP_SECRETS."""
 
     database_url: str = ""  # LASTGASP_DATABASE_URL
     mqtt_username: str = ""  # LASTGASP_MQTT_USERNAME
     mqtt_password: str = ""  # LASTGASP_MQTT_PASSWORD
+    metrics_token: str = ""  # LASTGASP_METRICS_TOKEN: what Prometheus shows from elsewhere
 
     def __repr__(self) -> str:
         """Secrets stay out of logs and tracebacks."""
@@ -122,8 +123,21 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _secrets(env: Mapping[str, str]) -> Secrets:
-    names = Secrets.__struct_fields__
-    return Secrets(**{name: env.get(f"LASTGASP_{name.upper()}", "") for name in names})
+    folder = env.get("LASTGASP_SECRETS", "")
+
+    def said(name: str) -> str:
+        return env.get(f"LASTGASP_{name.upper()}") or (_secret_file(Path(folder) / name, folder))
+
+    return Secrets(**{name: said(name) for name in Secrets.__struct_fields__})
+
+
+def _secret_file(path: Path, folder: str) -> str:
+    if not folder or not path.exists():
+        return ""
+    try:
+        return path.read_text().strip()
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}; check its owner") from error
 
 
 def _refusal(where: str, said: str) -> ConfigError:

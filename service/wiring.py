@@ -89,8 +89,9 @@ async def _serve(run: Run, told: Progress, failure: Failure) -> None:
         spine = await _spine(run, store, network, engines, beside)
         signing = signin.of(run, now_ms)
         app = make_app(
-            spine.desk, partial(_verify, run), store.audit, settings.api, now_ms, signin=signing
-        )
+            spine.desk, partial(_verify, run), store.audit, settings.api, now_ms, signin=signing,
+            metrics_token=settings.secrets.metrics_token,
+        )  # fmt: skip
         await opened.enter_async_context(http.serving(app, settings.http, failure))
         breakers: Sequence[BreakerAddress] = network.breakers
         if field is not None:

@@ -313,7 +313,7 @@ async def make_api() -> AsyncIterator[Callable[..., Api]]:
         desk = MemoryDesk()
         app = make_app(
             desk, lambda text: verify(KEY, text, NOW), audit, ApiSettings(**limits), lambda: NOW,
-            signin=a_signin(),
+            signin=a_signin(), metrics_token="prometheus",
         )  # fmt: skip
         transport = httpx.ASGITransport(app, raise_app_exceptions=raises, client=(address, 4711))
         client = httpx.AsyncClient(transport=transport, base_url="http://lastgasp")

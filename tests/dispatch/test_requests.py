@@ -140,6 +140,18 @@ async def test_from_elsewhere_they_take_a_dispatchers_token(
         assert (await api.get(path, by="ann", headers=headers)).status_code in (200, 503)
 
 
+async def test_prometheus_reads_the_figures_from_elsewhere_and_nothing_else(
+    make_api: Callable[..., Any],
+) -> None:
+    api, shown = make_api("203.0.113.9"), {"Authorization": "Bearer prometheus"}
+    assert (await api.get("/metrics", by=None, headers=shown)).status_code == 200
+    assert (await api.get("/readyz", by=None, headers=shown)).status_code == 401
+    assert (await api.get("/api/outages", by=None, headers=shown)).status_code == 401
+    for wrong in ("Bearer prometheu", "Bearer ", "Basic prometheus", "Bearer prométheus"):
+        answer = await api.get("/metrics", by=None, headers={"Authorization": wrong.encode()})
+        assert answer.status_code == 401, wrong
+
+
 async def test_a_database_that_is_away_is_said_with_a_time(api: Any) -> None:
     api.desk.away = True
     answer = await api.get("/api/outages")
