@@ -45,3 +45,60 @@ class FeedSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
 
     retry_window_s: Seconds = 30.0  # clients sent away are spread over at most this
     retries_per_s: Count = 500
+
+
+class NoticeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """When customers are told what (docs/notices.md).  Times of day are the site's."""
+
+    zone: str = "Asia/Shanghai"  # IANA name of the site's time zone
+    phases: tuple[str, ...] = ("confirmed", "etr_changed", "restored", "cancelled", "update",
+                               "planned", "day_before", "plan_cancelled")  # fmt: skip
+    hold_s: float = 120.0  # an outage that is younger is not texted: it may be momentary
+    etr_step_s: float = 1800.0  # an estimate that moves by less is not told again ...
+    etr_step_share: float = 0.25  # ... nor by less than this share of the time that is left
+    texts_max: Count = 4  # of one outage to one customer; the end and corrections come on top
+    quiet_from: str = "22:00"  # in between only key and vulnerable customers are texted
+    quiet_to: str = "07:00"  # the same as quiet_from: no quiet hours
+    next_s: Seconds = 3600.0  # the next word is promised by then, rounded up to half an hour
+    late_s: Seconds = 7200.0  # a text that waited longer is not sent: it has become untrue
+    restored_late_s: Seconds = 43_200.0
+    spread_share: float = 0.4  # of the time left: a first estimate is that sure (P20 to P80)
+    crew_spread_s: float = 900.0  # a crew's
+    ahead_s: Seconds = 604_800.0  # planned work is told so long before it begins ...
+    again_s: Seconds = 86_400.0  # ... and once more
+    hotline: str = "95598"
+    signature_zh: str = "【幸福供电】"
+    signature_en: str = "[Lastgasp Power] "
+    templates: str = ""  # a folder with zh.toml and en.toml; blank: our own
+
+
+class SmsSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The SMPP 3.4 gateway; without ``url`` no text is queued.  Its secrets come from the
+    environment.
+    """
+
+    url: str = ""  # smpp://HOST:PORT
+    source: str = "95598"  # whom texts are from, and replies go to
+    source_ton: int = 0
+    source_npi: int = 1
+    dest_ton: int = 1  # international
+    dest_npi: int = 1
+    country: str = "86"  # put before a number that has none
+    per_s: Seconds = 50.0  # texts a second that the gateway takes
+    burst: Count = 50
+    window_max: Count = 20  # submitted and not answered
+    answer_s: Seconds = 10.0  # without an answer by then a text is of unknown fate
+    enquire_s: Seconds = 20.0
+    connect_s: Seconds = 5.0
+    reconnect_s: Seconds = 0.5  # doubled with each failure, up to
+    reconnect_max_s: Seconds = 10.0
+    throttled_s: Seconds = 1.0  # a pause when the gateway says so, doubled up to reconnect_max_s
+    batch_max: Count = 200  # texts claimed at once
+    lease_s: Seconds = 60.0  # a text claimed so long ago belongs to a process that has died
+    attempts_max: Count = 5  # of a text that the gateway refuses for the moment
+    retry_s: Seconds = 5.0  # before the second attempt; doubled up to retry_max_s, and spread
+    retry_max_s: Seconds = 300.0
+    poll_s: Seconds = 1.0  # the outbox is looked at even when nobody wakes us
+    ask_after_s: Seconds = 30.0  # without a receipt the gateway is asked what became of a text
+    resend_safety: bool = False  # a key or vulnerable customer's text of unknown fate goes again
+    receipts_max: Count = 10_000  # receipts waiting for the database
