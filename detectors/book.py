@@ -14,6 +14,7 @@ from detectors.running import OUT, Running, customers_of, outage_id, published
 from detectors.tree import Tree
 from grid.network import I64, Bools, Group
 from grid.outage import ENDED, Change, State
+from grid.reasons import Why
 
 NOBODY = np.int32(-1)
 
@@ -27,17 +28,32 @@ class Book:
     owner: NDArray[np.int32]  # entry a node: sequence of the outage it is out in, NOBODY
     latest: NDArray[np.int32]  # entry a node: sequence of the last outage it was in, NOBODY
     back_ms: I64  # entry a node, device clock: when its last step ended; NEVER
+    # entry a node, our clock: a person said that what was heard or missed until then, and the
+    # silence that goes on since, is no outage; NEVER
+    dismissed_ms: I64
     running: dict[int, Running] = field(default_factory=dict)
     sequence: int = 0
-    reasons: dict[int, list[str]] = field(default_factory=dict)
+    reasons: dict[int, list[Why]] = field(default_factory=dict)
     moved: dict[int, list[I64]] = field(default_factory=dict)
     spoke: set[int] = field(default_factory=set)  # outages whose members were heard since
 
-    def note(self, outage: Running, reason: str, members: I64 | None = None) -> None:
-        """Put a line down: why the outage changes, and whose state changes."""
+    def note(
+        self,
+        outage: Running,
+        reason: str,
+        members: I64 | None = None,
+        /,
+        *,
+        code: str = "other",
+        **fields: str | int | float | None,
+    ) -> None:
+        """Put a line down: why the outage changes, and whose state changes.
+
+        ``code`` and ``fields`` say the same for other languages (docs/protocols.md).
+        """
         reasons = self.reasons.setdefault(outage.sequence, [])
-        if reason not in reasons:
-            reasons.append(reason)
+        if all(reason != known.text for known in reasons):
+            reasons.append(Why(code, reason, fields))
         if members is not None and len(members):
             self.moved.setdefault(outage.sequence, []).append(members)
 
@@ -101,13 +117,26 @@ class Book:
         self.owner[gone[self.owner[gone] == outage.sequence]] = NOBODY
         self.back_ms[gone] = outage.on_ms[which]
 
-    def end(self, outage: Running, state: State, reason: str) -> None:
+    def end(
+        self,
+        outage: Running,
+        state: State,
+        reason: str,
+        /,
+        *,
+        code: str = "other",
+        **fields: str,
+    ) -> None:
         """Close the book on an outage."""
         outage.state = state
-        self.note(outage, reason)
+        self.note(outage, reason, code=code, **fields)
 
-    def page(self, at_ms: int) -> list[Change]:
-        """All changes noted since the last page, one line an outage."""
+    def page(
+        self, at_ms: int, *, by: str | None = None, decision: str | None = None
+    ) -> list[Change]:
+        """All changes noted since the last page, one line an outage; ``by`` whom and whose
+        ``decision``, where a person decided them.
+        """
         changes = []
         for sequence in sorted(self.reasons):
             outage = self.running[sequence]
@@ -119,8 +148,11 @@ class Book:
                 Change(
                     at_ms=at_ms,
                     outage=published(self.group, outage),
-                    reason="; ".join(self.reasons[sequence]),
+                    reason="; ".join(why.text for why in self.reasons[sequence]),
                     customers=customers_of(self.group, nodes),
+                    reasons=tuple(self.reasons[sequence]),
+                    by=by,
+                    decision=decision,
                 )
             )
             if outage.state in ENDED:

@@ -75,7 +75,8 @@ class Engine:
         self.plans: dict[str, PlanEntered] = {}
         nodes = len(group.ids)
         nobody = np.full(nodes, NOBODY, np.int32)
-        self.book = Book(group, self.tree, nobody, nobody.copy(), np.full(nodes, NEVER))
+        never = np.full(nodes, NEVER)
+        self.book = Book(group, self.tree, nobody, nobody.copy(), never, never.copy())
         self.findings = Findings(group)
         self.waking = Waking()
         self.listening = Listening()
@@ -251,6 +252,7 @@ class Engine:
             relay_ms=self.relays.since_ms(self.group.dcu),
             delivery=float(np.clip(delivery, 0.02, 0.98)),
             explained_ms=self.book.back_ms,
+            dismissed_ms=self.book.dismissed_ms,
         )
 
     def _teaches(self, outage: Running, now_ms: int) -> bool:

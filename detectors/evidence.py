@@ -61,6 +61,7 @@ class Ear:
     delivery: float  # learned probability that a last gasp arrives
     relay_ms: I64 | None = None  # entry a node: its concentrator was mute until then; NEVER
     explained_ms: I64 | None = None  # device clock, entry a node: its last told step ended then
+    dismissed_ms: I64 | None = None  # entry a node: a person dismissed what it said, or did not
 
 
 def gather(group: Group, hearing: Hearing, ear: Ear, limits: EngineSettings) -> Evidence:
@@ -72,15 +73,19 @@ def gather(group: Group, hearing: Hearing, ear: Ear, limits: EngineSettings) -> 
     gasped = (hearing.off_ms > hearing.on_ms) & (off > hearing.void_ms)
     if ear.explained_ms is not None:
         gasped &= hearing.off_ms > ear.explained_ms
+    dismissed = np.zeros(len(ever), np.bool_)  # silent since a person dismissed it: says nothing
+    if ear.dismissed_ms is not None:
+        gasped &= off > ear.dismissed_ms
+        dismissed = ever & ~gasped & (heard <= ear.dismissed_ms)
     gasp = np.where(gasped, off, NEVER)
     expected = hearing.void_ms != NEVER
-    pending = ever & ~gasped & expected & (heard < hearing.void_ms - CLOCKS_MS)
+    pending = ever & ~gasped & ~dismissed & expected & (heard < hearing.void_ms - CLOCKS_MS)
     beat = next_beat(hearing, heard, ear, limits)
     late_ms = ear.now_ms - beat - int(limits.heartbeat_slack_s * 1000)
-    overdue = ever & ~gasped & (late_ms > 0)
+    overdue = ever & ~gasped & ~dismissed & (late_ms > 0)
     due_ms = np.where(pending, hearing.void_ms, np.where(overdue, beat, FAR))
     terminal = group.kind == NodeKind.TRANSFORMER
-    silent = ever & ~gasped
+    silent = ever & ~gasped & ~dismissed
     off_ll = np.where(terminal, log(1 - TERMINAL_DELIVERY), log(1 - ear.delivery))
     off_ll[~silent | pending] = 0.0
     on_ll = _missed(hearing, np.where(overdue, late_ms, 0), pending, ear, limits)

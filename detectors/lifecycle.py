@@ -37,7 +37,7 @@ def switched(scene: Scene, event: Switching) -> None:
         _opened(scene, outage, position, name)
     elif event.moved is Moved.LOCKED_OUT:
         outage.locked_out = True
-        book.note(outage, f"{name} locked out")
+        book.note(outage, f"{name} locked out", code="locked_out", device=name)
     elif event.moved is Moved.CLOSED and outage.telemetered:
         _closed(scene, outage, position, name)
 
@@ -51,7 +51,9 @@ def _opened(scene: Scene, outage: Running, position: Position, name: str) -> Non
         outage.begin(position.since_ms)
     if not outage.telemetered:
         out = outage.members[outage.out]
-        scene.book.note(outage, f"{name} opened at {to_rfc3339(position.since_ms)}", out)
+        at = to_rfc3339(position.since_ms)
+        opened = {"code": "opened", "device": name, "at": at}
+        scene.book.note(outage, f"{name} opened at {at}", out, **opened)
     outage.telemetered, outage.closed_ms = True, None
     outage.counted = NOT_EXPLAINED
 
@@ -72,9 +74,10 @@ def _closed(scene: Scene, outage: Running, position: Position, name: str) -> Non
         members = outage.members[back]
         book.mark_on(outage, back, np.full(len(members), position.since_ms, np.int64))
         hearing.void_ms[members] = NEVER
-        book.note(outage, f"{name} closed again after a moment", members)
+        reclosed = {"code": "reclosed", "device": name}
+        book.note(outage, f"{name} closed again after a moment", members, **reclosed)
     else:
-        book.note(outage, f"{name} closed")
+        book.note(outage, f"{name} closed", code="closed", device=name)
 
 
 def explain(scene: Scene, outage: Running, found: Declared) -> None:
@@ -112,9 +115,18 @@ def explain(scene: Scene, outage: Running, found: Declared) -> None:
         outage.state = State.CONFIRMED
         outage.confirmed_ms = scene.said_ms
         why = "its breaker" if hard else "terminals" if terminals else "meters"
-        book.note(outage, f"confirmed by {why}", outage.members[outage.out])
+        book.note(
+            outage, f"confirmed by {why}", outage.members[outage.out], code="confirmed", by=why
+        )
     elif not steady:
-        book.note(outage, f"probability {outage.told:.2f} to {found.probability:.2f}")
+        before, after = round(outage.told, 2), round(found.probability, 2)
+        book.note(
+            outage,
+            f"probability {before:.2f} to {after:.2f}",
+            code="probability",
+            before=before,
+            after=after,
+        )
 
 
 def match_plan(scene: Scene, outage: Running, plans: Sequence[Planned]) -> None:
@@ -129,14 +141,15 @@ def match_plan(scene: Scene, outage: Running, plans: Sequence[Planned]) -> None:
             outage.plan_id = plan.plan_id
             outage.kind = OutageKind(plan.kind)
             outage.cause = plan.reason
-            book.note(outage, f"matches plan {plan.plan_id}: no alarm", outage.members)
+            text = f"matches plan {plan.plan_id}: no alarm"
+            book.note(outage, text, outage.members, code="planned", plan=plan.plan_id)
             return
     position = scene.positions.get(outage.node)
     by_command = position is not None and position.closed is False and position.commanded
     if outage.kind is OutageKind.FAULT and by_command:
         outage.kind = OutageKind.UNKNOWN
         outage.cause = "opened by command"
-        book.note(outage, "opened by command: no fault to look for")
+        book.note(outage, "opened by command: no fault to look for", code="commanded")
 
 
 def close(scene: Scene, outage: Running) -> None:
@@ -148,8 +161,9 @@ def close(scene: Scene, outage: Running) -> None:
     lasted_s = ((outage.restored_ms or outage.start_ms) - outage.start_ms) / 1000
     if outage.closed_ms is not None and lasted_s <= limits.momentary_scada_s:
         if waited_s >= limits.momentary_scada_s:
-            scene.book.end(outage, State.MOMENTARY, "stayed closed: a momentary interruption")
+            text = "stayed closed: a momentary interruption"
+            scene.book.end(outage, State.MOMENTARY, text, code="momentary")
     elif waited_s >= limits.close_after_s:
         short = lasted_s <= limits.momentary_s
         state = State.MOMENTARY if short else State.CLOSED
-        scene.book.end(outage, state, "stayed restored")
+        scene.book.end(outage, state, "stayed restored", code="stayed_restored")

@@ -43,6 +43,7 @@ def moved(engine: Engine, group: Group) -> Engine:
     new.book.sequence, new.book.spoke = engine.book.sequence, engine.book.spoke
     new.book.latest[to[stays]] = engine.book.latest[stays]
     new.book.back_ms[to[stays]] = engine.book.back_ms[stays]
+    new.book.dismissed_ms[to[stays]] = engine.book.dismissed_ms[stays]
     for sequence, outage in engine.book.running.items():
         _carry(new, outage, to)
         new.book.running[sequence] = outage
@@ -72,8 +73,9 @@ def _carry(engine: Engine, outage: Running, to: I64) -> None:
     if node == GONE:
         outage.node = 0
         outage.cause = "its device left the network"
-        book.note(outage, outage.cause, to[outage.members[outage.out]])
-        book.end(outage, State.CLOSED, outage.cause)
+        gone = {"code": "device_gone"}
+        book.note(outage, outage.cause, to[outage.members[outage.out]], **gone)
+        book.end(outage, State.CLOSED, outage.cause, **gone)
         outage.keep(~outage.out)
     else:
         outage.node = node

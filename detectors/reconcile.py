@@ -153,7 +153,14 @@ def _open(scene: Scene, found: Declared, members: I64) -> Running:
     taken = book.take_in(outage, members, mute, off)
     outage.fitted = True
     device = f"{book.group.kind_word(found.node)} {book.group.ids[found.node]}"
-    book.note(outage, f"outage behind {device} detected", taken)
+    book.note(
+        outage,
+        f"outage behind {device} detected",
+        taken,
+        code="detected",
+        kind=book.group.kind_word(found.node),
+        device=book.group.ids[found.node],
+    )
     return outage
 
 
@@ -167,7 +174,9 @@ def _relocate(scene: Scene, outage: Running, found: Declared) -> None:
     if found.gasps == 0 and outage.parent is None and not outage.reopened:
         outage.start_ms = _last_word(scene, found.node)
     way = "up" if up else "down"
-    book.note(outage, f"moved {way} from {before} to {book.group.ids[found.node]}")
+    after = book.group.ids[found.node]
+    moved = {"way": way, "before": before, "after": after}
+    book.note(outage, f"moved {way} from {before} to {after}", code="moved", **moved)
 
 
 def _merge(scene: Scene, other: Running, *, into: Running, node: int) -> None:
@@ -181,12 +190,16 @@ def _merge(scene: Scene, other: Running, *, into: Running, node: int) -> None:
     inherited = bool(other.inherited[place].any()) or other.back_ms is not None
     book.let_go(other, moving)
     book.take_in(into, moving, mute, off if inherited else _same(into, moving), inherited=inherited)
-    book.note(into, f"takes in {book.name(other)}", moving)
+    book.note(
+        into, f"takes in {book.name(other)}", moving, code="takes_in", outage=book.name(other)
+    )
     if len(other.members):
-        book.note(other, f"{len(moving)} meters are part of {book.name(into)}", moving)
+        n, name = len(moving), book.name(into)
+        text = f"{n} meters are part of {name}"
+        book.note(other, text, moving, code="part_of", n=n, outage=name)
     else:
         other.cause = f"merged into {book.name(into)}"
-        book.end(other, State.CLOSED, other.cause)
+        book.end(other, State.CLOSED, other.cause, code="merged", outage=book.name(into))
 
 
 def _fit(scene: Scene, outage: Running, found: Declared, members: I64) -> None:
@@ -199,11 +212,13 @@ def _fit(scene: Scene, outage: Running, found: Declared, members: I64) -> None:
         mute = scene.mute_at(missing, outage.since_ms)
         taken = book.take_in(outage, missing, mute, _same(outage, missing))
         if len(taken):
-            book.note(outage, f"{len(taken)} more meters are behind it", taken)
+            n = len(taken)
+            book.note(outage, f"{n} more meters are behind it", taken, code="more_behind", n=n)
     outside = outage.members[~_within(book, found.node, outage.members)]
     if len(outside):
         book.let_go(outage, outside)
-        book.note(outage, f"{len(outside)} meters are not behind it", outside)
+        n = len(outside)
+        book.note(outage, f"{n} meters are not behind it", outside, code="not_behind", n=n)
     outage.fitted = not outage.telemetered and bool(outage.out.all())
 
 
@@ -238,8 +253,11 @@ def _left_behind(
     book.let_go(parent, left)
     book.take_in(nested, left, mute, off, inherited=True)
     device = f"{book.group.kind_word(found.node)} {book.group.ids[found.node]}"
-    book.note(nested, f"left in the dark behind {device} by {book.name(parent)}", left)
-    book.note(parent, f"{len(left)} meters stay dark: {book.name(nested)}")
+    text = f"left in the dark behind {device} by {book.name(parent)}"
+    by = {"outage": book.name(parent), "device": book.group.ids[found.node]}
+    book.note(nested, text, left, code="left_behind", **by)
+    n, name = len(left), book.name(nested)
+    book.note(parent, f"{n} meters stay dark: {name}", code="stay_dark", n=n, outage=name)
     return nested
 
 
@@ -256,15 +274,16 @@ def _unsupported(scene: Scene, outage: Running, held: Bools) -> None:
     if taken.any():
         gone = outage.members[taken]
         book.let_go(outage, gone)
-        book.note(outage, f"{len(gone)} meters are part of another outage", gone)
+        text = f"{len(gone)} meters are part of another outage"
+        book.note(outage, text, gone, code="part_of_another", n=len(gone))
     if outage.unsupported_ms is None:
         outage.unsupported_ms = scene.now_ms
     waited = scene.now_ms - outage.unsupported_ms >= REJECT_MS
     if waited or not outage.out.any():
         members = outage.members
         book.let_go(outage, members)
-        book.end(outage, State.REJECTED, "withdrawn: its meters have power")
-        book.note(outage, "no customer of it is without power", members)
+        book.end(outage, State.REJECTED, "withdrawn: its meters have power", code="withdrawn")
+        book.note(outage, "no customer of it is without power", members, code="nobody_out")
 
 
 def _reopens(outage: Running, now_ms: int) -> bool:
@@ -284,7 +303,8 @@ def _reopen(scene: Scene, outage: Running, members: I64) -> None:
     outage.on_ms[again] = OUT
     outage.inferred[again] = False
     book.owner[outage.members[again]] = outage.sequence
-    book.note(outage, "open again before it was over: the same outage", outage.members[again])
+    text = "open again before it was over: the same outage"
+    book.note(outage, text, outage.members[again], code="reopened")
 
 
 def _begin(scene: Scene, outage: Running, found: Declared) -> None:
@@ -294,7 +314,8 @@ def _begin(scene: Scene, outage: Running, found: Declared) -> None:
         return
     start = _start(scene, found, outage)
     if abs(start - outage.start_ms) > MOVED_MS and outage.version > 0:
-        scene.book.note(outage, f"began {to_rfc3339(start)}")
+        began = to_rfc3339(start)
+        scene.book.note(outage, f"began {began}", code="began", at=began)
     outage.begin(start)
     outage.since_ms = min(outage.since_ms, found.since_ms)
 

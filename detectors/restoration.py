@@ -63,12 +63,14 @@ def _hear_one(book: Book, outage: Running, hearing: Hearing, limits: EngineSetti
     if which.any():
         book.mark_on(outage, which, hearing.on_ms[outage.members[which]])
         hearing.void_ms[node[restored]] = NEVER  # heard: no longer expected
-        book.note(outage, f"{int(which.sum())} meters heard with power again", node[restored])
+        n = int(which.sum())
+        text = f"{n} meters heard with power again"
+        book.note(outage, text, node[restored], code="heard_again", n=n)
     if contrary.any():
         book.let_go(outage, node[contrary])
-        book.note(
-            outage, f"{int(contrary.sum())} meters report power: not part of it", node[contrary]
-        )
+        n = int(contrary.sum())
+        text = f"{n} meters report power: not part of it"
+        book.note(outage, text, node[contrary], code="report_power", n=n)
     sure = restored & powered
     enough = int(restored.sum()) + int((~outage.out & ~outage.inferred).sum())
     able = int((~outage.mute).sum())
@@ -189,9 +191,8 @@ def follow(
     outage.inferred |= ends
     members = outage.members[ends]
     book.mark_on(outage, ends, np.full(len(members), outage.back_ms, np.int64))
-    book.note(
-        outage, f"{len(members)} meters cannot say it; they follow their transformer", members
-    )
+    text = f"{len(members)} meters cannot say it; they follow their transformer"
+    book.note(outage, text, members, code="follow_transformer", n=len(members))
 
 
 def settle_times(book: Book, outage: Running, hearing: Hearing) -> None:
@@ -248,7 +249,9 @@ def finish(book: Book, outage: Running, now_ms: int) -> None:
         outage.state = State.RESTORED
         outage.restored_ms = int(outage.on_ms.max())
         outage.ended_ms = now_ms
-        book.note(outage, "restored")
+        book.note(outage, "restored", code="restored")
     elif not out.all() and outage.state is not State.PARTIALLY_RESTORED:
         outage.state = State.PARTIALLY_RESTORED
-        book.note(outage, f"{int((~out).sum())} of {len(out)} meters restored")
+        n = int((~out).sum())
+        text = f"{n} of {len(out)} meters restored"
+        book.note(outage, text, code="partly_restored", n=n, of=len(out))

@@ -10,6 +10,8 @@ import numpy as np
 
 from grid.network import I64, Bools, Group
 from grid.outage import Etr, Outage, OutageKind, State, Step
+from grid.reasons import Evidence
+from grid.work import Acknowledged, Progress, Stage
 
 NOT_EXPLAINED = (-1, -1)  # of ``counted``
 OUT = np.int64(0)  # in ``on_ms``: still out
@@ -50,6 +52,14 @@ class Running:
     )
     etr: Etr | None = None
     evidence: tuple[str, ...] = ()
+    reasons: tuple[Evidence, ...] = ()
+    acknowledged: Acknowledged | None = None
+    crew: str | None = None
+    stage: Stage = Stage.NONE
+    progress: tuple[Progress, ...] = ()
+    placed_by: str | None = None  # a person said that it is at this device
+    placed_ms: int = 0  # stream time of that
+    vouched_by: str | None = None  # a person said that it is real
     members: I64 = field(default_factory=lambda: np.zeros(0, np.int64))
     off_ms: I64 = field(default_factory=lambda: np.zeros(0, np.int64))
     on_ms: I64 = field(default_factory=lambda: np.zeros(0, np.int64))
@@ -159,4 +169,9 @@ def published(group: Group, outage: Running) -> Outage:
         evidence=outage.evidence,
         parent_id=None if outage.parent is None else outage_id(group, outage.parent),
         steps=steps_of(group, outage),
+        reasons=outage.reasons,
+        acknowledged=outage.acknowledged,
+        crew=outage.crew,
+        stage=outage.stage,
+        progress=outage.progress,
     )

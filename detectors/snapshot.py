@@ -19,8 +19,10 @@ from grid.errors import BadPayload
 from grid.frame import READING, PlanEntered
 from grid.network import Group
 from grid.outage import Etr, Finding, OutageKind, State
+from grid.reasons import Evidence
+from grid.work import Acknowledged, Progress, Stage
 
-FORMAT = 2
+FORMAT = 4  # 3 is the engine of learned rates
 
 
 class _Outage(msgspec.Struct, frozen=True, array_like=True):
@@ -51,6 +53,14 @@ class _Outage(msgspec.Struct, frozen=True, array_like=True):
     counted: tuple[int, int]
     etr: Etr | None
     evidence: tuple[str, ...]
+    reasons: tuple[Evidence, ...]
+    acknowledged: Acknowledged | None
+    crew: str | None
+    stage: Stage
+    progress: tuple[Progress, ...]
+    placed_by: str | None
+    placed_ms: int
+    vouched_by: str | None
     arrays: tuple[bytes, ...]
 
 
@@ -68,6 +78,7 @@ class _Body(msgspec.Struct, frozen=True, array_like=True):
     owner: bytes
     latest: bytes
     back_ms: bytes
+    dismissed_ms: bytes
     spoke: tuple[int, ...]
     sequence: int
     findings: dict[str, Finding]
@@ -108,6 +119,7 @@ def take(engine: Engine) -> bytes:
         owner=engine.book.owner.tobytes(),
         latest=engine.book.latest.tobytes(),
         back_ms=engine.book.back_ms.tobytes(),
+        dismissed_ms=engine.book.dismissed_ms.tobytes(),
         spoke=tuple(sorted(engine.book.spoke)),
         sequence=engine.book.sequence,
         findings=dict(sorted(engine.findings.open.items())),
@@ -175,6 +187,7 @@ def restore(group: Group, snapshot: bytes) -> Engine:
     book.owner = np.frombuffer(body.owner, np.int32).copy()
     book.latest = np.frombuffer(body.latest, np.int32).copy()
     book.back_ms = np.frombuffer(body.back_ms, np.int64).copy()
+    book.dismissed_ms = np.frombuffer(body.dismissed_ms, np.int64).copy()
     book.spoke = set(body.spoke)
     book.sequence = body.sequence
     engine.findings.open = body.findings
