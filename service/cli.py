@@ -146,6 +146,13 @@ def simulate(
     token: Annotated[
         str | None, typer.Option("--token", help="A dispatcher's, for --http.")
     ] = None,
+    certificates: Annotated[
+        Path | None,
+        typer.Option("--certificates", help="ca.crt, client.crt, client.key, token of --http."),
+    ] = None,
+    insecure_listen: Annotated[
+        bool, typer.Option("--insecure-listen", help="Modbus beyond this machine, to anybody.")
+    ] = False,
     again: Annotated[
         bool, typer.Option("--again", help="Tell a story that is over from its beginning.")
     ] = False,
@@ -153,10 +160,11 @@ def simulate(
     """Play a scenario's devices over MQTT and Modbus against any service, until Ctrl-C."""
     from service import simulate as field
 
-    plans = field.plans_by_http(http, lambda: token or "") if http else None
+    plans = field.plans_of(http, token or "", certificates) if http else None
     field.play(
         _network(network), scenario, mqtt_url=mqtt_url, folder=folder, enter_plan=plans,
         again=again, ready=lambda breakers: typer.echo(field.addresses(breakers)),
+        settings=field.settings_of(certificates, insecure=insecure_listen),
     )  # fmt: skip
 
 

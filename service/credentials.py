@@ -17,12 +17,14 @@ from pathlib import Path
 import msgspec
 
 from grid.errors import ConfigError
-from service import keys
+from grid.people import Principal, Role
+from service import keys, tokens
 from service.authority import Authority, Pair, open_authority, write
 
 PASSWORD_BYTES = 24
 GATEWAY = "gateway"  # the common name that Mosquitto's ACL lets hear all devices
 SIMULATOR = "simulator"  # and the one that may speak for all of them; only of who simulates
+TOKEN_S = 30 * 86_400  # of who simulates; a new one with each start
 DATABASE_USER = "lastgasp"
 KAFKA_USER = "lastgasp"
 HOUSE = ("admin", "mqtt-gateway", "modbus-gateway", "worker", "push", "dispatch", "texts")
@@ -72,7 +74,8 @@ def make(root: Path, hosts: Sequence[str], now_ms: int) -> list[str]:
 
 
 def simulator(root: Path, now_ms: int) -> list[str]:
-    """What simulated devices need: a certificate that may speak for every device.
+    """What simulated devices need: a certificate that may speak for every device, and a
+    dispatcher's token with which planned work is entered.
 
     Raises:
         ConfigError: There is no authority yet.
@@ -81,6 +84,9 @@ def simulator(root: Path, now_ms: int) -> list[str]:
     seal = _Seal(root, _authority(root, now_ms), now_ms, written)
     seal.trust("simulator")
     seal.client("simulator", SIMULATOR)
+    key = keys.read_folder(root / "lastgasp" / "keys").token
+    who = Principal(Role.DISPATCHER, SIMULATOR, None, 0)
+    seal.secret("simulator", "token", lambda: tokens.issue(key, who, TOKEN_S, now_ms))
     return written
 
 

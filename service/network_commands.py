@@ -7,16 +7,18 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Protocol, TypeVar
 
+import msgspec
 import typer
 
 from grid.errors import ConfigError
 from grid.graph import Graph
 from grid.times import from_rfc3339
-from service import exits, network_report
+from service import exits, network_report, ports
 from service.clock import now_ms
 from service.place import DATA
 
 if TYPE_CHECKING:  # only the commands that need a database load its client
+    from grid.network import Network
     from store.postgres import Store
 
 Result = TypeVar("Result")
@@ -78,12 +80,18 @@ def export(
     with_contacts: Annotated[
         bool, typer.Option("--with-contacts", help="Names and phones too, else blank.")
     ] = False,
+    breakers: Annotated[
+        str | None,
+        typer.Option("--breakers", help="HOST:PORT at which simulated relays begin to answer."),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Write a network as a CSV folder."""
     graph, network, verdict = network_report.read(source)
     if network is None:
         network_report.refuse(verdict, json=json)
+    if breakers is not None:
+        graph = _simulated(graph, network, breakers)
     _write(graph, folder, contacts=with_contacts)
     network_report.tell(verdict, json=json)
 
@@ -140,6 +148,19 @@ def _moment(text: str) -> int:
         return from_rfc3339(text)
     except ValueError as wrong:
         raise ConfigError(f"--from: {wrong}; write 2026-11-21T03:04:05Z") from None
+
+
+def _simulated(graph: Graph, network: "Network", where: str) -> Graph:
+    """The network with simulated relays; one with real ones keeps them for itself."""
+    from simulators.addresses import addresses
+
+    if graph.breakers:
+        raise ConfigError(
+            "the network has breakers.csv, so real devices answer there; simulate on a copy "
+            "without it"
+        )
+    at = ports.parse(where, "--breakers")
+    return msgspec.structs.replace(graph, breakers=addresses(network, at.host, at.port))
 
 
 async def _stored(store: "Store") -> Graph:

@@ -27,7 +27,10 @@ from service.settings import LogSettings
 from service.simulated import Play, Playing
 from service.watch import own_token
 from simulators import scenario as scenarios
-from simulators.run import Simulators
+from simulators.breakers import BreakerSettings
+from simulators.links import LinkSettings
+from simulators.mqtt_devices import MqttDeviceSettings
+from simulators.run import Simulators, SimulatorSettings
 from simulators.story import PlannedWork
 
 EnterPlan = Callable[[PlannedWork], Awaitable[None]]
@@ -65,6 +68,7 @@ def main() -> None:
 def play(
     network: Network, scenario: str, *, mqtt_url: str, folder: Path, enter_plan: EnterPlan | None,
     again: bool, ready: Callable[[Sequence[BreakerAddress]], None],
+    settings: SimulatorSettings | None = None,
 ) -> None:  # fmt: skip
     """Play a scenario in this process until Ctrl-C.
 
@@ -79,10 +83,33 @@ def play(
         now_ms=now_ms,
         enter_plan=enter_plan,
         again=again,
+        settings=settings,
     )
     ready(simulators.breakers)
     with contextlib.suppress(KeyboardInterrupt):
         asyncio.run(simulators.run())
+
+
+def settings_of(certificates: Path | None, *, insecure: bool) -> SimulatorSettings:
+    """What the devices are told: a folder as ``lastgasp secrets simulator`` fills it."""
+    link = LinkSettings()
+    if certificates is not None:
+        ca, cert, key = (str(certificates / n) for n in ("ca.crt", "client.crt", "client.key"))
+        link = LinkSettings(tls_ca=ca, tls_cert=cert, tls_key=key)
+    return SimulatorSettings(
+        devices=MqttDeviceSettings(link=link),
+        breakers=BreakerSettings(insecure_listen=insecure),
+    )
+
+
+def plans_of(http: str, token: str, certificates: Path | None) -> EnterPlan:
+    """Plans entered at an API, with a token given or the one that lies with the certificates."""
+    if certificates is None:
+        return plans_by_http(http, lambda: token)
+    kept = certificates / "token"
+    return plans_by_http(
+        http, lambda: token or kept.read_text().strip(), str(certificates / "ca.crt")
+    )
 
 
 def addresses(breakers: Sequence[BreakerAddress]) -> str:

@@ -5,6 +5,7 @@ tries is told that there is no such function.
 """
 
 import asyncio
+import ipaddress
 import socket
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
@@ -36,6 +37,7 @@ class BreakerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
 
     host: str = "127.0.0.1"
     units_per_port: int = 32
+    insecure_listen: bool = False  # Modbus has neither TLS nor users: loopback only, unless said
     breaker_family: str = "fr100"
     other_family: str = "rc20"  # of reclosers and switches
 
@@ -67,7 +69,7 @@ class Breakers:
         self._sockets: dict[tuple[str, int], socket.socket] = {}
         try:
             for where in sorted({(a.host, a.port) for a in said.values()}):
-                self._sockets[where] = _bound(*where)
+                self._sockets[where] = _bound(*where, insecure=settings.insecure_listen)
             free = self._free(settings, len(unsaid), before)
             found = [
                 BreakerAddress(
@@ -92,10 +94,11 @@ class Breakers:
         ports: list[int] = []
         for number in range(count):
             wanted = before[number] if number < len(before) else 0
+            insecure = settings.insecure_listen
             try:
-                bound = _bound(settings.host, wanted)
+                bound = _bound(settings.host, wanted, insecure=insecure)
             except ConfigError:
-                bound = _bound(settings.host, 0)
+                bound = _bound(settings.host, 0, insecure=insecure)
             ports.append(int(bound.getsockname()[1]))
             self._sockets[settings.host, ports[-1]] = bound
         return ports
@@ -247,13 +250,14 @@ def _found(network: Network, settings: BreakerSettings, branch_id: str) -> tuple
     return branch_id, settings.breaker_family if breaker else settings.other_family
 
 
-def _bound(host: str, port: int) -> socket.socket:
+def _bound(host: str, port: int, *, insecure: bool) -> socket.socket:
     """A socket that holds a port; who connects now is answered once the breakers run."""
     try:
         info = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except OSError:
         raise ConfigError(f"breakers.csv: the host {host!r} is unknown here") from None
     family, kind, proto, _, where = info[0]
+    _refuse_open_door(host, str(where[0]), insecure=insecure)
     bound = socket.socket(family, kind, proto)
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
@@ -262,7 +266,21 @@ def _bound(host: str, port: int) -> socket.socket:
     except OSError as error:
         bound.close()
         raise ConfigError(
-            f"a simulated breaker cannot listen on {host}:{port} ({error.strerror}); "
-            "change breakers.csv, or stop what holds the port"
+            f"a simulated breaker cannot listen on {host}:{port} ({error.strerror}); change "
+            "breakers.csv, or stop what holds the port; where a real device has that address, "
+            "simulate on a copy of the network without breakers.csv"
         ) from None
     return bound
+
+
+def _refuse_open_door(host: str, address: str, *, insecure: bool) -> None:
+    """Modbus knows no credentials: beyond loopback only where somebody says that it may."""
+    if ipaddress.ip_address(address.partition("%")[0]).is_loopback:
+        return
+    if not insecure:
+        raise ConfigError(
+            f"a simulated breaker would listen on {host}, beyond this machine, without "
+            "credentials; use 127.0.0.1 in breakers.csv, or say --insecure-listen in a network "
+            "of its own"
+        )
+    log.warning("simulated_breakers_listen_insecurely", host=host)

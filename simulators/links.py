@@ -6,6 +6,7 @@ speak for a device that has died since.
 """
 
 import asyncio
+import ssl
 import threading
 from collections import deque
 from urllib.parse import urlsplit
@@ -25,6 +26,9 @@ class LinkSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     """The connections of the simulated devices."""
 
     url: str = "mqtt://127.0.0.1:1883"  # mqtts:// for TLS, USER:PASSWORD@ where the broker asks
+    tls_ca: str = ""  # PEM files; without an authority the system's are trusted
+    tls_cert: str = ""
+    tls_key: str = ""
     connections: int = 2
     keepalive_s: int = 20
     connect_s: float = 5.0
@@ -65,7 +69,7 @@ class Links:
                     ready: asyncio.Future[str] = loop.create_future()
                     client = self._client(number, ready)
                     if tls:
-                        client.tls_set()
+                        client.tls_set_context(tls_of(self._settings))
                     if user is not None:
                         client.username_pw_set(user, password)
                     await asyncio.to_thread(client.connect, host, port, self._settings.keepalive_s)
@@ -150,6 +154,21 @@ class Links:
             self._heard.append((message.topic, bytes(message.payload)))
         else:
             self.dropped += 1
+
+
+def tls_of(settings: LinkSettings) -> ssl.SSLContext:
+    """The devices' side of TLS.
+
+    Raises:
+        ConfigError: The files cannot be used.
+    """
+    try:
+        context = ssl.create_default_context(cafile=settings.tls_ca or None)
+        if settings.tls_cert:
+            context.load_cert_chain(settings.tls_cert, settings.tls_key or None)
+    except (OSError, ssl.SSLError) as error:
+        raise ConfigError(f"the devices' certificates cannot be used: {error}") from error
+    return context
 
 
 def _address(url: str) -> tuple[str, int, bool, str | None, str | None]:

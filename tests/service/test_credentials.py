@@ -11,10 +11,12 @@ import pytest
 from cryptography import x509
 
 from grid.errors import ConfigError
+from grid.people import Role
 from service import credentials
 from service.authority import LEAF_DAYS, RENEW_DAYS
 from service.keys import read_folder
 from service.settings import load
+from service.tokens import verify
 
 NOW = 1_795_000_000_000
 DAY_MS = 86_400_000
@@ -164,4 +166,7 @@ def test_who_simulates_has_a_name_of_its_own(root) -> None:
     assert "simulator/client.crt" in credentials.simulator(root, NOW)
     name = certificate(root / "simulator/client.crt").subject.rfc4514_string()
     assert name == "CN=simulator"
+    token = (root / "simulator/token").read_text()
+    who = verify(read_folder(root / "lastgasp/keys").token, token, NOW)
+    assert (who.role, who.subject) == (Role.DISPATCHER, "simulator")
     assert credentials.simulator(root, NOW) == []

@@ -163,6 +163,15 @@ def test_export_leaves_nothing_of_an_earlier_one(run: Run, tmp_path: Path) -> No
     assert run("check", tmp_path).exit_code == 0
 
 
+def test_export_gives_simulated_relays_their_addresses(run: Run, tmp_path: Path) -> None:
+    run("export", "city:60:1", tmp_path, "--breakers", "simulators:5020")
+    lines = (tmp_path / "breakers.csv").read_text().splitlines()
+    assert lines[1].split(",")[1:] == ["simulators", "5020", "1", "fr100"]
+    assert run("check", tmp_path).exit_code == 0
+    again = run("export", tmp_path, tmp_path / "copy", "--breakers", "127.0.0.1:5020")
+    assert "real devices answer there" in refused(again)
+
+
 def test_export_to_a_place_that_cannot_be_says_so(run: Run, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     assert refused(run("export", "city:60:1", tmp_path / "file")).startswith("cannot write ")

@@ -17,6 +17,7 @@ from grid.errors import ConfigError
 from grid.graph import BreakerAddress
 from grid.network import Network
 from grid.reading import Kind
+from simulators.addresses import addresses
 from simulators.breakers import Breakers, BreakerSettings
 from simulators.relay import Counts
 from simulators.world import World
@@ -188,6 +189,33 @@ def test_ports_are_taken_at_once_and_again(town: Network) -> None:
     assert not {a.port for a in third.addresses} & {a.port for a in first.addresses}
     second.close()
     third.close()
+
+
+def test_without_a_word_nobody_listens_beyond_this_machine(town: Network) -> None:
+    """Modbus has no credentials: who wants it in a network of its own has to say so."""
+    with pytest.raises(ConfigError, match="--insecure-listen"):
+        Breakers(town, ["B1"], BreakerSettings(host="0.0.0.0"))
+    Breakers(town, ["B1"], BreakerSettings(host="0.0.0.0", insecure_listen=True)).close()
+
+
+def test_where_a_real_device_answers_nothing_is_simulated() -> None:
+    said = BreakerAddress("B1", "192.0.2.1", 5020, 1, "fr100")
+    network = draw("source S1\n  breaker B1 telemetered")
+    network = Network(**{f: getattr(network, f) for f in network.__slots__} | {"breakers": (said,)})
+    with pytest.raises(ConfigError, match="a real device has that address"):
+        Breakers(network, ["B1"], BreakerSettings(insecure_listen=True))
+
+
+def test_addresses_told_beforehand_are_those_that_answer(
+    town: Network, free_port: Callable[[], int]
+) -> None:
+    port = free_port()
+    told = addresses(town, "127.0.0.1", port)
+    network = Network(**{f: getattr(town, f) for f in town.__slots__} | {"breakers": told})
+    breakers = Breakers(network, [a.branch_id for a in told], BreakerSettings())
+    assert breakers.addresses == told
+    assert (told[0].port, told[0].unit, told[1].unit) == (port, 1, 2)
+    breakers.close()
 
 
 def test_addresses_of_the_network_are_kept_to_the_letter(free_port: Callable[[], int]) -> None:
