@@ -8,7 +8,7 @@ import asyncio
 import logging
 import random
 import secrets
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine
 from ssl import SSLContext
 
 import structlog
@@ -99,10 +99,6 @@ class Feeds:
         """Channels that somebody listens to now."""
         return len(self._hub)
 
-    def wake(self, channels: Iterable[str] | None = None) -> None:
-        """Something was committed; naming its channels saves looking at all of them."""
-        self._hub.wake(channels)
-
     def spawn(self, work: Coroutine[None, None, None]) -> None:
         """Run something beside, until the server stops."""
         task = asyncio.get_running_loop().create_task(work)
@@ -153,6 +149,7 @@ class Feeds:
             log.info("feeds_listening", port=self.port)
             try:
                 async with asyncio.TaskGroup() as tasks:
+                    tasks.create_task(self._hub.listen())
                     tasks.create_task(self._hub.run())
                     tasks.create_task(self._ledger.run())
                     tasks.create_task(self._tick())

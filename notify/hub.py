@@ -147,7 +147,7 @@ class Hub:
         if live is None:
             live = self._channels[channel] = Channel(channel, opening.epoch, at)
         live.members[client] = at
-        return self.wake((channel,))  # for what was committed while nobody listened
+        return self._wake((channel,))  # for what was committed while nobody listened
 
     async def _read(self, channel: str, after: int) -> Sequence[FeedRow]:
         async with self._reading:
@@ -155,10 +155,20 @@ class Hub:
 
     # -- the reader --------------------------------------------------------------------------------
 
-    def wake(self, channels: Iterable[str] | None = None) -> None:
+    def _wake(self, channels: Iterable[str] | None = None) -> None:
         """Something was committed: in these channels, or who knows where."""
         self._news.update(self._channels if channels is None else channels)
         self._woken.set()
+
+    async def listen(self) -> None:
+        """Be woken by whoever commits, in whatever process; without it the poll finds the news."""
+        while True:
+            try:
+                async with contextlib.aclosing(self._log.feed_news()) as news:
+                    async for channels in news:
+                        self._wake(channels)
+            except Unreachable as error:
+                await asyncio.sleep(error.retry_in_s)
 
     async def open(self) -> None:
         """Learn the log's epoch; waits for a log that is away."""
@@ -186,7 +196,7 @@ class Hub:
                 await self._read_news()
                 self.healthy = True
             except Unreachable as error:
-                self.wake()  # look at everything again
+                self._wake()  # look at everything again
                 await self._wait_out(error)
 
     def close(self) -> None:

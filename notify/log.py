@@ -6,7 +6,7 @@ lost (a restored backup): offsets of another epoch mean nothing.  A channel nobo
 at offset 0.  What must hold is in tests/contracts/test_feed_log.py.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Protocol
 
 
@@ -46,3 +46,10 @@ class FeedLog(Protocol):
 
     async def feed_snapshot(self, channel: str) -> tuple[str, int, bytes]:
         """Epoch, offset, and the JSON of the channel's state at exactly that offset."""
+
+    def feed_news(self) -> AsyncGenerator[frozenset[str] | None]:
+        """The channels that were committed to, by whatever process, as it happens.
+
+        None: it may have been any.  It comes first, when listening has begun, for nobody listened
+        to what was before.
+        """

@@ -5,7 +5,7 @@ It keeps the contract of notify/log.py (tests/contracts/test_feed_log.py), and c
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 
 import msgspec
 
@@ -30,6 +30,9 @@ class MemoryLog:
         self.reads: Counter[str] = Counter()
         self.gate = asyncio.Event()  # reads wait for it
         self.gate.set()
+        self.mute = False  # nobody is told of news
+        self._listeners: dict[asyncio.Event, set[str]] = {}
+        self._broken: set[asyncio.Event] = set()
         self._rows: dict[str, list[MemoryRow]] = {}
         self._tops: dict[str, int] = {}
         self._states: dict[str, bytes] = {}
@@ -39,7 +42,16 @@ class MemoryLog:
         offset = self._tops.get(channel, 0) + 1
         self._tops[channel] = offset
         self._rows.setdefault(channel, []).append(MemoryRow(offset, at_ms, type, body))
+        for woken, names in self._listeners.items() if not self.mute else ():
+            names.add(channel)
+            woken.set()
         return offset
+
+    def interrupt(self) -> None:
+        """As when the database's connection breaks: whoever listens has to listen anew."""
+        for woken in self._listeners:
+            self._broken.add(woken)
+            woken.set()
 
     def set_state(self, channel: str, body: bytes) -> None:
         """What a snapshot of the channel shows from now on."""
@@ -77,6 +89,24 @@ class MemoryLog:
         """The state at the last offset."""
         await self._read("snapshot")
         return self.epoch, self._tops.get(channel, 0), self._states.get(channel, b"{}")
+
+    async def feed_news(self) -> AsyncGenerator[frozenset[str] | None]:
+        """Channels that were written to."""
+        woken = asyncio.Event()
+        names = self._listeners[woken] = set()
+        try:
+            yield None
+            while True:
+                await woken.wait()
+                if woken in self._broken:
+                    raise Unreachable("nobody tells us any more", retry_in_s=0.01)
+                told = frozenset(names)
+                names.clear()
+                woken.clear()
+                yield told
+        finally:
+            del self._listeners[woken]
+            self._broken.discard(woken)
 
     def _after(self, channel: str, after: int, limit: int) -> list[MemoryRow]:
         rows = self._rows.get(channel, [])

@@ -21,7 +21,6 @@ from grid.frame import NOT_YET, SettingsChanged
 from grid.graph import BreakerAddress
 from grid.network import Network
 from grid.outage import Ping
-from grid.parcel import Batch
 from grid.people import Principal
 from ingest.metrics import IngestMetrics
 from ingest.modbus import ModbusGateway
@@ -143,17 +142,13 @@ async def _spine(
         for gateway in mqtt:
             await gateway.ping(pings)
 
-    def on_committed(batch: Batch) -> None:
-        if any(applied.outcome.changes or applied.outcome.findings for applied in batch):
-            feeds.wake()
-
     polled = run.scenario is not None or bool(network.breakers)
     runner = InProcess(
         engines,
         network=network.version,
         commit=pulse.commit,
         now_ms=now_ms,
-        on_committed=on_committed,
+        on_committed=lambda _: None,
         ping=ping,
         sources=("mqtt", "modbus") if polled else ("mqtt",),
         settings=settings.stream,

@@ -1,6 +1,6 @@
 """The store: everything the house remembers, behind one object.  Each method is one transaction."""
 
-from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 
@@ -18,7 +18,17 @@ from grid.public import (
     PublicOutageDetail,
     PublicPlan,
 )
-from store import committing, desk, feedlog, networks, outages, quarantine, recording, upkeep
+from store import (
+    committing,
+    desk,
+    feedlog,
+    feednews,
+    networks,
+    outages,
+    quarantine,
+    recording,
+    upkeep,
+)
 from store.desk import AuditLine, NewCall, NewPlan, SourceAge
 from store.feedlog import FeedRow
 from store.networks import GroupNumbers, NetworkVersion
@@ -267,13 +277,19 @@ class Store:
         async with self._reach.connection() as connection:
             return await feedlog.trim(connection, before_ms)
 
-    async def feed_news(self) -> AsyncIterator[None]:
-        """Yield whenever somebody, in whatever process, committed something for the feeds."""
+    async def feed_news(self) -> AsyncGenerator[frozenset[str] | None]:
+        """Yield the channels that somebody, in whatever process, has committed to; None for all of
+        them, and once at first: what came before is not told again.
+        """
         async with self._reach.within(None) as connection:
             await connection.set_autocommit(True)
-            await connection.execute(SQL["listen_feeds"])
-            async for _ in connection.notifies():
+            try:
+                await connection.execute(SQL["listen_feeds"])
                 yield None
+                async for notification in connection.notifies():
+                    yield feednews.read((notification.payload,))
+            finally:
+                await connection.close()  # no other may hear what it hears
 
     # -- the desk ----------------------------------------------------------------------------------
 

@@ -285,8 +285,8 @@ SELECT 'customer:' || customer_id, feed_top - n + nth, at, 'status',
 FROM told JOIN tops USING (customer_id)
 
 -- name: wake_feeds
--- Tell whoever listens that there is news, once this is committed.
-NOTIFY lastgasp_feed
+-- Tell whoever listens in which channels there is news, once this is committed.
+SELECT pg_notify('lastgasp_feed', names) FROM unnest(%s::text[]) AS names
 
 -- name: progress
 -- How far a group is, and its newest snapshot.

@@ -8,7 +8,8 @@ import psycopg
 
 from grid.outage import Outcome
 from grid.public import PublicOutage
-from store import payload
+from store import feednews, payload
+from store.feedlog import CUSTOMER
 from store.moments import maybe_moment_ms
 from store.queries import SQL
 from store.sayable import sayable_json
@@ -64,6 +65,7 @@ async def tell(
     if not feed:
         return
     await take_in(connection, "tell", feed)
+    channels = dict.fromkeys(entry.channel for entry in feed)
     rows = payload.told_rows(told.news) if told else []
     if told and rows:
         customers = dict.fromkeys(c for row in rows for c in row.customers)
@@ -72,7 +74,8 @@ async def tell(
             SQL["tell_customers"],
             {"told": _json(rows).decode(), "standings": _json(standings).decode()},
         )
-    await connection.execute(SQL["wake_feeds"])
+        channels |= dict.fromkeys(f"{CUSTOMER}{c}" for c in customers)
+    await connection.execute(SQL["wake_feeds"], (feednews.written(channels),))
 
 
 async def take_in(connection: Connection, name: str, rows: Sequence[msgspec.Struct]) -> None:

@@ -62,7 +62,6 @@ async def test_each_hears_their_own_part_of_a_commit_and_resumes_without_a_gap(
     async def commit(clock: str, version: int, state: str, on: str | None) -> None:
         told = change(clock, "S1-1", version, state, step("12:00:00", on, "C-M1", "C-M2"))
         await store.commit([house.applied(clock, changes=(told,))], ())
-        feeds.wake()
 
     async with (
         following(feeds, "customer", "customer:C-M1") as (customer, status),

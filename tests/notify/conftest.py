@@ -121,11 +121,9 @@ class Running:
         return peer
 
     def commit(self, channel: str, key: str = "O-1", size: int = 0) -> int:
-        """Commit a change of an outage, and wake the feeds."""
+        """Commit a change of an outage."""
         body = json.dumps({"outage": {"id": key}, "note": "x" * size}).encode()
-        offset = self.log.append(channel, body, at_ms=self.clock.ms)
-        self.feeds.wake((channel,))
-        return offset
+        return self.log.append(channel, body, at_ms=self.clock.ms)
 
     async def until(self, holds: Callable[[], bool]) -> None:
         """Wait for a condition."""

@@ -63,7 +63,6 @@ async def test_when_history_is_lost_members_are_sent_to_fetch_a_snapshot(
         for _ in range(3):
             running.log.append("dispatch", b"{}")
         running.log.trim("dispatch", 2)
-        running.feeds.wake()
         code, reason = await peer.ending()
         assert (code, reason["reason"]) == (4508, "insufficient_state")
 

@@ -39,7 +39,6 @@ async def test_a_burst_is_written_bit_by_bit_so_that_everybody_else_gets_their_t
         await peer.subscribe("dispatch")
         for number in range(200):
             running.log.append("dispatch", b'{"id":"%d","note":"%s"}' % (number, b"x" * 1_000))
-        running.feeds.wake()
         channel, turns = running.feeds._hub._channels["dispatch"], set()
         async with asyncio.timeout(10):
             while channel.offset < 200:
