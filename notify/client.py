@@ -13,6 +13,7 @@ from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 from websockets.protocol import State
 
+from grid.people import Principal
 from notify.backlog import Backlog
 from notify.closing import Closing, reason_text
 from notify.messages import Error, Item, write
@@ -33,11 +34,14 @@ class House(Protocol):
     def retry_after_ms(self) -> int:
         """When a client that is sent away now may come back."""
 
+    def keep(self, client: "Client", event: str, detail: str) -> None:
+        """Keep an audit line about a client."""
+
 
 class Client:
     """A socket, its conversation, and its place in the heartbeat."""
 
-    __slots__ = ("_backlog", "_house", "_leaving", "_ws", "address", "slot", "talk")
+    __slots__ = ("_backlog", "_house", "_leaving", "_ws", "address", "counted", "slot", "talk")
 
     def __init__(
         self, ws: ServerConnection, talk: Conversation, house: House, *, address: str, slot: int
@@ -49,6 +53,7 @@ class Client:
         self.talk = talk
         self.address = address
         self.slot = slot
+        self.counted: Principal | None = None  # the bearer whose connection it counts as
 
     @property
     def behind(self) -> bool:
@@ -78,6 +83,7 @@ class Client:
             self._house.tally.queued += 1
             self._house.spawn(self._hand_over(self._backlog))
         if not self._backlog.push(item):
+            self._house.keep(self, "feed_too_slow", f"at {item.channel} {item.offset}")
             self.hang_up(Closing.INSUFFICIENT_STATE)
 
     def beat(self, frame: bytes) -> None:
@@ -92,12 +98,14 @@ class Client:
             ConnectionClosed: It has gone.
             TimeoutError: It has read nothing for ``stall_s`` and was cut off.
         """
+        limit_s = self._house.settings.stall_s
         try:
-            async with asyncio.timeout(self._house.settings.stall_s):
+            async with asyncio.timeout(limit_s):
                 await self._ws.send(text, text=True)
         except TimeoutError:  # the library's own ping would wait for the same full buffer
             self._leaving = True
             self._house.tally.closed["stalled"] += 1
+            self._house.keep(self, "feed_stalled", f"nothing read for {limit_s:g} s")
             self._ws.transport.abort()
             raise
 

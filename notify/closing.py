@@ -23,7 +23,11 @@ class Closing(Enum):
     TOKEN_EXPIRED = (4410, False, "the token has expired; get a new one")
     TOO_MANY_CHANNELS = (4413, False, "more channels than a connection may have")
     TOO_MANY_MESSAGES = (4429, True, "messages faster than allowed")
-    TOO_MANY_CONNECTIONS = (4430, True, "more connections than the server or an address may have")
+    TOO_MANY_CONNECTIONS = (
+        4430,
+        True,
+        "all that the server, an address or a bearer may have",
+    )
     UNAVAILABLE = (4503, True, "the feed log cannot be read now")
     INSUFFICIENT_STATE = (4508, True, "too slow, or history was lost; subscribe again with since")
 

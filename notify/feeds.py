@@ -10,6 +10,7 @@ import random
 import secrets
 from collections.abc import Callable, Coroutine
 from ssl import SSLContext
+from typing import Any
 
 import structlog
 from websockets.asyncio.server import Server, ServerConnection, serve
@@ -24,9 +25,9 @@ from notify.door import Door
 from notify.hub import Hub
 from notify.ledger import Ledger
 from notify.log import FeedLog
-from notify.messages import PROTOCOL, Hello, Ping, Unsubscribed, text_frame, write
+from notify.messages import PROTOCOL, Authenticated, Hello, Ping, Unsubscribed, text_frame, write
 from notify.protocol import (
-    AUDITED,
+    UNAUDITED,
     Action,
     Conversation,
     HangUp,
@@ -38,8 +39,12 @@ from notify.protocol import (
 )
 from notify.settings import FeedSettings
 from notify.tally import Tally
+from notify.turnstile import Turnstile, too_fast
 
 log = structlog.get_logger()
+
+RETRY_S = 2  # of who connects too fast
+BROKEN = {1002: "bad_frame", 1007: "not_utf8", 1009: "message_too_large"}
 
 OnSeen = Callable[[Principal, str, int], None]
 """A person has seen a channel up to an offset."""
@@ -51,6 +56,11 @@ _quiet.addFilter(lambda record: record.msg != "opening handshake failed")  # por
 
 def _ignore(_principal: Principal, _channel: str, _offset: int) -> None:
     """Nobody wants to know who has seen what, yet."""
+
+
+def _nobody(_bearer: Principal) -> bool:
+    """Nobody's rights were withdrawn."""
+    return False
 
 
 class Feeds:
@@ -66,6 +76,7 @@ class Feeds:
         *,
         tls: SSLContext | None = None,
         on_seen: OnSeen = _ignore,
+        withdrawn: Callable[[Principal], bool] = _nobody,
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self.settings = settings
@@ -76,11 +87,15 @@ class Feeds:
         self._now_ms = now_ms
         self._tls = tls
         self._on_seen = on_seen
+        self._withdrawn = withdrawn
         self._jitter = jitter
         self._hub = Hub(feed_log, settings, self.tally, now_ms)
-        self._ledger = Ledger(audit, settings.audit_max, self.tally, now_ms)
+        self._ledger = Ledger(audit, settings, self.tally, now_ms)
         self._clients: set[Client] = set()
-        self._door = Door(settings, self.tally, self.retry_after_ms)
+        self._door = Door(
+            settings, self.tally, self._ledger, retry_after_ms=self.retry_after_ms, now_ms=now_ms
+        )
+        self._too_fast = too_fast(RETRY_S)
         self._slots = max(1, round(settings.heartbeat_s / settings.tick_s))
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -111,17 +126,9 @@ class Feeds:
         window = retry_window_ms(len(self._clients), limits.retries_per_s, limits.retry_window_s)
         return int(self._jitter() * window)
 
-    def send_away(self, role: Role, subject: str) -> int:
-        """Close all connections of a bearer whose rights have changed; how many there were."""
-        theirs = [
-            client
-            for client in self._clients
-            if (bearer := client.talk.principal)
-            and (bearer.role, bearer.subject) == (role, subject)
-        ]
-        for client in theirs:
-            client.hang_up(Closing.TOKEN_REFUSED, "the bearer's rights have changed")
-        return len(theirs)
+    def keep(self, client: Client, event: str, detail: str) -> None:
+        """Keep an audit line about a client."""
+        self._ledger.keep(event, subject=client.who, address=client.address, detail=detail)
 
     async def run(self) -> None:
         """Serve until cancelled.  Waits for the log first; stopping closes everybody with 1001."""
@@ -134,6 +141,7 @@ class Feeds:
             ssl=self._tls,
             compression=None,
             process_request=self._door.admit,
+            create_connection=self._turnstile,  # type: ignore[arg-type]  # a wrapper will do
             max_size=self.settings.message_bytes_max,
             max_queue=4,
             write_limit=self.settings.direct_bytes_max // 2,
@@ -156,6 +164,12 @@ class Feeds:
             finally:
                 self.listening.clear()
                 await self._stop(server)
+
+    def _turnstile(self, *args: Any, **kwargs: Any) -> ServerConnection:
+        return Turnstile(
+            *args, passes=self._door.passes, answer=self._too_fast, open_s=self.settings.open_s,
+            **kwargs,
+        )  # fmt: skip
 
     async def _stop(self, server: Server) -> None:
         server.close(close_connections=False)  # no new ones
@@ -189,10 +203,18 @@ class Feeds:
         except (ConnectionClosed, TimeoutError):
             pass  # it has gone, or reads nothing and was cut off
         finally:
-            self._door.leave(address)
+            self._note_broken(client, ws)
+            self._door.leave(address, client.counted)
             self._clients.discard(client)
             for channel in talk.channels:
                 self._hub.leave(client, channel)
+
+    def _note_broken(self, client: Client, ws: ServerConnection) -> None:
+        """What the library itself closed for: frames that are none, or larger than allowed."""
+        said = ws.protocol.close_sent
+        if said is not None and said.code in BROKEN:
+            self.tally.closed[BROKEN[said.code]] += 1
+            self.keep(client, f"feed_{BROKEN[said.code]}", f"closed with {said.code}")
 
     def _hello(self) -> bytes:
         return write(
@@ -221,9 +243,7 @@ class Feeds:
             case Say(message=message):
                 await client.send(write(message))
             case LetIn(message=message):
-                if message.role == Role.DISPATCHER:
-                    self._keep(client, "feed_opened", f"until {message.expires_at}")
-                await client.send(write(message))
+                await self._let_in(client, message)
             case Join(channel=channel, requested=requested, since=since):
                 await self._hub.join(client, channel, requested, since)
             case Leave(channel=channel):
@@ -236,15 +256,24 @@ class Feeds:
             case HangUp():
                 self._end(client, action)
 
+    async def _let_in(self, client: Client, message: Authenticated) -> None:
+        bearer = client.talk.principal
+        assert bearer is not None
+        refusal = self._door.know(bearer)
+        if refusal is not None:
+            self._end(client, refusal)
+            return
+        client.counted = bearer
+        if bearer.role is Role.DISPATCHER:
+            self.keep(client, "feed_opened", f"until {message.expires_at}")
+        await client.send(write(message))
+
     def _end(self, client: Client, end: HangUp) -> None:
         if client.leaving:
             return
-        if end.closing in AUDITED:
-            self._keep(client, f"feed_{end.closing.word}", end.detail)
+        if end.closing not in UNAUDITED:
+            self.keep(client, f"feed_{end.closing.word}", end.detail)
         client.hang_up(end.closing, end.detail)
-
-    def _keep(self, client: Client, event: str, detail: str) -> None:
-        self._ledger.keep(event, subject=client.who, address=client.address, detail=detail)
 
     # -- time --------------------------------------------------------------------------------------
 
@@ -257,9 +286,16 @@ class Feeds:
             now = self._now_ms()
             ping = text_frame(write(Ping(number)))
             for client in tuple(self._clients):
-                end = None if client.leaving else client.talk.on_time(now)
+                end = None if client.leaving else self._due(client, now)
                 if end is not None:
                     self._end(client, end)
                 elif client.slot == number % self._slots and client.talk.principal is not None:
                     self._hub.beat(client)
                     client.beat(ping)
+
+    def _due(self, client: Client, now: int) -> HangUp | None:
+        """The end of a client whose time is over, or whose rights are."""
+        bearer = client.talk.principal
+        if bearer is not None and self._withdrawn(bearer):
+            return HangUp(Closing.TOKEN_REFUSED, "the bearer's rights were withdrawn")
+        return client.talk.on_time(now)

@@ -69,7 +69,7 @@ class Seen(msgspec.Struct, frozen=True):
 
 
 class HangUp(msgspec.Struct, frozen=True):
-    """Say why, close, and keep an audit line if it was a matter of rights."""
+    """Say why, close, and keep an audit line if it was the client's doing."""
 
     closing: Closing
     detail: str
@@ -77,8 +77,8 @@ class HangUp(msgspec.Struct, frozen=True):
 
 Action = Say | LetIn | Join | Leave | Seen | HangUp
 
-AUDITED = frozenset({Closing.TOKEN_REFUSED, Closing.NOT_ALLOWED, Closing.ORIGIN_REFUSED})
-"""Endings that are a matter of rights."""
+UNAUDITED = frozenset({Closing.GOING_AWAY, Closing.UNAVAILABLE, Closing.INSUFFICIENT_STATE})
+"""Endings that are our doing; all others are the client's, and leave a line."""
 
 
 class Conversation:

@@ -19,6 +19,12 @@ class FeedSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
 
     connections_max: Count = 20_000
     connections_per_address_max: Count = 10_000  # lower it where no proxy stands in between
+    connections_per_subject_max: Count = 64  # of one bearer: their screens, phones and programs
+    handshakes_per_s_max: Count = 200  # of an address, in the long run
+    handshakes_burst_max: Count = 400
+    handshakes_all_per_s_max: Count = 1_000  # of all addresses together
+    opens_per_minute_max: Count = 120  # connections of one bearer
+    addresses_max: Count = 100_000  # remembered for these; then who was quiet for longest goes
     channels_max: Count = 16  # a connection
     message_bytes_max: Count = 16_384  # from a client
     messages_per_minute_max: Count = 600  # from a client
@@ -42,6 +48,7 @@ class FeedSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     read_channels_max: Count = 2_000  # in one round trip
     poll_s: Seconds = 5.0  # the log is looked at even when nobody wakes us
     audit_max: Count = 1_000  # lines waiting for the database
+    audit_per_minute_max: Count = 600  # lines beyond it are in the log only
 
     retry_window_s: Seconds = 30.0  # clients sent away are spread over at most this
     retries_per_s: Count = 500

@@ -89,7 +89,8 @@ class Running:
     clock: Clock
     audit: list[dict[str, Any]]
     stack: AsyncExitStack
-    seen: list[tuple[str, str, int]] = field(default_factory=list)
+    seen: list[tuple[str, str, int]]
+    withdrawn: set[str]  # subjects
     stop: Callable[[], Awaitable[None]] = field(init=False)
 
     def token(
@@ -125,6 +126,11 @@ class Running:
         body = json.dumps({"outage": {"id": key}, "note": "x" * size}).encode()
         return self.log.append(channel, body, at_ms=self.clock.ms)
 
+    async def audited(self, event: str) -> dict[str, Any]:
+        """The first audit line of a kind, once it is there."""
+        await self.until(lambda: any(line["event"] == event for line in self.audit))
+        return next(line for line in self.audit if line["event"] == event)
+
     async def until(self, holds: Callable[[], bool]) -> None:
         """Wait for a condition."""
         async with asyncio.timeout(DEADLINE_S):
@@ -150,15 +156,17 @@ def serving() -> Callable[..., Any]:
         async with AsyncExitStack() as stack:
             feed_log = log or MemoryLog()
             seen: list[tuple[str, str, int]] = []
+            withdrawn: set[str] = set()
             feeds = Feeds(
                 feed_log,
                 lambda token: verify(KEY, token, clock.ms),
                 audit,
                 replace(QUICK, **limits),
                 clock,
+                withdrawn=lambda who: who.subject in withdrawn,
                 on_seen=lambda who, channel, offset: seen.append((who.subject, channel, offset)),
             )
-            running = Running(feeds, feed_log, clock, lines, stack, seen)
+            running = Running(feeds, feed_log, clock, lines, stack, seen, withdrawn)
             task = asyncio.create_task(feeds.run())
 
             async def stop() -> None:

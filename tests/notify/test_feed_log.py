@@ -98,7 +98,7 @@ async def test_audit_lines_wait_for_the_database_up_to_a_limit() -> None:
             raise Unreachable("the database is away", retry_in_s=0.001)
         kept.append(event)
 
-    ledger = Ledger(audit, 3, tally, lambda: 0)
+    ledger = Ledger(audit, FeedSettings(audit_max=3), tally, lambda: 0)
     for number in range(5):
         ledger.keep(f"line_{number}", subject=None, address="127.0.0.1", detail="")
     assert tally.audit_dropped == 2
@@ -108,4 +108,21 @@ async def test_audit_lines_wait_for_the_database_up_to_a_limit() -> None:
     while len(kept) < 3:  # noqa: ASYNC110
         await asyncio.sleep(0.001)
     assert kept == ["line_0", "line_1", "line_2"]
+    task.cancel()
+
+
+async def test_a_flood_of_audit_lines_reaches_the_database_at_a_pace() -> None:
+    kept, tally, clock = [], Tally(), [0]
+
+    async def audit(event: str, **fields: object) -> None:
+        kept.append(event)
+
+    ledger = Ledger(audit, FeedSettings(audit_per_minute_max=2), tally, lambda: clock[0])
+    for at_ms in (0, 0, 0, 30_000, 30_000):
+        clock[0] = at_ms
+        ledger.keep(f"at_{at_ms}", subject=None, address="127.0.0.1", detail="")
+    task = asyncio.create_task(ledger.run())
+    while len(kept) < 3:  # noqa: ASYNC110
+        await asyncio.sleep(0.001)
+    assert (kept, tally.audit_dropped) == (["at_0", "at_0", "at_30000"], 2)
     task.cancel()

@@ -88,10 +88,7 @@ async def test_without_a_valid_token_there_is_no_talk(
             tokens = {"junk": "junk", "another key's": stranger, "expired": old}
             await peer.say("auth", token=tokens[why])
         assert await peer.ending() == (code, {"reason": reason, "retry_after_ms": None})
-        if code == 4401:
-            await running.until(lambda: running.audit != [])
-            assert running.audit[0]["event"] == "feed_token_refused"
-            assert running.audit[0]["subject"] is None
+        assert (await running.audited(f"feed_{reason}"))["subject"] is None
 
 
 async def test_a_client_that_says_nothing_is_closed_in_time(serving: Serving) -> None:
@@ -117,6 +114,7 @@ async def test_the_connection_ends_with_its_token_unless_it_was_refreshed(
         }
         running.clock.ms += 30_000
         assert await lost.ending() == (4410, {"reason": "token_expired", "retry_after_ms": None})
+        assert (await running.audited("feed_token_expired"))["subject"] == "C-2"
         assert (await kept.ask("ping"))["op"] == "pong"
 
 
@@ -163,9 +161,10 @@ async def test_a_token_in_the_address_is_refused_before_the_handshake(serving: S
         assert refused.value.response.status_code == 400
 
 
-async def test_a_bearer_whose_rights_changed_can_be_sent_away(serving: Serving) -> None:
+async def test_a_bearer_whose_rights_were_withdrawn_is_sent_away_at_once(serving: Serving) -> None:
     async with serving() as running:
         one, other = await running.customer("C-1"), await running.customer("C-2")
-        assert running.feeds.send_away(Role.CUSTOMER, "C-1") == 1
-        assert (await one.ending())[0] == 4401
+        running.withdrawn.add("C-1")
+        assert await one.ending() == (4401, {"reason": "token_refused", "retry_after_ms": None})
+        assert (await running.audited("feed_token_refused"))["subject"] == "C-1"
         assert (await other.ask("ping"))["op"] == "pong"

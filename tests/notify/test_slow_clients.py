@@ -89,6 +89,7 @@ async def test_a_reader_too_slow_even_for_that_is_disconnected_and_resumes_witho
                     assert message["offset"] == have + 1 + message["skipped"]
                     have = message["offset"]
         assert peer.ws.close_code == 4508
+        assert (await running.audited("feed_too_slow"))["subject"] == "ann"
         reason = json.loads(peer.ws.close_reason)
         assert reason["reason"] == "insufficient_state"
         assert isinstance(reason["retry_after_ms"], int)
@@ -114,6 +115,7 @@ async def test_a_reader_that_reads_nothing_at_all_is_cut_off(serving: Serving) -
         await stalled(running)
         await running.until(lambda: running.feeds.clients == 0)
         assert running.feeds.tally.closed["stalled"] == 1
+        assert (await running.audited("feed_stalled"))["subject"] == "ann"
 
 
 async def test_heartbeats_of_a_slow_reader_never_claim_what_it_does_not_have(
