@@ -27,6 +27,7 @@ from detectors.lifecycle import close, explain, match_plan, switched
 from detectors.listening import Listening, Relays
 from detectors.positions import Moved, Position, Switching, read_position
 from detectors.priors import priors_of
+from detectors.rates import SETTLED_MS, SURE, Rates, count_gasps, storms, teaches
 from detectors.reconcile import Scene, reconcile
 from detectors.repeats import Memory, blank, rounds, take
 from detectors.restoration import finish, follow, hear_back, settle_times
@@ -55,7 +56,6 @@ TRANSFORMER = int(NodeKind.TRANSFORMER)
 SWITCHGEAR = np.array([NodeKind.BREAKER <= kind <= NodeKind.FUSE for kind in NodeKind])
 NO_BACKLOG = 1 << 60
 PLAN_EARLY_MS = 60_000  # planned work may begin a little early
-SETTLED_MS = 60_000  # after so long all last gasps are in
 LIVE_AMPS = 1.0  # a closed breaker that carries more is energised
 
 
@@ -80,11 +80,12 @@ class Engine:
         self.findings = Findings(group)
         self.waking = Waking()
         self.listening = Listening()
+        self.meters = int(self.tree.meters.sum())
         self.catching_up: set[str] = set()
         self.relays = Relays()
         self.backlog_from_ms = NO_BACKLOG  # what is kept may have happened since
         self.kept: list[Rows] = []
-        self.gasps_learned = [0.0, 0.0]  # of how many in the dark how many gasped
+        self.rates = Rates()
         self._at_ms: int | None = None  # when what is gone through late is said
         self._changes: list[Change] = []
         self._nodes: dict[str, int | None] = {}
@@ -239,33 +240,18 @@ class Engine:
         self.clock_ms = max(self.clock_ms, to_ms)
 
     def _ear(self, now_ms: int) -> Ear:
-        gasped, dark = self.gasps_learned
-        running = [o for o in self.book.running.values() if self._teaches(o, now_ms)]
-        for outage in running:
-            gasped += outage.taught[0]
-            dark += outage.taught[1]
-        weight = 4.0
-        delivery = (weight * self.limits.delivery + gasped) / (weight + dark)
+        running = [o for o in self.book.running.values() if teaches(o, now_ms)]
         return Ear(
             now_ms=now_ms,
             gaps=self.listening.gaps,
-            relay_ms=self.relays.since_ms(self.group.dcu),
-            delivery=float(np.clip(delivery, 0.02, 0.98)),
+            relays=self.relays.gaps(self.group.dcu),
+            delivery=self.rates.delivery(running, self.limits),
+            false_gasp=self.rates.false_gasp(self.meters, self.limits),
+            comms_loss=(self.limits.comms_loss, self.limits.comms_loss_quiet),
+            dark=self.book.owner != NOBODY,
             explained_ms=self.book.back_ms,
             dismissed_ms=self.book.dismissed_ms,
         )
-
-    def _teaches(self, outage: Running, now_ms: int) -> bool:
-        """A sure and settled outage shows how many of the dead gasp."""
-        old = now_ms - outage.since_ms > SETTLED_MS
-        return old and outage.probability > 0.98 and outage.parent is None
-
-    def _count_gasps(self, outage: Running) -> None:
-        """Of the members how many gasped; a power-up that tells of a lost gasp is none."""
-        if outage.back_ms is None and outage.out.all():
-            able = outage.members[~outage.mute]
-            said = self.hearing.off_ms[able] > self.hearing.on_ms[able]
-            outage.taught = (int(said.sum()), len(able))
 
     def _scene(self, evidence: Evidence, now_ms: int) -> Scene:
         return Scene(
@@ -290,6 +276,7 @@ class Engine:
             self.group,
             self.positions,
             expected=expected,
+            storms=storms(self.book.running.values()),
             tripped=tripped,
             now_ms=now_ms,
             limits=self.limits,
@@ -307,18 +294,22 @@ class Engine:
         ear = self._ear(now_ms)
         hear_back(self.book, self.hearing, self.limits)
         evidence = gather(self.group, self.hearing, ear, self.limits)
-        if self.relays.note(evidence.mute_dcu, now_ms):
+        if self.relays.note(evidence.mute_dcu, evidence.word_ms, now_ms):
             ear = self._ear(now_ms)
             evidence = gather(self.group, self.hearing, ear, self.limits)
         declared = solve(self.tree, evidence, self._priors(now_ms), now_ms)
         scene = self._scene(evidence, now_ms)
         held = reconcile(scene, declared)
+        gasped = np.flatnonzero(
+            (evidence.gasp_ms != NEVER) & (evidence.gasp_ms < now_ms - SETTLED_MS)
+        )
+        self.rates.learn_false(gasped, self.hearing, declared, held, now_ms=now_ms)
         by_node = {found.node: found for found in declared}
         plans = [(plan, self._node(plan.device_id)) for plan in self.plans.values()]
         for outage in list(self.book.running.values()):
             found = by_node.get(outage.node)
             if found is not None and outage.back_ms is None and outage.out.any():
-                self._count_gasps(outage)
+                count_gasps(outage, self.hearing)
                 explain(scene, outage, found)
             match_plan(scene, outage, plans)
             follow(self.book, outage, self.hearing, ear=ear, limits=self.limits, held=held)
@@ -340,11 +331,9 @@ class Engine:
         )
 
     def _learn(self, outage: Running) -> None:
-        if outage.state is not State.RESTORED or outage.ended_ms != self.clock_ms:
-            return
-        if outage.parent is None and outage.probability > 0.98:
-            self.gasps_learned[0] = self.gasps_learned[0] * 0.9 + outage.taught[0]
-            self.gasps_learned[1] = self.gasps_learned[1] * 0.9 + outage.taught[1]
+        over = outage.state is State.RESTORED and outage.ended_ms == self.clock_ms
+        if over and outage.parent is None and outage.probability > SURE:
+            self.rates.learn_delivery(outage)
 
     def _command(self, command: Command) -> None:
         match command:

@@ -19,6 +19,7 @@ from grid.network import F64, I64, Bools, Group, NodeKind
 
 FAR = np.int64(1 << 60)
 
+MUTE_MISSING = 3  # so many that were due since its last word, and did not come, make it mute
 CLOCKS_MS = 10_000  # what two devices' corrected clocks may differ by
 
 TERMINAL_DELIVERY = 0.9  # terminals have a battery and their own modem
@@ -44,6 +45,7 @@ class Evidence:
     overdue: Bools
     pending: Bools  # its outage was restored, it has not spoken since
     mute_dcu: Bools  # entry a concentrator: nothing comes through it although it should
+    word_ms: I64  # entry a concentrator: when anything last came through it; NEVER
 
     @property
     def suspicious(self) -> Bools:
@@ -59,7 +61,10 @@ class Ear:
     now_ms: int
     gaps: tuple[Gap, ...]  # when we heard nothing
     delivery: float  # learned probability that a last gasp arrives
-    relay_ms: I64 | None = None  # entry a node: its concentrator was mute until then; NEVER
+    false_gasp: float  # that a live meter gasped
+    comms_loss: tuple[float, float]  # that a concentrator goes mute, in an outage and without
+    relays: tuple[I64, I64] | None = None  # entry a node: its concentrator was mute from, until
+    dark: Bools | None = None  # entry a node: a running outage explains its silence
     explained_ms: I64 | None = None  # device clock, entry a node: its last told step ended then
     dismissed_ms: I64 | None = None  # entry a node: a person dismissed what it said, or did not
 
@@ -90,25 +95,26 @@ def gather(group: Group, hearing: Hearing, ear: Ear, limits: EngineSettings) -> 
     off_ll[~silent | pending] = 0.0
     on_ll = _missed(hearing, np.where(overdue, late_ms, 0), pending, ear, limits)
     gasp_ll = _worth(np.flatnonzero(gasped), terminal, hearing, ear, limits)
-    mute = _clamp(group, (heard, gasp, due_ms), (silent, overdue), (off_ll, on_ll), limits)
-    return Evidence(heard, gasp, gasp_ll, due_ms, off_ll, on_ll, overdue, pending, mute)
+    mute, word = _clamp(group, (heard, gasp, due_ms), (silent, overdue), (off_ll, on_ll), ear)
+    return Evidence(heard, gasp, gasp_ll, due_ms, off_ll, on_ll, overdue, pending, mute, word)
 
 
 def next_beat(hearing: Hearing, heard_ms: I64, ear: Ear, limits: EngineSettings) -> I64:
     """When each node's next regular report is due, by our clock."""
     periods = hearing.period_ms(limits.heartbeat_s)
     slack_ms = int(limits.heartbeat_slack_s * 1000)
-    base = np.maximum(heard_ms, hearing.void_ms)
-    if ear.relay_ms is not None:
-        base = np.maximum(base, ear.relay_ms)
-    expected = base + periods
+    expected = np.maximum(heard_ms, hearing.void_ms) + periods
+    if ear.relays is not None:
+        begin, end = ear.relays
+        missed = expected + slack_ms <= begin
+        expected = np.where(missed, expected, np.maximum(expected, end + periods))
     return due(expected, periods, slack_ms, ear.gaps)
 
 
 def _worth(gasped: I64, terminal: Bools, hearing: Hearing, ear: Ear, limits: EngineSettings) -> F64:
     """Log-likelihood ratio of each "no power", 0 for who did not say it."""
     worth = np.zeros(len(terminal))
-    own = log(ear.delivery / limits.false_gasp)
+    own = log(ear.delivery / ear.false_gasp)
     terminals = log(TERMINAL_DELIVERY / limits.false_terminal)
     worth[gasped] = np.where(terminal[gasped], terminals, own)
     worth[gasped[hearing.called[gasped] > 0]] = CALL_LLR
@@ -138,20 +144,20 @@ def _clamp(
     times: tuple[I64, I64, I64],
     which: tuple[Bools, Bools],
     ll: tuple[F64, F64],
-    limits: EngineSettings,
-) -> Bools:
-    """Let a silent concentrator explain its meters' silence, on both sides; shared out evenly.
-    Changes ``ll``.
+    ear: Ear,
+) -> tuple[Bools, I64]:
+    """Let a silent concentrator explain its meters' silence, on both sides; shared out in
+    proportion to what each one's is worth.  Changes ``ll``.
     """
     heard, gasp, due = times
     silent, overdue = which
     off_ll, on_ll = ll
     count = len(group.dcus)
     mute = np.zeros(count, np.bool_)
+    word = np.full(count, NEVER, np.int64)
     relayed = np.flatnonzero((group.dcu >= 0) & silent)
     if count == 0 or not overdue[relayed].any():
-        return mute
-    word = np.full(count, NEVER, np.int64)
+        return mute, word
     spoke = np.full(count, NEVER, np.int64)
     through = np.flatnonzero(group.dcu >= 0)
     np.maximum.at(word, group.dcu[through], heard[through])
@@ -160,16 +166,26 @@ def _clamp(
     # word is its own
     own = due[relayed] > word[group.dcu[relayed]]
     late = relayed[overdue[relayed] & own]
-    mute[group.dcu[late]] = True
-    mute &= spoke <= word
-    member = relayed[mute[group.dcu[relayed]] & own]
+    missing = np.bincount(group.dcu[late], minlength=count)
+    quiet = (missing > 0) & (spoke <= word)
+    member = relayed[quiet[group.dcu[relayed]] & own]
     if len(member) == 0:
-        return mute
+        return mute, word
     dcu = group.dcu[member]
-    n = np.maximum(np.bincount(dcu, minlength=count), 1)
-    sum_off = np.bincount(dcu, weights=off_ll[member], minlength=count)
-    sum_on = np.bincount(dcu, weights=on_ll[member], minlength=count)
-    r, quiet = limits.comms_loss, limits.comms_loss_quiet
-    off_ll[member] = (np.log(r + (1 - r) * np.exp(sum_off)) / n)[dcu]
-    on_ll[member] = (np.log(quiet + (1 - quiet) * np.exp(sum_on)) / n)[dcu]
-    return mute
+    sum_off = np.bincount(dcu, weights=off_ll[member], minlength=count).astype(np.float64)
+    sum_on = np.bincount(dcu, weights=on_ll[member], minlength=count).astype(np.float64)
+    r, r0 = ear.comms_loss
+    off_ll[member] *= _share(sum_off, r)[dcu]
+    on_ll[member] *= _share(sum_on, r0)[dcu]
+    members = np.bincount(group.dcu[through], minlength=count)
+    if ear.dark is not None:
+        missing = np.bincount(group.dcu[late[~ear.dark[late]]], minlength=count)
+    mute = quiet & (missing >= np.minimum(MUTE_MISSING, members)) & (missing > 0)
+    return mute, word
+
+
+def _share(silence_ll: F64, mute: float) -> F64:
+    """What remains of a group's silence when its concentrator may be mute, as a factor."""
+    clamped = np.log(mute + (1 - mute) * np.exp(silence_ll))
+    factor: F64 = clamped / np.where(silence_ll < 0, silence_ll, -1.0)
+    return factor

@@ -19,6 +19,7 @@ GUARD_MS = 10_000  # clocks and delays are corrected to about this
 GASP_FIRST_MS = 15_000  # head start of the share of gasps expected to be in, at the first one
 GASP_SPREAD_MS = 45_000  # hold-off of meters (30-45 s) and delay, from first to last gasp
 SILENT_FIRST_MS = 30_000  # without any gasp: the hold-off
+STORM_NEAR_MS = 60_000  # faults of one cause strike within about this
 CERTAIN = 50.0  # log-odds of a telemetered open position
 
 
@@ -29,6 +30,8 @@ class Priors:
     logit: F64  # -inf where telemetry rules it out
     open: Bools  # telemetered open
     left_logit: F64  # the same, for what was not heard again when its outage was restored
+    storms_ms: I64  # our clock: when sure faults began; near them others are likely
+    calm_ll: float  # what the log-odds lose away from them
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +39,7 @@ class Declared:
     """A node held to be the open point."""
 
     node: int
+    end: int  # after the last node of its subtree
     since_ms: int  # our clock: last word from below, or the first gasp if later
     probability: float  # that it is the open point, or a device in series with the same meters
     dead: float  # that its meters are dead
@@ -69,7 +73,7 @@ def solve(tree: Tree, evidence: Evidence, priors: Priors, now_ms: int) -> tuple[
     candidates = nodes[doubtful]
     weights = _weigh(tree, evidence, candidates, heard[doubtful], now_ms)
     logit = np.where(weights.waiting > 0, priors.left_logit[candidates], priors.logit[candidates])
-    score = weights.llr + logit
+    score = weights.llr + logit + np.where(_near(weights, priors, now_ms), 0.0, priors.calm_ll)
     hard = priors.open[candidates]
     first = np.full(len(nodes), -np.inf)
     first[doubtful] = np.where(hard, np.maximum(score, 0.0) + CERTAIN, score)
@@ -82,7 +86,7 @@ def solve(tree: Tree, evidence: Evidence, priors: Priors, now_ms: int) -> tuple[
     customers = tree.customers_from[nodes + tree.size[nodes]] - tree.customers_from[nodes]
     return tuple(
         _declared(
-            int(nodes[i]),
+            (int(nodes[i]), int(nodes[i] + tree.size[nodes[i]])),
             weights,
             int(np.searchsorted(doubtful, i)),
             probability=_in_series(int(i), above, customers, open_point),
@@ -134,6 +138,18 @@ def _weigh(tree: Tree, evidence: Evidence, nodes: I64, heard: I64, now_ms: int) 
         silent=count(off_ll < 0),
         waiting=count(counted & evidence.pending[below]),
     )
+
+
+def _near(weights: _Weights, priors: Priors, now_ms: int) -> Bools:
+    """Whether a sure fault began about when each node may have: at its first gasp, or else at any
+    time since it was last heard.
+    """
+    gasped = weights.first_gasp_ms != FAR
+    begin = np.where(gasped, weights.first_gasp_ms, weights.heard_ms) - STORM_NEAR_MS
+    end = np.where(gasped, weights.first_gasp_ms, now_ms) + STORM_NEAR_MS
+    storms = np.sort(priors.storms_ms)
+    near: Bools = np.searchsorted(storms, begin) < np.searchsorted(storms, end, "right")
+    return near | (weights.waiting > 0)
 
 
 def _above(tree: Tree, nodes: I64) -> I64:
@@ -192,10 +208,13 @@ def _in_series(i: int, above: I64, customers: I64, open_point: F64) -> float:
     return min(total, 1.0)
 
 
-def _declared(node: int, weights: _Weights, i: int, *, probability: float, dead: float) -> Declared:
+def _declared(
+    span: tuple[int, int], weights: _Weights, i: int, *, probability: float, dead: float
+) -> Declared:
     gasp, heard = int(weights.first_gasp_ms[i]), int(weights.heard_ms[i])
     return Declared(
-        node=node,
+        node=span[0],
+        end=span[1],
         since_ms=gasp if gasp != FAR else heard,
         probability=probability,
         dead=dead,

@@ -49,26 +49,30 @@ class Listening:
 class Relays:
     """Concentrators that were mute: when one is back, its meters have a period to be heard."""
 
-    mute: set[int] = field(default_factory=set)  # at the last verdict
-    back_ms: dict[int, int] = field(default_factory=dict)  # when those came back that had been
+    mute: dict[int, int] = field(default_factory=dict)  # at the last verdict: since when
+    past: dict[int, Gap] = field(default_factory=dict)  # of those that are back
 
-    def note(self, mute: Bools, now_ms: int) -> bool:
-        """Take in which are mute now; True if one is back."""
-        now = set(np.flatnonzero(mute).tolist())
-        back, self.mute = self.mute - now, now
-        self.back_ms |= dict.fromkeys(back, now_ms)
+    def note(self, mute: Bools, word_ms: I64, now_ms: int) -> bool:
+        """Take in which are mute now, and when each was last heard; True if one is back."""
+        now = np.flatnonzero(mute).tolist()
+        back = {dcu: (since, now_ms) for dcu, since in self.mute.items() if dcu not in now}
+        self.mute = {dcu: self.mute.get(dcu, int(word_ms[dcu])) for dcu in now}
         old = now_ms - RELAY_KEPT_MS
-        self.back_ms = {dcu: at for dcu, at in sorted(self.back_ms.items()) if at > old}
+        past = sorted((self.past | back).items())
+        self.past = {dcu: gap for dcu, gap in past if gap[1] > old}
         return bool(back)
 
-    def since_ms(self, dcu: I32) -> I64 | None:
-        """Entry a node, by the column of its concentrators: mute until then; None if none was."""
-        if not self.back_ms:
+    def gaps(self, dcu: I32) -> tuple[I64, I64] | None:
+        """Entry a node, by the column of its concentrators: mute from, and until; None if none
+        was.
+        """
+        if not self.past:
             return None
-        since = np.full(len(dcu), -STILL, np.int64)
-        for number, at_ms in self.back_ms.items():
-            since[dcu == number] = at_ms
-        return since
+        begin = np.full(int(dcu.max()) + 2, STILL, np.int64)
+        end = np.full(len(begin), -STILL, np.int64)
+        for number, gap in self.past.items():
+            begin[number], end[number] = gap
+        return begin[dcu], end[dcu]  # the last entry is of who has none
 
 
 def due(expected_ms: I64, granted_ms: I64, slack_ms: int, gaps: tuple[Gap, ...]) -> I64:

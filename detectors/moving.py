@@ -30,15 +30,15 @@ def moved(engine: Engine, group: Group) -> Engine:
     dcu = _concentrators(old, group)
     heard = engine.memory.concentrators.items()
     new.memory.concentrators = {dcu[d]: window for d, window in heard if d in dcu}
-    new.relays.mute = {dcu[d] for d in engine.relays.mute if d in dcu}
-    back = engine.relays.back_ms.items()
-    new.relays.back_ms = {dcu[d]: at for d, at in back if d in dcu}
+    new.relays.mute = {dcu[d]: since for d, since in engine.relays.mute.items() if d in dcu}
+    new.relays.past = {dcu[d]: gap for d, gap in engine.relays.past.items() if d in dcu}
     new.positions = {int(to[n]): p for n, p in engine.positions.items() if to[n] != GONE}
     new.plans, new.waking = engine.plans, engine.waking
     new.findings.open = engine.findings.open
     new.position, new.clock_ms = engine.position, engine.clock_ms
     new.listening, new.backlog_from_ms = engine.listening, engine.backlog_from_ms
-    new.catching_up, new.gasps_learned = engine.catching_up, engine.gasps_learned
+    new.catching_up, new.rates = engine.catching_up, engine.rates
+    new.rates.lonely = {int(to[n]) for n in new.rates.lonely if to[n] != GONE}
     new.kept = [_rows(rows, to, dcu) for rows in engine.kept]
     new.book.sequence, new.book.spoke = engine.book.sequence, engine.book.spoke
     new.book.latest[to[stays]] = engine.book.latest[stays]

@@ -1,6 +1,7 @@
 """What is known of each device before its meters are asked: its kind, its plan, its position."""
 
 from collections.abc import Mapping, Sequence
+from math import log
 
 import numpy as np
 
@@ -17,6 +18,7 @@ def priors_of(
     positions: Mapping[int, Position],
     *,
     expected: Sequence[int],
+    storms: Sequence[int],
     tripped: Sequence[int],
     now_ms: int,
     limits: EngineSettings,
@@ -27,6 +29,7 @@ def priors_of(
         group: The feeder group.
         positions: The last words of telemetered devices.
         expected: Nodes that a plan has in its time: as likely open as not.
+        storms: When the sure faults that are running began.
         tripped: Nodes of running outages that their own device told.
         now_ms: Stream time; a position ages.
         limits: Priors by kind.
@@ -44,7 +47,8 @@ def priors_of(
     logit = _log_odds(by_kind)[group.kind]
     left_logit = _log_odds(left)[group.kind]
     is_open = np.zeros(len(logit), np.bool_)
-    logit[list(expected)] = 0.0
+    calm_ll = log(limits.prior_calm)
+    logit[list(expected)] = -calm_ll  # in any weather
     for node, position in positions.items():
         fresh = now_ms - position.heard_ms <= limits.telemetry_stale_s * 1000
         if position.closed and fresh:
@@ -53,8 +57,9 @@ def priors_of(
             is_open[node] = True
     for node in tripped:
         if positions[node].closed is None:
-            logit[node] = left_logit[node] = 0.0  # it was open when last heard
-    return Priors(logit, is_open, left_logit)
+            logit[node] = left_logit[node] = -calm_ll  # it was open when last heard
+    began = np.array(storms, np.int64)
+    return Priors(logit, is_open, left_logit, began, calm_ll)
 
 
 def _log_odds(probabilities: list[float]) -> F64:

@@ -24,6 +24,7 @@ SWITCHING = frozenset({NodeKind.BREAKER, NodeKind.SWITCH, NodeKind.RECLOSER})
 # a device that opens again this soon opens the same outage (IEEE 1366: one sustained event)
 REOPEN_MS = 180_000
 REJECT_MS = 60_000  # inference may waver this long before an outage without support is withdrawn
+WAVER_MS = 15_000  # the same, for one that nobody confirmed
 MOVED_MS = 15_000  # a beginning that shifts by more is worth telling
 
 
@@ -278,7 +279,8 @@ def _unsupported(scene: Scene, outage: Running, held: Bools) -> None:
         book.note(outage, text, gone, code="part_of_another", n=len(gone))
     if outage.unsupported_ms is None:
         outage.unsupported_ms = scene.now_ms
-    waited = scene.now_ms - outage.unsupported_ms >= REJECT_MS
+    patience_ms = REJECT_MS if outage.confirmed_ms is not None else WAVER_MS
+    waited = scene.now_ms - outage.unsupported_ms >= patience_ms
     if waited or not outage.out.any():
         members = outage.members
         book.let_go(outage, members)

@@ -51,7 +51,8 @@ def _hear_one(book: Book, outage: Running, hearing: Hearing, limits: EngineSetti
     if not back.any():
         return
     powered = hearing.back_ms[node] + lag > outage.since_ms
-    again = gasped | powered | hearing.resumed[node]
+    # one gasp alone, and then the usual report: it was false
+    again = powered | (hearing.resumed[node] | gasped if _supported(outage) else False)
     if (back & ~again).any():
         again |= _was_dark(book, outage, hearing, limits, node, heard)
     restored = back & (again | (outage.back_ms is not None))
@@ -76,6 +77,12 @@ def _hear_one(book: Book, outage: Running, hearing: Hearing, limits: EngineSetti
     able = int((~outage.mute).sum())
     if restored.any() and (sure.any() or enough >= min(2, able)):
         _news(book, outage, hearing, node[restored], heard[restored])
+
+
+def _supported(outage: Running) -> bool:
+    """Whether more than one gasp speaks for it."""
+    gasps, overdue = outage.counted
+    return outage.confirmed_ms is not None or outage.parent is not None or gasps + overdue != 1
 
 
 def _was_dark(

@@ -28,6 +28,7 @@ class EngineSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     missed_beat: float = 1e-4  # and later than twice the slack
     comms_loss: float = 0.1  # a concentrator with customers in the dark goes mute
     comms_loss_quiet: float = 0.01  # one without does
+    prior_calm: float = 0.1  # of the priors below, while no sure fault makes others likely
     prior_breaker: float = 1e-3
     prior_switch: float = 1e-3
     prior_recloser: float = 1e-3

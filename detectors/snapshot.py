@@ -13,6 +13,7 @@ from detectors import repeats
 from detectors.engine import Engine
 from detectors.listening import Listening, Relays
 from detectors.positions import Position
+from detectors.rates import Rates
 from detectors.running import COLUMNS_OF_MEMBERS, Running
 from detectors.settings import EngineSettings
 from grid.errors import BadPayload
@@ -22,7 +23,7 @@ from grid.outage import Etr, Finding, OutageKind, State
 from grid.reasons import Evidence
 from grid.work import Acknowledged, Progress, Stage
 
-FORMAT = 4  # 3 is the engine of learned rates
+FORMAT = 5
 
 
 class _Outage(msgspec.Struct, frozen=True, array_like=True):
@@ -83,14 +84,14 @@ class _Body(msgspec.Struct, frozen=True, array_like=True):
     sequence: int
     findings: dict[str, Finding]
     waking: tuple[int, int, bool, int, bool]
-    mute: tuple[int, ...]
-    relay_back_ms: dict[int, int]
+    mute: dict[int, int]
+    relays: dict[int, tuple[int, int]]
     gaps: list[tuple[int, int]]
     lost: dict[str, int]
     catching_up: tuple[str, ...]
     backlog_from_ms: int
     kept: bytes
-    gasps_learned: tuple[float, float]
+    rates: tuple[float, float, float, int, tuple[int, ...], int]
 
 
 _decode = msgspec.msgpack.Decoder(_Body).decode
@@ -130,14 +131,21 @@ def take(engine: Engine) -> bytes:
             waking.quiet_until_ms,
             waking.idle,
         ),
-        mute=tuple(sorted(engine.relays.mute)),
-        relay_back_ms=dict(sorted(engine.relays.back_ms.items())),
+        mute=dict(sorted(engine.relays.mute.items())),
+        relays=dict(sorted(engine.relays.past.items())),
         gaps=engine.listening.past,
         lost=dict(sorted(engine.listening.lost.items())),
         catching_up=tuple(sorted(engine.catching_up)),
         backlog_from_ms=engine.backlog_from_ms,
         kept=b"".join(rows.tobytes() for rows in engine.kept),
-        gasps_learned=(engine.gasps_learned[0], engine.gasps_learned[1]),
+        rates=(
+            engine.rates.gasped,
+            engine.rates.dark,
+            engine.rates.false,
+            engine.rates.at_ms,
+            tuple(sorted(engine.rates.lonely)),
+            engine.rates.unexplained,
+        ),
     )
     return zlib.compress(_encode(body), 1)
 
@@ -195,10 +203,11 @@ def restore(group: Group, snapshot: bytes) -> Engine:
     waking.urgent_ms, waking.decided_ms, waking.dirty = body.waking[:3]
     waking.quiet_until_ms, waking.idle = body.waking[3:]
     engine.listening = Listening(body.gaps, body.lost)
-    engine.relays = Relays(set(body.mute), body.relay_back_ms)
+    engine.relays = Relays(body.mute, body.relays)
     engine.catching_up, engine.backlog_from_ms = set(body.catching_up), body.backlog_from_ms
     engine.kept = [np.frombuffer(body.kept, READING)] if body.kept else []
-    engine.gasps_learned = list(body.gasps_learned)
+    gasped, dark, false, at_ms, lonely, unexplained = body.rates
+    engine.rates = Rates(gasped, dark, false, at_ms, set(lonely), unexplained)
     return engine
 
 

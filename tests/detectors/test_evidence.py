@@ -20,6 +20,7 @@ source S1
 NODE = {name: node for node, name in enumerate(NETWORK.groups[0].ids)}
 LIMITS = EngineSettings(heartbeat_s=900.0, heartbeat_slack_s=30.0)
 DELIVERY = 0.5
+FALSE, LOSS = LIMITS.false_gasp, (LIMITS.comms_loss, LIMITS.comms_loss_quiet)
 
 
 @pytest.fixture
@@ -30,7 +31,7 @@ def judged(stream, at):
         engine = Engine(NETWORK.groups[0], LIMITS)
         for frame in stream(NETWORK, text).frames():
             engine.apply(frame)
-        ear = Ear(at(now), tuple((at(a), at(b)) for a, b in gaps), DELIVERY)
+        ear = Ear(at(now), tuple((at(a), at(b)) for a, b in gaps), DELIVERY, FALSE, LOSS)
         return gather(NETWORK.groups[0], engine.hearing, ear, LIMITS)
 
     return judge

@@ -29,6 +29,7 @@ from detectors.tree import Tree, tree_of
 from grid.drawing import draw
 
 NOW = 10_000_000
+NO_STORM = np.zeros(0, np.int64)
 
 
 @dataclass
@@ -93,12 +94,13 @@ def random_case(seed: int) -> Case:
         overdue=overdue,
         pending=pending,
         mute_dcu=np.zeros(0, np.bool_),
+        word_ms=np.zeros(0, np.int64),
     )
     logit = np.array([dice.uniform(-9, -1) for _ in range(count)])
     logit[[dice.random() < 0.1 for _ in range(count)]] = -np.inf
     is_open = np.array([n > 0 and dice.random() < 0.07 for n in range(count)])
     left = np.where(np.isinf(logit), logit, logit + 2)
-    return Case(tree, evidence, Priors(logit, is_open, left))
+    return Case(tree, evidence, Priors(logit, is_open, left, NO_STORM, 0.0))
 
 
 # -- the oracle ----------------------------------------------------------------------------------
@@ -351,9 +353,10 @@ def test_the_oracle_knows_a_case_by_heart() -> None:
         overdue=np.zeros(4, np.bool_),
         pending=np.zeros(4, np.bool_),
         mute_dcu=np.zeros(0, np.bool_),
+        word_ms=np.zeros(0, np.int64),
     )
     logit = np.log([1e-9, 1e-3, 1e-5, 1e-5])
-    case = Case(tree, evidence, Priors(logit, np.zeros(4, np.bool_), logit))
+    case = Case(tree, evidence, Priors(logit, np.zeros(4, np.bool_), logit, NO_STORM, 0.0))
     transformer, meter = 1e-3 * 0.5 * 0.5 / 1e-4, 1e-5 * 0.5 / 1e-4
     assert exp(weight(case, 1)) == pytest.approx(transformer)
     (found,) = case.solved()

@@ -87,7 +87,7 @@ def test_what_was_one_can_turn_out_to_be_two(day) -> None:
         12:01:20 M7..M12,M19..M24 heartbeat
         12:01:30 end
     """)  # fmt: skip
-    assert told.at("12:01:05")[0] == "breaker B1: predicted fault"
+    assert told.at("12:01:05")[0].startswith("breaker B1")
     assert told.outages == [
         "transformer T1: confirmed fault",
         "  12:01:00 -: M1..M6",

@@ -1,0 +1,118 @@
+"""How often a gasp arrives, how often one is false, how often a concentrator goes mute: learned.
+
+Each rate begins as its setting, weighed as a few observations, and moves with what was seen.  What
+was seen is counted at verdicts and never at arrivals, so late and repeated readings teach nothing.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from detectors.hearing import Hearing
+from detectors.inference import Declared
+from detectors.running import Running
+from detectors.settings import EngineSettings
+from grid.network import I64, Bools
+from grid.outage import State
+
+SURE = 0.98  # probability of an outage that teaches
+SETTLED_MS = 60_000  # after so long all last gasps are in
+OUTAGES_KEPT = 0.9  # of what outages taught, this much weighs on after each further one
+DELIVERY_WEIGHT = 4.0  # observations that the setting is worth
+FALSE_WEIGHT = 1000.0  # meters
+QUIET_WEIGHT = 100.0  # concentrators
+FALSE_HALF_LIFE_MS = 1_800_000
+STORM_WORDS = 3  # so many devices' own words make an outage sure enough to expect others
+
+
+@dataclass(slots=True)
+class Rates:
+    """What a group's history teaches.  Counts are decayed, so they are fractions."""
+
+    gasped: float = 0.0  # last gasps, of
+    dark: float = 0.0  # so many that were in the dark and able
+    false: float = 0.0  # gasps that were no outage, as of ``at_ms``
+    at_ms: int = 0
+    lonely: set[int] = field(default_factory=set)  # nodes whose gasp nothing else supports
+    unexplained: int = 0  # of them, now, those that no outage explains
+
+    def delivery(self, running: Iterable[Running], limits: EngineSettings) -> float:
+        """P(a dead meter's last gasp arrives)."""
+        gasped = DELIVERY_WEIGHT * limits.delivery + self.gasped
+        dark = DELIVERY_WEIGHT + self.dark
+        for outage in running:
+            gasped += outage.taught[0]
+            dark += outage.taught[1]
+        return float(np.clip(gasped / dark, 0.02, 0.98))
+
+    def false_gasp(self, meters: int, limits: EngineSettings) -> float:
+        """P(a live meter gasped within the last while), never less than the setting: none seen yet
+        proves little.
+        """
+        seen = FALSE_WEIGHT * limits.false_gasp + self.false + self.unexplained
+        return float(np.clip(seen / (FALSE_WEIGHT + meters), limits.false_gasp, 0.1))
+
+    def learn_delivery(self, outage: Running) -> None:
+        """A sure outage is over."""
+        self.gasped = self.gasped * OUTAGES_KEPT + outage.taught[0]
+        self.dark = self.dark * OUTAGES_KEPT + outage.taught[1]
+
+    def learn_false(
+        self,
+        gasped: I64,
+        hearing: Hearing,
+        declared: tuple[Declared, ...],
+        held: Bools,
+        *,
+        now_ms: int,
+    ) -> None:
+        """Count gasps that were answered by power, or stand alone among the living.
+
+        Args:
+            gasped: Nodes whose last word is a gasp, of some age.
+            hearing: What was heard.
+            declared: The verdict.
+            held: Nodes that it holds for dark.
+            now_ms: Stream time.
+        """
+        if self.false:
+            self.false *= 0.5 ** ((now_ms - self.at_ms) / FALSE_HALF_LIFE_MS)
+        self.at_ms = now_ms
+        alone = {d.node for d in declared if d.gasps == 1 and not d.overdue}
+        lonely = {int(n) for n in gasped[~held[gasped]].tolist()}
+        self.unexplained = len(lonely)
+        for found in declared:
+            if found.node in alone:
+                lonely.update(gasped[(gasped >= found.node) & (gasped < found.end)].tolist())
+        for node in self.lonely - lonely:
+            on, back = int(hearing.on_ms[node]), int(hearing.back_ms[node])
+            off = int(hearing.off_ms[node])
+            if on > off and back < off:  # it reports as ever: no power-up tells of an outage
+                self.false += 1.0
+        self.lonely = lonely
+
+
+def teaches(outage: Running, now_ms: int) -> bool:
+    """A sure and settled outage shows how many of the dead gasp."""
+    old = now_ms - outage.since_ms > SETTLED_MS
+    return old and outage.probability > SURE and outage.parent is None
+
+
+def count_gasps(outage: Running, hearing: Hearing) -> None:
+    """Of the members how many gasped; a power-up that tells of a lost gasp is none."""
+    if outage.back_ms is None and outage.out.all():
+        able = outage.members[~outage.mute]
+        said = hearing.off_ms[able] > hearing.on_ms[able]
+        outage.taught = (int(said.sum()), len(able))
+
+
+def storms(running: Iterable[Running]) -> list[int]:
+    """When the sure faults that are running began: weather does not strike once."""
+    return [
+        o.since_ms
+        for o in running
+        if o.state is not State.RESTORED
+        and o.plan_id is None
+        and (o.telemetered or sum(o.counted) >= STORM_WORDS)
+    ]

@@ -1,0 +1,105 @@
+"""The specification of what history teaches: delivery, false gasps, and that faults come
+together.
+"""
+
+import pytest
+
+from detectors.engine import Engine
+from detectors.settings import EngineSettings
+from grid.drawing import draw
+
+NETWORK = draw("""
+source S1
+  breaker B1
+    transformer T1
+      meter M1..M40
+    transformer T2
+      meter M41..M42
+    transformer T3
+      meter M43..M44
+    transformer T4
+      meter M45..M48
+""")
+WARM = "11:55 12:00 M1..M48 heartbeat\n"
+LIVE = "12:02:20 M43..M48 heartbeat\n"
+LIMITS = EngineSettings()
+
+
+@pytest.fixture
+def engine(stream):
+    """The engine after a drawn day."""
+
+    def after(text: str) -> Engine:
+        made = Engine(NETWORK.groups[0], LIMITS)
+        for frame in stream(NETWORK, text).frames():
+            made.apply(frame)
+        return made
+
+    return after
+
+
+def test_one_gasp_in_a_small_set_on_a_calm_day_is_no_outage(day) -> None:
+    told = day(NETWORK, f"{WARM} 12:02:00 M41 last_gasp\n 12:03 end")
+    assert told.outages == []
+
+
+def test_a_second_reason_makes_it_one(day) -> None:
+    gasps = day(NETWORK, f"{WARM} 12:02:00 M41,M42 last_gasp\n 12:03 end")
+    assert gasps.outages == ["transformer T2: predicted fault", "  12:02:00 -: M41..M42"]
+    silence = day(
+        NETWORK,
+        f"{WARM} 12:02:00 M41 last_gasp\n 12:05 12:10 12:15 M1..M40,M43..M48 heartbeat\n 12:17 end",
+    )
+    assert "transformer T2: predicted fault" in silence.outages
+
+
+def test_near_a_sure_fault_one_gasp_is_enough(day) -> None:
+    told = day(
+        NETWORK, f"{WARM} 12:02:00 M1..M30 last_gasp\n 12:02:10 M41 last_gasp\n {LIVE} 12:03 end"
+    )
+    assert "transformer T2: predicted fault" in told.outages
+
+
+def test_well_after_a_sure_fault_it_is_not(day) -> None:
+    told = day(
+        NETWORK, f"{WARM} 12:02:00 M1..M30 last_gasp\n 12:04:10 M41 last_gasp\n 12:04:30 end"
+    )
+    assert "transformer T2: predicted fault" not in told.outages
+
+
+def test_a_gasp_that_the_usual_report_answers_was_false(day) -> None:
+    told = day(NETWORK, f"""{WARM}
+        12:02:00 M1..M30 last_gasp
+        12:02:10 M41 last_gasp
+        12:02:20 M43..M48 heartbeat
+        12:02:40 M41 heartbeat
+        12:05 end
+    """)  # fmt: skip
+    assert "transformer T2: rejected fault" in told.outages
+
+
+def test_false_gasps_are_counted_and_believed_less(engine) -> None:
+    calm = engine(f"{WARM} 12:10 end")
+    noisy = engine(f"{WARM} 12:02 M45,M1 last_gasp\n 12:04 M45,M1 heartbeat\n 12:10 end")
+    meters = calm.meters
+    assert calm.rates.false_gasp(meters, LIMITS) == LIMITS.false_gasp
+    assert noisy.rates.false == pytest.approx(2.0, rel=0.2)
+    assert noisy.rates.false_gasp(meters, LIMITS) > 10 * LIMITS.false_gasp
+
+
+def test_a_power_up_after_a_gasp_is_no_false_gasp(engine) -> None:
+    told = engine(f"{WARM} 12:02 M45 last_gasp\n 12:04 M45 power_up\n 12:10 end")
+    assert told.rates.false == 0.0
+
+
+def test_what_was_false_is_forgotten(engine) -> None:
+    told = engine(
+        f"{WARM} 12:02 M45 last_gasp\n 12:04 M45 heartbeat\n 13:30 M1 last_gasp\n 13:40 end"
+    )
+    assert told.rates.false < 0.3
+
+
+def test_delivery_is_learned_from_sure_outages(engine) -> None:
+    text = f"{WARM} 12:02:00 M1..M4,M41..M48 last_gasp\n 12:02:00 B1 trip\n"
+    told = engine(text + "12:04:00 B1 close\n 12:04:10 M1..M48 power_up\n 12:10 end")
+    assert told.rates.delivery([], LIMITS) == pytest.approx((4 * 0.5 + 12) / (4 + 48), abs=0.02)
