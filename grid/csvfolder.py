@@ -47,7 +47,7 @@ def parse(files: Mapping[str, str]) -> tuple[Graph, tuple[Problem, ...]]:
 
 
 def write(graph: Graph, *, contacts: bool) -> dict[str, str]:
-    """The texts of the folder by file name; names and phones are blank without ``contacts``."""
+    """The texts of the folder by file name; names, phones and addresses only with ``contacts``."""
     files = {
         "nodes.csv": _text("nodes.csv", map(_node_row, graph.nodes)),
         "branches.csv": _text("branches.csv", map(_branch_row, standing_first(graph.branches))),
@@ -116,10 +116,10 @@ def _truths(table: Table, column: str, texts: Sequence[str], problems: list[Prob
 
 
 def _customers(table: Table) -> tuple[Customer, ...]:
-    names, meters, persons, phones, languages, priorities = table.columns
+    names, meters, persons, phones, languages, priorities, places = table.columns
     spoken = (text or "zh" for text in languages)
     weights = (text or "normal" for text in priorities)
-    return tuple(map(Customer, names, meters, persons, phones, spoken, weights))
+    return tuple(map(Customer, names, meters, persons, phones, spoken, weights, places))
 
 
 def _comms(table: Table, problems: list[Problem]) -> tuple[dict[str, str], list[int]]:
@@ -185,5 +185,5 @@ def _branch_row(branch: Branch) -> Sequence[object]:
 
 def _customer_row(customer: Customer, *, contacts: bool) -> Sequence[object]:
     c = customer
-    name, phone = (c.name, c.phone) if contacts else ("", "")
-    return c.customer_id, c.meter_id, name, phone, c.language, c.priority
+    name, phone, address = (c.name, c.phone, c.address) if contacts else ("", "", "")
+    return c.customer_id, c.meter_id, name, phone, c.language, c.priority, address

@@ -15,7 +15,15 @@ from grid.graph import Problem
 COLUMNS: Mapping[str, tuple[str, ...]] = {
     "nodes.csv": ("id", "kind", "x", "y", "district"),
     "branches.csv": ("id", "from", "to", "kind", "normally_open", "phases", "telemetered"),
-    "customers.csv": ("customer_id", "meter_id", "name", "phone", "language", "priority"),
+    "customers.csv": (
+        "customer_id",
+        "meter_id",
+        "name",
+        "phone",
+        "language",
+        "priority",
+        "address",
+    ),
     "comms.csv": ("meter_id", "dcu_id"),
     "breakers.csv": ("branch_id", "host", "port", "unit", "family"),
 }
@@ -26,7 +34,7 @@ NEEDED: Mapping[str, frozenset[str]] = {  # without these a table has no meaning
     "comms.csv": frozenset(COLUMNS["comms.csv"]),
     "breakers.csv": frozenset(COLUMNS["breakers.csv"]),
 }
-UNTOLD = frozenset({"district"})  # may be missing without a word
+UNTOLD = frozenset({"district", "address"})  # may be missing without a word
 OPTIONAL_FILES = frozenset({"comms.csv", "breakers.csv"})
 
 

@@ -40,7 +40,9 @@ class Branch(msgspec.Struct, frozen=True):
 
 
 class Customer(msgspec.Struct, frozen=True):
-    """A row of customers.csv.  ``phone`` is as the utility writes it, blank where unknown."""
+    """A row of customers.csv.  ``phone`` is as the utility writes it, blank where unknown;
+    ``address`` as a text to the customer says it: 12 Willow Lane.
+    """
 
     customer_id: str
     meter_id: str
@@ -48,9 +50,10 @@ class Customer(msgspec.Struct, frozen=True):
     phone: str = ""
     language: str = "zh"
     priority: str = "normal"
+    address: str = ""
 
     def __repr__(self) -> str:
-        """Names and phones stay out of logs and tracebacks."""
+        """Names, phones and addresses stay out of logs and tracebacks."""
         return f"Customer({self.customer_id!r}, meter {self.meter_id!r})"
 
 

@@ -198,6 +198,43 @@ class CustomerStatus(msgspec.Struct, frozen=True):
     homes_out: int | None = None
 
 
+class PublicNotice(msgspec.Struct, frozen=True, kw_only=True):
+    """What one customer was told on one channel, or will be; the number is masked.
+
+    ``state`` queued, held, sending, sent, delivered, undelivered, unknown, refused or expired, and
+    ``reason`` why; ``decided`` why it was to be told at all.
+    """
+
+    id: str
+    outage_id: str  # or the plan's
+    customer_id: str
+    phase: str
+    edition: int
+    channel: str
+    state: str
+    reason: str
+    decided: str
+    lane: int
+    at: str
+    due_at: str
+    sent_at: str | None
+    ended_at: str | None
+    text: str | None  # as it was sent
+    phone: str
+
+
+class PublicNoticeDecision(msgspec.Struct, frozen=True):
+    """Why customers were told of a phase, or why not; ``customers`` counts them."""
+
+    at: str
+    outage_id: str
+    version: int
+    phase: str
+    send: bool
+    reason: str
+    customers: int
+
+
 FEW = 5
 """Below so many, a number of homes would point at somebody."""
 

@@ -55,9 +55,10 @@ class FeedSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
 
 
 class NoticeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """When customers are told what (docs/notices.md).  Times of day are the site's."""
+    """When customers are told what (docs/notices.md).  Times of day are those of
+    ``$.site.time_zone``, and the number to call is ``$.site.phone``.
+    """
 
-    zone: str = "Asia/Shanghai"  # IANA name of the site's time zone
     phases: tuple[str, ...] = ("confirmed", "etr_changed", "restored", "cancelled", "update",
                                "planned", "day_before", "plan_cancelled")  # fmt: skip
     hold_s: float = 120.0  # an outage that is younger is not texted: it may be momentary
@@ -69,11 +70,10 @@ class NoticeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     next_s: Seconds = 3600.0  # the next word is promised by then, rounded up to half an hour
     late_s: Seconds = 7200.0  # a text that waited longer is not sent: it has become untrue
     restored_late_s: Seconds = 43_200.0
-    spread_share: float = 0.4  # of the time left: a first estimate is that sure (P20 to P80)
-    crew_spread_s: float = 900.0  # a crew's
+    window_s: float = 1800.0  # how wide an estimate is that has only an end
+    arrive_s: Seconds = 2700.0  # a crew that was sent is there by then
     ahead_s: Seconds = 604_800.0  # planned work is told so long before it begins ...
     again_s: Seconds = 86_400.0  # ... and once more
-    hotline: str = "95598"
     signature_zh: str = "【幸福供电】"
     signature_en: str = "[Lastgasp Power] "
     templates: str = ""  # a folder with zh.toml and en.toml; blank: our own
@@ -95,6 +95,7 @@ class SmsSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     burst: Count = 50
     window_max: Count = 20  # submitted and not answered
     answer_s: Seconds = 10.0  # without an answer by then a text is of unknown fate
+    late_max: Count = 1_000  # answers that may still come; of older ones receipts tell
     enquire_s: Seconds = 20.0
     connect_s: Seconds = 5.0
     reconnect_s: Seconds = 0.5  # doubled with each failure, up to
@@ -107,5 +108,8 @@ class SmsSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     retry_max_s: Seconds = 300.0
     poll_s: Seconds = 1.0  # the outbox is looked at even when nobody wakes us
     ask_after_s: Seconds = 30.0  # without a receipt the gateway is asked what became of a text
-    resend_safety: bool = False  # a key or vulnerable customer's text of unknown fate goes again
+    # A text of unknown fate is not sent again, with two exceptions that 0 leaves out:
+    receipt_owed_s: float = 0.0  # the gateway owes a receipt within this for whatever it took
+    resend_safety_s: float = 0.0  # key and vulnerable customers rather twice than never
+    receipt_ids: str = "same"  # decimal: ids are hexadecimal in answers, decimal in receipts
     receipts_max: Count = 10_000  # receipts waiting for the database

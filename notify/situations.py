@@ -4,10 +4,13 @@ from grid.notice import Decide, Decision, Facts, Recipient, Situation, Window
 from grid.outage import Change, Etr, Outage
 from grid.public import CustomerStatus
 from grid.times import from_rfc3339
+from grid.work import Stage
 from notify.phases import Rules, decide
 from notify.settings import NoticeSettings
 
 CREW = "crew"
+AWAY = frozenset({Stage.ASSIGNED, Stage.EN_ROUTE})
+THERE = frozenset({Stage.ON_SITE, Stage.CAUSE_FOUND, Stage.REPAIRED, Stage.VERIFIED})
 
 
 def decider(rules: Rules) -> Decide:
@@ -23,6 +26,8 @@ def situation(change: Change, status: CustomerStatus, settings: NoticeSettings) 
     """What the change means to those who have that status after it."""
     outage = change.outage
     off, on = status.off_at, status.on_at
+    assigned, site = reached(outage, AWAY), reached(outage, THERE)
+    arrive_ms = None if assigned is None else assigned + round(settings.arrive_s * 1000)
     return Situation(
         at_ms=change.at_ms,
         outage_id=outage.id,
@@ -30,31 +35,34 @@ def situation(change: Change, status: CustomerStatus, settings: NoticeSettings) 
         theirs=status.outage_id == outage.id,
         kind=outage.kind.value,
         state=outage.state.value,
-        power=status.power if status.verified or status.power == "off" else "unknown",
+        power=status.power,
+        assigned=outage.stage in AWAY | THERE,
+        on_site=outage.stage in THERE,
         facts=Facts(
             at_ms=change.at_ms,
             off_ms=from_rfc3339(off) if off else None,
             on_ms=from_rfc3339(on) if on else None,
             cause=outage.cause,
             homes=outage.customers_out or None,
-            etr=window(outage, settings) if status.power == "off" else None,
+            etr=window(outage.etr, settings) if status.power == "off" else None,
+            arrive_ms=arrive_ms,
+            site_ms=site,
         ),
     )
 
 
-def window(outage: Outage, settings: NoticeSettings) -> Window | None:
-    """From when to when power may be back (P20 to P80).
+def reached(outage: Outage, stages: frozenset[Stage]) -> int | None:
+    """When the repair first came to one of some stages, if it is there or beyond."""
+    if outage.stage not in stages | THERE:
+        return None
+    return next((p.at_ms for p in outage.progress if p.stage in stages), None)
 
-    The same estimate gives the same window, whenever it is asked for.
-    """
-    etr = outage.etr
+
+def window(etr: Etr | None, settings: NoticeSettings) -> Window | None:
+    """From when to when power may be back (P20 to P80); the same estimate gives the same window."""
     if etr is None:
         return None
-    spread_ms = _spread_ms(etr, outage.started_ms, settings)
-    return Window(etr.at_ms - spread_ms, etr.at_ms + spread_ms, etr.source == CREW)
-
-
-def _spread_ms(etr: Etr, started_ms: int, settings: NoticeSettings) -> int:
-    if etr.source == CREW:
-        return round(settings.crew_spread_s * 1000)
-    return round(settings.spread_share * max(0, etr.at_ms - started_ms))
+    earliest_ms = etr.earliest_ms
+    if earliest_ms is None:
+        earliest_ms = etr.at_ms - round(settings.window_s * 1000)
+    return Window(min(earliest_ms, etr.at_ms), etr.at_ms, etr.source == CREW)

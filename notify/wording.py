@@ -203,14 +203,14 @@ class _Sheet:
 
     def cause(self, cause: str | None) -> str:
         """What a cause is called in this language; blank for one that has no word in it."""
-        known = self._causes.get((cause or "").lower())
+        known = self._causes.get(_code(cause))
         if known is not None or not cause or len(cause) > PLACE_MAX:
             return known or ""
         return cause if cause.isascii() == (self.language == "en") else ""
 
     def because(self, cause: str | None) -> str:
         """A cause as the reason of something; blank as above."""
-        said = self._because.get((cause or "").lower())
+        said = self._because.get(_code(cause))
         if said is not None:
             return said
         plain = self.cause(cause)
@@ -246,6 +246,11 @@ def _current(facts: Facts, now_ms: int) -> Facts:
     if facts.next_ms is not None and facts.next_ms <= now_ms:
         facts = msgspec.structs.replace(facts, next_ms=now_ms + NEXT_MS)
     return facts
+
+
+def _code(cause: str | None) -> str:
+    """``cable_fault`` of ``Cable fault``."""
+    return (cause or "").strip().lower().replace(" ", "_")
 
 
 def _rounded(homes: int) -> str:

@@ -113,6 +113,8 @@ async def field(log: Path, failure: Failure) -> AsyncIterator[Field]:
 
 def _hand_over(graph: Graph, path: Path) -> None:
     """The network for the child, without names and phones: it needs none, and they stay sealed."""
-    nameless = tuple(msgspec.structs.replace(c, name="", phone="") for c in graph.customers)
+    nameless = tuple(
+        msgspec.structs.replace(c, name="", phone="", address="") for c in graph.customers
+    )
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(msgspec.msgpack.encode(msgspec.structs.replace(graph, customers=nameless)))

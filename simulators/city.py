@@ -34,6 +34,14 @@ STOP_M = 240.0  # between two stops of a trunk
 SURNAMES = "王李张刘陈杨赵黄周吴徐孙胡朱高林何郭马罗"
 GIVEN = "伟芳娜敏静丽强磊军洋勇艳杰娟涛明超霞平刚桂英华玉兰飞"
 FIRST = ("Alice", "Ben", "Clara", "David", "Emma", "Frank", "Grace", "Henry", "Iris", "Jack")
+STREETS = (
+    "幸福路", "和平里", "青年路", "柳荫街", "迎春巷", "胜利路", "文昌里", "海棠街", "望江路",
+)  # fmt: skip
+LANES = (
+    "Willow Lane", "Harbour Road", "Mill Street", "Chapel Row", "Orchard Way", "Station Road",
+    "Bridge Street", "Park View", "King Street", "Meadow Lane",
+)  # fmt: skip
+HOUSES = 120  # in a street
 LAST = ("Archer", "Bell", "Carter", "Dale", "Ellis", "Ford", "Green", "Hill", "Irwin", "Jones")
 
 
@@ -240,7 +248,15 @@ def _customer(dice: Random, name: str, meter: str, number: int) -> Customer:
         f"+86100{number:08}",
         "en" if english else "zh",
         priority,
+        _address(number, english=english),
     )
+
+
+def _address(number: int, *, english: bool) -> str:
+    street, house = divmod(number, HOUSES)
+    if english:
+        return f"{house + 1} {LANES[street % len(LANES)]}"
+    return f"{STREETS[street % len(STREETS)]}{house + 1}号"
 
 
 def _chinese(pick: int) -> str:

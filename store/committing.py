@@ -5,7 +5,8 @@ A batch may come again when nobody knows whether its commit arrived.  What is re
 left out by position, and must be the very same frame: another one there means that somebody else
 drives the same group.
 
-Order of the locks, the same for everybody: progress, sources, outages, customers, channels.
+Order of the locks, the same for everybody: progress, notices, sources, outages, customers,
+channels.
 """
 
 import zlib
@@ -20,6 +21,7 @@ import psycopg
 from grid.errors import Refused
 from grid.frame import Frame, Rows, to_bytes
 from grid.network import NodeKind
+from grid.notice import Decide
 from grid.parcel import Applied, Batch, Quarantined
 from grid.times import EPOCH
 from store import payload
@@ -33,6 +35,7 @@ from store.copying import (
 )
 from store.moments import moment
 from store.networks import GroupNumbers
+from store.noticing import notice
 from store.queries import SQL
 from store.sayable import sayable
 from store.telling import customers_told, heads_of, take_in, tell
@@ -90,8 +93,9 @@ async def write(
     batch: Sequence[Entry],
     quarantined: Sequence[Quarantined],
     begun: Callable[[str], None],
+    decide: Decide | None = None,
 ) -> None:
-    """Write a batch and commit.
+    """Write a batch and commit.  ``decide``: what its changes say to whom by text; None: nothing.
 
     ``begun`` is told the transaction's number where its outcome can be doubted later: with payloads
     for the quarantine, which have no position that tells whether they were kept.
@@ -117,6 +121,8 @@ async def write(
     outcomes = [entry.applied.outcome for entry in fresh]
     told = await customers_told(connection, outcomes, await heads_of(headed)) if ids else None
     await _copy(connection, fresh)
+    if told is not None and decide is not None:
+        await notice(connection, told.news, decide)
     async with connection.pipeline():
         await _record(connection, fresh)
         if told is not None:

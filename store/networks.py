@@ -80,7 +80,7 @@ async def load(
     graph = msgspec.msgpack.decode(zlib.decompress(body), type=Graph)
     contacts = msgspec.msgpack.decode(
         zlib.decompress(sealer.open(sealed, f"network:{row[0]}")),
-        type=dict[str, tuple[str, str]],
+        type=dict[str, tuple[str, ...]],  # names and phones alone in a database of old
     )
     return _with_contacts(graph, contacts), row[0]
 
@@ -94,10 +94,10 @@ async def versions(connection: Connection) -> tuple[NetworkVersion, ...]:
     )
 
 
-def _with_contacts(graph: Graph, contacts: dict[str, tuple[str, str]]) -> Graph:
+def _with_contacts(graph: Graph, contacts: dict[str, tuple[str, ...]]) -> Graph:
     def with_contact(customer: Customer) -> Customer:
-        name, phone = contacts.get(customer.customer_id, ("", ""))
-        return msgspec.structs.replace(customer, name=name, phone=phone)
+        name, phone, address, *_ = (*contacts.get(customer.customer_id, ()), "", "", "")
+        return msgspec.structs.replace(customer, name=name, phone=phone, address=address)
 
     return msgspec.structs.replace(graph, customers=tuple(map(with_contact, graph.customers)))
 
@@ -105,7 +105,11 @@ def _with_contacts(graph: Graph, contacts: dict[str, tuple[str, str]]) -> Graph:
 async def _save_graph(
     connection: Connection, sealer: Sealer, graph: Graph, network: Network
 ) -> None:
-    contacts = {c.customer_id: (c.name, c.phone) for c in graph.customers if c.name or c.phone}
+    contacts = {
+        c.customer_id: (c.name, c.phone, c.address)
+        for c in graph.customers
+        if c.name or c.phone or c.address
+    }
     nameless = _with_contacts(graph, {})
     await connection.execute(
         SQL["add_network_graph"],
@@ -167,6 +171,7 @@ async def _replace_customers(connection: Connection, sealer: Sealer, graph: Grap
             sealer.seal_text(c.name, f"name:{c.customer_id}"),
             sealer.seal_text(c.phone, f"phone:{c.customer_id}"),
             sealer.phone_index(c.phone),
+            sealer.seal_text(c.address, f"address:{c.customer_id}"),
         )
         for c in graph.customers
     )

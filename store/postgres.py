@@ -9,6 +9,7 @@ import structlog
 from grid.frame import Frame
 from grid.graph import Graph
 from grid.network import Network
+from grid.notice import Decide
 from grid.parcel import Batch, Quarantined
 from grid.public import (
     CustomerStatus,
@@ -32,6 +33,7 @@ from store import (
 from store.desk import AuditLine, NewCall, NewPlan, SourceAge
 from store.feedlog import FeedRow
 from store.networks import GroupNumbers, NetworkVersion
+from store.outbox import Outbox
 from store.quarantine import QuarantinedPayload, QuarantineLine
 from store.queries import SQL
 from store.reaching import Connection, Reach, connect, reach
@@ -49,8 +51,12 @@ DOUBTS_MAX = 64  # far more than commits are in flight
 
 
 @asynccontextmanager
-async def open_store(url: str, keys: Keys, settings: StoreSettings) -> AsyncIterator["Store"]:
+async def open_store(
+    url: str, keys: Keys, settings: StoreSettings, decide: Decide | None = None
+) -> AsyncIterator["Store"]:
     """The store in a database, which is brought to this program's schema first.
+
+    ``decide`` says what changes tell whom by text; without it nobody is texted.
 
     Raises:
         ConfigError: The URL is none, the database is a newer program's, or the role may not change
@@ -60,13 +66,21 @@ async def open_store(url: str, keys: Keys, settings: StoreSettings) -> AsyncIter
     async with connection:
         await bring_up(connection)
     async with reach(url, settings) as reached:
-        yield Store(reached, Sealer(keys), settings)
+        yield Store(reached, Sealer(keys), settings, decide)
 
 
 class Store:
     """What was committed, and the one way to commit.  Every method may raise ``Unreachable``."""
 
-    def __init__(self, reached: Reach, sealer: Sealer, settings: StoreSettings) -> None:
+    def __init__(
+        self,
+        reached: Reach,
+        sealer: Sealer,
+        settings: StoreSettings,
+        decide: Decide | None = None,
+    ) -> None:
+        self._decide = decide
+        self.outbox = Outbox(reached, sealer, settings)
         self._reach = reached
         self._sealer = sealer
         self._settings = settings
@@ -119,7 +133,8 @@ class Store:
             doubt: Doubt = tuple((q.received_ms, q.topic, q.sha256) for q in quarantined)
             if await self._was_committed(connection, doubt):
                 quarantined = ()
-            await committing.write(connection, entries, quarantined, partial(self._begun, doubt))
+            begun = partial(self._begun, doubt)
+            await committing.write(connection, entries, quarantined, begun, self._decide)
         self._doubts.pop(doubt, None)
 
     async def _groups_of(

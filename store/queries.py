@@ -1,5 +1,5 @@
-"""The store's SQL by name.  ``queries.sql`` has each statement under ``-- name: ...`` with a
-sentence on it.
+"""The store's SQL by name.  ``queries.sql`` and ``notices.sql`` have each statement under
+``-- name: ...`` with a sentence on it.
 """
 
 from collections.abc import Mapping
@@ -19,4 +19,8 @@ def load(text: str) -> Mapping[str, bytes]:
     return found
 
 
-SQL: Mapping[str, bytes] = load(resources.files("store").joinpath("queries.sql").read_text("utf-8"))
+FILES = ("queries.sql", "notices.sql")
+
+SQL: Mapping[str, bytes] = load(
+    "".join(resources.files("store").joinpath(name).read_text("utf-8") for name in FILES)
+)

@@ -68,7 +68,8 @@ DELETE FROM customers
 
 -- name: copy_customers
 -- The customers of the newest network.
-COPY customers (customer_id, meter_id, language, priority, name_sealed, phone_sealed, phone_index)
+COPY customers (customer_id, meter_id, language, priority, name_sealed, phone_sealed, phone_index,
+                address_sealed)
 FROM STDIN
 
 -- name: make_incoming_network

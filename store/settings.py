@@ -21,5 +21,6 @@ class StoreSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     keep_load_days: int = 1_100  # load by feeder, district and half hour
     keep_feed_days: int = 7  # a client that was away longer gets a snapshot
     keep_quarantine_days: int = 30
+    keep_notices_days: int = 400  # who was told what, and why
     keep_audit_days: int = 400  # schema.sql refuses to drop what is younger than 180
     snapshots_hourly_days: int = 2  # older than that one snapshot a day is kept

@@ -1,5 +1,6 @@
 """Adding up what is over, then letting go of what is old enough."""
 
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any
 
@@ -24,6 +25,7 @@ class LetGo(msgspec.Struct, frozen=True):
     feed_rows: int
     quarantined: int
     audit_lines: int
+    notices: int
 
 
 async def let_go(connection: Connection, settings: StoreSettings, now_ms: int) -> LetGo:
@@ -59,7 +61,16 @@ async def let_go(connection: Connection, settings: StoreSettings, now_ms: int) -
         feed_rows=await went("feed_trim", settings.keep_feed_days),
         quarantined=await went("forget_quarantined", settings.keep_quarantine_days),
         audit_lines=await went("forget_audit", settings.keep_audit_days),
+        notices=await _notices(went, settings.keep_notices_days),
     )
+
+
+async def _notices(went: Callable[[str, int], Awaitable[int]], days: int) -> int:
+    """Notices that are over, and what only they needed."""
+    notices = await went("forget_notices", days)
+    for left in ("forget_notice_decisions", "forget_notice_parts", "forget_receipts"):
+        await went(left, days)
+    return notices
 
 
 async def add_up(connection: Connection, now_ms: int) -> None:

@@ -241,8 +241,8 @@ def test_an_id_that_no_topic_can_carry_is_a_notice() -> None:
 def test_names_and_phones_are_written_only_on_demand() -> None:
     graph, _ = parse(folder())
     without, with_them = (write(graph, contacts=c)["customers.csv"] for c in (False, True))
-    assert without.splitlines()[1] == "C1,M1,,,zh,key"
-    assert with_them.splitlines()[1] == "C1,M1,王伟,+8610000000001,zh,key"
+    assert without.splitlines()[1] == "C1,M1,,,zh,key,"
+    assert with_them.splitlines()[1] == "C1,M1,王伟,+8610000000001,zh,key,"
 
 
 def test_optional_tables_are_written_only_if_they_hold_something() -> None:

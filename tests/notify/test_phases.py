@@ -142,7 +142,7 @@ def test_the_crews_way_is_on_the_page_and_not_in_texts() -> None:
     day("""
         15:00 S1-1 confirmed                        | confirmed 15:02 due
         15:10 S1-1 confirmed assigned sent          | -crew_assigned not_texted
-        15:30 S1-1 confirmed on-site 17:00-17:30 | -on_site not_texted, etr_changed 15:30 material_etr
+        15:30 S1-1 on-site 17:00-17:30 | -on_site not_texted, etr_changed 15:30 material_etr
         15:40 S1-1 partially_restored 17:00-17:30   | -partially_restored not_texted
         17:10 S1-1 back sent                        | restored 17:10 due
     """)

@@ -1,0 +1,119 @@
+"""What goes between the outbox and the sender: a text to be sent, and what became of it."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import msgspec
+
+from grid.notice import Facts, Phase
+
+
+class Claimed(msgspec.Struct, frozen=True):
+    """A notice that is being sent.  Only here the number is readable."""
+
+    notice_no: int
+    outage_id: str
+    customer_id: str
+    phase: Phase
+    edition: int
+    lane: int
+    attempts: int
+    facts: Facts
+    language: str
+    priority: str
+    phone: str
+    place: str
+
+    def __repr__(self) -> str:
+        """Numbers and addresses stay out of logs and tracebacks."""
+        return f"Claimed({self.notice_no}, {self.phase.value})"
+
+
+class Sent(msgspec.Struct, frozen=True):
+    """The gateway has it, and calls its segments so."""
+
+    notice_no: int
+    at_ms: int
+    body: str
+    bare: bool
+    next_ms: int | None
+    message_ids: tuple[str, ...]
+
+
+class Back(msgspec.Struct, frozen=True):
+    """The gateway has it not, for certain.  ``again_ms`` None: and never will."""
+
+    notice_no: int
+    at_ms: int
+    reason: str
+    again_ms: int | None = None
+
+
+class Unknown(msgspec.Struct, frozen=True):
+    """Nobody knows whether the gateway has it."""
+
+    notice_no: int
+    reason: str
+    body: str | None = None
+
+
+class Receipt(msgspec.Struct, frozen=True):
+    """What the gateway says became of a segment.  ``stat``: DELIVRD, UNDELIV, ENROUTE, ..."""
+
+    at_ms: int
+    message_id: str
+    stat: str
+    phone: str = ""  # whose it is
+    reference: int | None = None  # ours, where the gateway gives it back
+
+    @property
+    def final(self) -> bool:
+        """Whether there is nothing more to come."""
+        return self.stat not in OPEN
+
+    def __repr__(self) -> str:
+        """Numbers stay out of logs and tracebacks."""
+        return f"Receipt({self.message_id}, {self.stat})"
+
+
+OPEN = frozenset({"ENROUTE", "ACCEPTD", "BUFFERD", "UNKNOWN"})
+"""What a gateway says of a segment that is still on its way, or that it has lost sight of."""
+
+
+class Figures(msgspec.Struct, frozen=True):
+    """How much waits: by lane, the oldest that is due, and what nobody knows of."""
+
+    queued: dict[int, int]
+    sending: int
+    unknown: int
+    oldest_due_ms: int | None
+
+
+class OutboxLog(Protocol):
+    """The outbox as the sender knows it.  Every method may raise ``Unreachable``."""
+
+    async def claim(self, now_ms: int, limit: int) -> Sequence[Claimed]:
+        """Take what is due, the most urgent first; committed before it returns."""
+
+    async def sent(self, some: Sequence[Sent]) -> None:
+        """The gateway has these."""
+
+    async def back(self, some: Sequence[Back]) -> None:
+        """The gateway has these not."""
+
+    async def unknown(self, some: Sequence[Unknown]) -> None:
+        """Nobody knows of these."""
+
+    async def receipts(self, some: Sequence[Receipt]) -> int:
+        """Apply receipts; how many are of nothing we know yet, which are kept."""
+
+    async def tidy(
+        self, now_ms: int, *, left_ms: int, owed_ms: int | None, safety_ms: int | None
+    ) -> dict[str, int]:
+        """What is late expires; what a dead process was sending is unknown; and of what is unknown
+        that goes again which was claimed before ``owed_ms``, or ``safety_ms`` where a life may hang
+        on it.  How many of each.
+        """
+
+    async def unreceipted(self, before_ms: int, since_ms: int, limit: int) -> Sequence[str]:
+        """The gateway's names of segments that it never spoke of again."""

@@ -1,0 +1,277 @@
+"""The sender: takes from the outbox what is due, hands it to the gateway, and keeps what became of
+it.
+
+A text is committed as ``sending`` before the gateway hears of it, and no more are taken than can go
+at once.  So a process that dies leaves at most a window of texts behind of which nobody knows; they
+are found again by their receipts, and are not sent again unless the settings say that they may.
+"""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+
+import msgspec
+import structlog
+
+from grid.errors import Unreachable
+from grid.outbox import Back, Claimed, OutboxLog, Receipt, Sent, Unknown
+from notify import smpp
+from notify.bucket import Bucket
+from notify.gateway import Credentials, Gateway, Rejected, Unanswered
+from notify.settings import SmsSettings
+from notify.smpp import Reply, Submit
+from notify.wording import Reader, Sms, Wording
+
+log = structlog.get_logger(__name__)
+
+Outcome = Sent | Back | Unknown
+Replied = Callable[[str, str], Awaitable[None]]
+"""A customer's words with their number; returns once they are kept.  May raise ``Unreachable``."""
+
+TIDY_S = 1.0
+ASK_FOR_S = 3 * 86_400  # a gateway forgets
+ASKED_MAX = 50
+
+
+@dataclass
+class Tally:
+    """What was sent and what became of it, since the start."""
+
+    outcomes: dict[str, int] = field(default_factory=dict)
+
+    def count(self, what: str, by: int = 1) -> None:
+        """Count something."""
+        if by:
+            self.outcomes[what] = self.outcomes.get(what, 0) + by
+
+
+class Sender:
+    """One gateway's sender.  Several may run beside each other on one outbox."""
+
+    def __init__(
+        self,
+        outbox: OutboxLog,
+        wording: Wording,
+        settings: SmsSettings,
+        credentials: Credentials,
+        now_ms: Callable[[], int],
+        replied: Replied,
+    ) -> None:
+        self.tally = Tally()
+        self.gateway = Gateway(settings, credentials, self._heard, now_ms)
+        self._outbox = outbox
+        self._wording = wording
+        self._settings = settings
+        self._now_ms = now_ms
+        self._replied = replied
+        self._wake = asyncio.Event()
+        self._done: asyncio.Queue[Outcome] = asyncio.Queue(settings.window_max * 4)
+        self._in_flight = 0
+        self._dice = random.Random()  # noqa: S311  spreads retries, no secret
+
+    def wake(self) -> None:
+        """Something may wait."""
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Send, for ever."""
+        loop = asyncio.get_running_loop()
+        self._bucket = Bucket(self._settings.per_s, self._settings.burst, loop.time())
+        async with asyncio.TaskGroup() as tasks:
+            for work in (self.gateway.run(), self._pump(tasks), self._record(), self._tidy(),
+                         self._ask()):  # fmt: skip
+                tasks.create_task(work)
+
+    # -- out ---------------------------------------------------------------------------------------
+
+    async def _pump(self, tasks: asyncio.TaskGroup) -> None:
+        """Claim what is due while there is room in the window, and hand it over."""
+        clock = asyncio.get_running_loop().time
+        while True:
+            await self.gateway.bound.wait()
+            room = min(self._settings.window_max - self._in_flight, self._settings.batch_max)
+            wanted = self._bucket.take(max(0, room), clock())
+            self._wake.clear()
+            claimed = await self._claim(wanted) if wanted else ()
+            self._bucket.give_back(wanted - len(claimed))
+            for one in claimed:
+                self._in_flight += 1
+                tasks.create_task(self._send(one))
+            if len(claimed) < max(1, wanted):
+                wait_s = self._bucket.wait_s(clock()) if not wanted else self._settings.poll_s
+                await self._woken(wait_s or self._settings.poll_s)
+
+    async def _claim(self, limit: int) -> Sequence[Claimed]:
+        try:
+            return await self._outbox.claim(self._now_ms(), limit)
+        except Unreachable as away:
+            log.warning("outbox_away", reason=away.message)
+            await asyncio.sleep(away.retry_in_s)
+            return ()
+
+    async def _woken(self, within_s: float) -> None:
+        try:
+            async with asyncio.timeout(within_s):
+                await self._wake.wait()
+        except TimeoutError:
+            return
+
+    async def _send(self, one: Claimed) -> None:
+        await self._done.put(await self._handed_over(one))
+
+    async def _handed_over(self, one: Claimed) -> Outcome:
+        """What became of a text that was claimed."""
+        now_ms = self._now_ms()
+        number = smpp.international(one.phone, self._settings.country)
+        if number is None:
+            return Back(one.notice_no, now_ms, "invalid_number" if one.phone else "no_phone")
+        reader = Reader(one.language, one.place, firm=one.priority == "key")
+        sms = self._wording.write(one.phase, one.facts, reader, now_ms)
+        text = Submit(number, sms.parts, sms.gsm, one.notice_no & 0xFFFF)
+        late = partial(self._answered_late, one, sms)
+        try:
+            ids = await self.gateway.submit(text, late)
+        except Unreachable:
+            return Back(one.notice_no, now_ms, "gateway_away", again_ms=now_ms)
+        except Unanswered:
+            return Unknown(one.notice_no, "no_answer", sms.body)
+        except Rejected as no:
+            return self._rejected(one, no.status)
+        self._bucket.well()
+        return self._sent(one, sms, ids)
+
+    def _sent(self, one: Claimed, sms: Sms, ids: Sequence[str]) -> Sent:
+        return Sent(one.notice_no, self._now_ms(), sms.body, sms.bare, sms.next_ms, tuple(ids))
+
+    def _answered_late(self, one: Claimed, sms: Sms, ids: Sequence[str]) -> None:
+        """The answer came after all; where there is no room to say so, a receipt will."""
+        if not self._done.full():
+            self._done.put_nowait(self._sent(one, sms, ids))
+            self._in_flight += 1  # as many are done as were begun
+
+    def _rejected(self, one: Claimed, status: int) -> Back:
+        """Again in a moment, again later, or never."""
+        settings, now_ms = self._settings, self._now_ms()
+        if status in smpp.THROTTLED:
+            clock = asyncio.get_running_loop().time()
+            pause_s = self._bucket.slower(settings.throttled_s, settings.reconnect_max_s, clock)
+            return Back(one.notice_no, now_ms, "throttled", now_ms + round(pause_s * 1000))
+        reason = smpp.FOR_GOOD.get(status)
+        if reason is not None:
+            return Back(one.notice_no, now_ms, reason)
+        if one.attempts >= settings.attempts_max:
+            return Back(one.notice_no, now_ms, "gateway_refuses")
+        pause_s = min(settings.retry_max_s, settings.retry_s * 2.0 ** (one.attempts - 1))
+        pause_s *= self._dice.uniform(0.5, 1.0)
+        return Back(one.notice_no, now_ms, "gateway_error", now_ms + round(pause_s * 1000))
+
+    # -- what became of it -------------------------------------------------------------------------
+
+    async def _record(self) -> None:
+        """Keep outcomes, many in a transaction; only then their room in the window is free."""
+        while True:
+            some = [await self._done.get()]
+            while not self._done.empty():
+                some.append(self._done.get_nowait())
+            await self._keep(some)
+            self._in_flight -= len(some)
+            self._wake.set()
+
+    async def _keep(self, some: Sequence[Outcome]) -> None:
+        sent = [o for o in some if isinstance(o, Sent)]
+        back = [o for o in some if isinstance(o, Back)]
+        unknown = [o for o in some if isinstance(o, Unknown)]
+        if sent:
+            await self._surely(partial(self._outbox.sent, sent))
+        if back:
+            await self._surely(partial(self._outbox.back, back))
+        if unknown:
+            await self._surely(partial(self._outbox.unknown, unknown))
+        self.tally.count("sent", len(sent))
+        self.tally.count("bare", sum(s.bare for s in sent))
+        self.tally.count("unknown", len(unknown))
+        for one in back:
+            self.tally.count(one.reason)
+
+    async def _surely(self, write: Callable[[], Awaitable[None]]) -> None:
+        """Write, however often it takes; nothing is lost by writing the same twice."""
+        while True:
+            try:
+                return await write()
+            except Unreachable as away:
+                log.warning("outbox_away", reason=away.message)
+                await asyncio.sleep(away.retry_in_s)
+
+    # -- in ----------------------------------------------------------------------------------------
+
+    async def _heard(self, some: list[Receipt | Reply]) -> bool:
+        """Receipts and replies; false where they could not be kept."""
+        receipts = [self._named(one) for one in some if isinstance(one, Receipt)]
+        try:
+            if receipts:
+                stray = await self._outbox.receipts(receipts)
+                self.tally.count("stray_receipts", stray)
+            for one in some:
+                if isinstance(one, Reply):
+                    await self._replied(one.phone, one.text)
+        except Unreachable as away:
+            log.warning("outbox_away", reason=away.message)
+            return False
+        self.tally.count("receipts", len(receipts))
+        self.tally.count("replies", len(some) - len(receipts))
+        return True
+
+    def _named(self, one: Receipt) -> Receipt:
+        """With the id as the answer to the text gave it: some gateways write it in another base."""
+        if self._settings.receipt_ids == "decimal" and one.message_id.isdigit():
+            return msgspec.structs.replace(one, message_id=f"{int(one.message_id):X}")
+        return one
+
+    # -- now and then ------------------------------------------------------------------------------
+
+    async def _tidy(self) -> None:
+        """What is late expires, what a dead process left behind is unknown, and what may go again
+        goes.
+        """
+        settings = self._settings
+        while True:
+            now_ms = self._now_ms()
+
+            def ago(seconds: float, now_ms: int = now_ms) -> int | None:
+                return now_ms - round(seconds * 1000) if seconds else None
+
+            try:
+                tidied = await self._outbox.tidy(
+                    now_ms,
+                    left_ms=now_ms - round(settings.lease_s * 1000),
+                    owed_ms=ago(settings.receipt_owed_s),
+                    safety_ms=ago(settings.resend_safety_s),
+                )
+                for what, count in tidied.items():
+                    self.tally.count(what, count)
+                if tidied.get("again"):
+                    self._wake.set()
+            except Unreachable as away:
+                log.warning("outbox_away", reason=away.message)
+            await asyncio.sleep(TIDY_S)
+
+    async def _ask(self) -> None:
+        """Ask the gateway what became of texts that it took and never spoke of again."""
+        while True:
+            await asyncio.sleep(self._settings.ask_after_s)
+            await self.gateway.bound.wait()
+            now_ms = self._now_ms()
+            before_ms = now_ms - round(self._settings.ask_after_s * 1000)
+            try:
+                silent = await self._outbox.unreceipted(
+                    before_ms, now_ms - ASK_FOR_S * 1000, ASKED_MAX
+                )
+                answers = [await self.gateway.query(message_id) for message_id in silent]
+                told = [answer for answer in answers if answer is not None and answer.final]
+                if told:
+                    await self._outbox.receipts(told)
+                    self.tally.count("asked", len(told))
+            except Unreachable as away:
+                log.warning("outbox_away", reason=away.message)

@@ -1,0 +1,12 @@
+"""Telephone numbers as everybody but the sender sees them."""
+
+HEAD, TAIL = 3, 4
+
+
+def masked(phone: str) -> str:
+    """``138****8000`` of a number: its first three and last four digits, at most half of them."""
+    digits = "".join(c for c in phone if c in "0123456789")
+    if len(digits) < HEAD + TAIL + 3:
+        return "*" * len(digits)
+    local = digits[2:] if len(digits) > 11 and digits.startswith("86") else digits
+    return f"{local[:HEAD]}****{local[-TAIL:]}"
