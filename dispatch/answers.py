@@ -3,6 +3,7 @@
 import msgspec
 
 from dispatch.desk import Component
+from dispatch.mapdesk import Source
 from grid.public import (
     PublicCall,
     PublicCrew,
@@ -62,6 +63,12 @@ class Conflict(msgspec.Struct, frozen=True):
     error: str
     decision: PublicDecision | None
     outage: PublicOutage | None
+
+
+class Sources(msgspec.Struct, frozen=True):
+    """What the service hears and depends on."""
+
+    sources: tuple[Source, ...]
 
 
 class Alive(msgspec.Struct, frozen=True):

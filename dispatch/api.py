@@ -19,6 +19,8 @@ from dispatch.deciding import for_crew, require_outage
 from dispatch.desk import Desk
 from dispatch.guard import Guard
 from dispatch.intake import new_call, new_plan, read_body
+from dispatch.mapdesk import MapDesk
+from dispatch.maproutes import routes as map_routes
 from dispatch.openapi import gives, takes
 from dispatch.reference import STYLED, page
 from dispatch.settings import ApiSettings
@@ -47,6 +49,7 @@ def make_app(
     now_ms: Callable[[], int],
     *,
     signin: SignIn,
+    maps: MapDesk,
     metrics_token: str = "",
 ) -> FastAPI:
     """The app.  ``verify`` raises Refused for a token that is not valid."""
@@ -63,6 +66,7 @@ def make_app(
             {"name": "work", "description": "Decisions, work orders, crews and switches"},
             {"name": "pool", "description": "Planned outages and trouble calls"},
             {"name": "customers", "description": "For one customer, and for dispatchers"},
+            {"name": "pages", "description": "What the pages draw and tell"},
             {"name": "session", "description": "How the pages sign in"},
             {"name": "service", "description": "Open on this machine itself"},
         ],
@@ -79,6 +83,7 @@ def make_app(
     app.include_router(_plans(desk, settings, now_ms))
     app.include_router(_customers(desk, trail))
     app.include_router(_reference(app))
+    app.include_router(map_routes(desk, maps, trail))
     app.include_router(session_routes(signin))
     app.include_router(site.router(signin.feeds_url))
     app.add_middleware(Guard, body_bytes_max=settings.body_bytes_max)

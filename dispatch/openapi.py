@@ -26,8 +26,11 @@ from dispatch.answers import (
     Readiness,
     Session,
     Settled,
+    Sources,
 )
 from dispatch.asked import ActionBody, CallBody, CrewBody, PlanBody, SignInBody, SwitchBody
+from dispatch.mapdesk import Power, Premises
+from grid.geography import Geography
 from grid.public import (
     CustomerStatus,
     PublicCall,
@@ -43,6 +46,7 @@ STRUCTS = (
     PublicPlan, CallBody, PlanBody, SignInBody, Session, FeedToken, Code, Problem, ActionBody,
     Settled, Conflict, Decisions,
     PublicDecision, Calls, Crews, PublicCrew, CrewBody, SwitchBody,
+    Geography, Power, Sources, Premises,
 )  # fmt: skip
 
 PROBLEMS: Mapping[int, str] = {
@@ -106,7 +110,7 @@ def main() -> None:
     """Print the document of an app with default settings."""
     from dispatch.api import make_app
 
-    made = document(make_app(*_nobody(), signin=_no_signin()))
+    made = document(make_app(*_nobody(), signin=_no_signin(), maps=_no_signin()))
     text = msgspec.json.format(msgspec.json.encode(made), indent=1)
     sys.stdout.write(text.decode() + "\n")
 

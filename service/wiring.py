@@ -32,6 +32,7 @@ from service.clock import now_ms
 from service.desk import ServiceDesk
 from service.follow import Where
 from service.health import Health
+from service.maps import Maps
 from service.progress import Progress
 from service.pulse import Pulse
 from service.run import Run
@@ -87,9 +88,11 @@ async def _serve(run: Run, told: Progress, failure: Failure) -> None:
         told.step("starting the parts")
         spine = await _spine(run, store, network, engines, beside)
         signing = signin.of(run, now_ms)
+        pulse = spine.pulse
+        maps = Maps(store, (graph, network), engines, spine.health, pulse.heard.ages_s, now_ms)
         app = make_app(
             spine.desk, partial(_verify, run), store.audit, settings.api, now_ms, signin=signing,
-            metrics_token=settings.secrets.metrics_token,
+            maps=maps,            metrics_token=settings.secrets.metrics_token,
         )  # fmt: skip
         await opened.enter_async_context(http.serving(app, settings.http, failure))
         breakers: Sequence[BreakerAddress] = network.breakers

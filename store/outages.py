@@ -93,6 +93,12 @@ async def findings(
     )  # fmt: skip
 
 
+async def dark(connection: Connection) -> tuple[tuple[str, str], ...]:
+    """Customers without power now, each with the outage."""
+    cursor = await connection.execute(SQL["dark_now"], binary=True)
+    return tuple(await cursor.fetchall())
+
+
 async def customer_status(connection: Connection, customer_id: str) -> CustomerStatus | None:
     """What a customer may know; None where there is no such customer."""
     cursor = await connection.execute(SQL["customer_status"], (customer_id,), binary=True)

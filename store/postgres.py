@@ -247,6 +247,11 @@ class Store:
         async with self._reach.connection() as connection:
             return await outages.customer_status(connection, customer_id)
 
+    async def dark(self) -> tuple[tuple[str, str], ...]:
+        """Who has no power now, and by which outage."""
+        async with self._reach.connection() as connection:
+            return await outages.dark(connection)
+
     async def customers_by_phone(self, phone: str) -> tuple[str, ...]:
         """Ids of the customers with a number, however it is written."""
         async with self._reach.connection() as connection:

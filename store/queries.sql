@@ -461,6 +461,12 @@ WHERE plan_id = %(plan_id)s
 RETURNING plan_id, device_id, from_at, to_at, kind, districts, reason, entered_by, entered_at,
           cancelled_at
 
+-- name: dark_now
+-- Who has no power now, and by which outage.
+SELECT p.customer_id, p.outage_id
+FROM customer_power p JOIN outages o ON o.id = p.outage_id AND o.ended_at IS NULL
+WHERE p.off_at IS NOT NULL AND p.on_at IS NULL
+
 -- name: customers_by_phone
 -- Customers with a number.
 SELECT customer_id FROM customers WHERE phone_index = %s ORDER BY customer_id

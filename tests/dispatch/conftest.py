@@ -1,5 +1,6 @@
 """An API over a desk in memory that keeps the desk's promises, asked through ASGI."""
 
+import gzip
 import itertools
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,10 +13,17 @@ import pytest
 from dispatch.api import make_app
 from dispatch.codes import Codes
 from dispatch.desk import Component, NewCall, NewPlan
+from dispatch.mapdesk import Power, Premises, PremisesCall, Source
 from dispatch.settings import ApiSettings, SiteSettings
 from dispatch.signin import SignIn
+<<<<<<< HEAD
 from dispatch.workdesk import Answered, NewCrew, NewDecision, NewSwitching
+=======
+from grid.build import build
+>>>>>>> f6c0513 (dispatch: the network as a map draws it, and who is dark in it)
 from grid.errors import Refused, Unreachable
+from grid.geography import geography, of_district
+from grid.graph import Branch, Customer, Graph, Node
 from grid.people import Principal, Role
 from grid.public import (
     CustomerStatus,
@@ -237,6 +245,39 @@ class MemoryDesk:
 
 
 @dataclass
+class MemoryMaps:
+    """A network of two transformers in two districts, drawn."""
+
+    desk: MemoryDesk
+
+    def drawing(self, district: str | None) -> bytes:
+        graph = Graph(
+            (Node("S1", "substation"), Node("T1", "transformer", district="north"),
+             Node("M1", "meter"), Node("T3", "transformer", district="south"), Node("M3", "meter")),
+            (Branch("B1", "S1", "T1", "breaker"), Branch("L1", "T1", "M1", "service"),
+             Branch("B3", "S1", "T3", "breaker"), Branch("L3", "T3", "M3", "service")),
+            (Customer("C-1", "M1"), Customer("C-3", "M3")),
+        )  # fmt: skip
+        whole = geography(graph, build(graph).network)
+        drawn = whole if district is None else of_district(whole, district)[0]
+        return gzip.compress(msgspec.json.encode(drawn))
+
+    async def power(self, district: str | None) -> Power:
+        self.desk._reach()
+        return Power("v", to_rfc3339(NOW), {"S1-3": [3]}, [5], 2)
+
+    def sources(self) -> Sequence[Source]:
+        return [Source("meters", True, 1.5, None), Source("mqtt", False, None, "no subscription")]
+
+    async def premises(self, customer_id: str) -> Premises | None:
+        status = await self.desk.customer_status(customer_id)
+        if status is None:
+            return None
+        return Premises(status, None, to_rfc3339(NOW), False, None, (
+            PremisesCall(to_rfc3339(NOW), "no_power"),))  # fmt: skip
+
+
+@dataclass
 class Api:
     """A client of the API, with tokens at hand."""
 
@@ -313,7 +354,11 @@ async def make_api() -> AsyncIterator[Callable[..., Api]]:
         desk = MemoryDesk()
         app = make_app(
             desk, lambda text: verify(KEY, text, NOW), audit, ApiSettings(**limits), lambda: NOW,
+<<<<<<< HEAD
             signin=a_signin(), metrics_token="prometheus",
+=======
+            signin=a_signin(), maps=MemoryMaps(desk),
+>>>>>>> f6c0513 (dispatch: the network as a map draws it, and who is dark in it)
         )  # fmt: skip
         transport = httpx.ASGITransport(app, raise_app_exceptions=raises, client=(address, 4711))
         client = httpx.AsyncClient(transport=transport, base_url="http://lastgasp")

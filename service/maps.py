@@ -1,0 +1,194 @@
+"""What the pages ask of a running service beside outages (``dispatch.mapdesk.MapDesk``).
+
+The drawing is made once a network and district.  Who is dark comes out of the database; who is
+silent out of the engines' own hearing, for that is where a missed heartbeat is known.
+"""
+
+import gzip
+from collections.abc import Callable, Mapping, Sequence
+
+import msgspec
+import numpy as np
+
+from detectors.engine import Engine
+from detectors.hearing import NEVER
+from dispatch.mapdesk import Power, Premises, PremisesCall, Source
+from grid.geography import Geography, geography, of_district
+from grid.graph import Graph
+from grid.network import I64, Network, NodeKind
+from grid.public import PublicEtr, PublicOutageDetail, PublicPlan
+from grid.times import from_rfc3339, to_rfc3339
+from service.health import Health
+from store.postgres import Store
+
+PERIODS_SILENT = 3  # reports that a meter may miss before it counts as without data
+CALLED_OFF_MS = 86_400_000  # a plan that was cancelled is still told of for so long
+CALLS_MS = 86_400_000
+
+
+class Maps:
+    """The maps of one running service."""
+
+    def __init__(
+        self,
+        store: Store,
+        network: tuple[Graph, Network],
+        engines: Mapping[int, Engine],
+        health: Health,
+        ages_s: Callable[[], Mapping[str, float]],
+        now_ms: Callable[[], int],
+    ) -> None:
+        self._store = store
+        self._graph, self._network = network
+        self._engines = engines
+        self._health = health
+        self._ages_s = ages_s
+        self._now_ms = now_ms
+        self._whole: Geography | None = None
+        self._drawn: dict[str | None, tuple[bytes, Mapping[int, int] | None, int]] = {}
+        self._node_of = _nodes_of_customers(network[1])
+
+    def drawing(self, district: str | None) -> bytes:
+        """The drawing of the network, or of a district's part, as JSON under gzip."""
+        return self._of(district)[0]
+
+    async def power(self, district: str | None) -> Power:
+        """Who is dark and who is silent now."""
+        _, numbers, customers = self._of(district)
+        dark: dict[str, list[int]] = {}
+        for customer_id, outage_id in await self._store.dark():
+            node = self._node_of.get(customer_id)
+            if node is not None and numbers is not None:
+                node = numbers.get(node)
+            if node is not None:
+                dark.setdefault(outage_id, []).append(node)
+        known = {node for nodes in dark.values() for node in nodes}
+        silent = (n if numbers is None else numbers.get(n) for n in self._silent())
+        return Power(
+            version=self._network.version,
+            at=to_rfc3339(self._now_ms()),
+            dark=dark,
+            silent=[n for n in silent if n is not None and n not in known],
+            customers=customers,
+        )
+
+    def sources(self) -> Sequence[Source]:
+        """What we hear and depend on, and how old its last word is."""
+        ages = self._ages_s()
+        parts = self._health.ready()
+        found = [Source(name, part.ready, ages.get(name), part.reason)
+                 for name, part in parts.items()]  # fmt: skip
+        found += [Source(name, True, round(age, 1), None)
+                  for name, age in ages.items() if name not in parts]  # fmt: skip
+        return found
+
+    async def premises(self, customer_id: str) -> Premises | None:
+        """What a customer's page tells; None where there is no such customer."""
+        status = await self._store.customer_status(customer_id)
+        if status is None:
+            return None
+        before = None
+        if status.outage_id is not None and status.etr is not None:
+            detail = await self._store.outage(status.outage_id)
+            before = etr_before(detail) if detail else None
+        now = self._now_ms()
+        calls = await self._store.calls(customer_id)
+        heard_ms, silent = self._heard(customer_id, now)
+        plans = await self._store.plans()
+        return Premises(
+            status=status,
+            etr_before=before,
+            heard_at=None if heard_ms is None else to_rfc3339(heard_ms),
+            silent=silent,
+            plan=next_plan(plans, self._above(customer_id), now),
+            calls=tuple(
+                PremisesCall(c.at, c.kind) for c in calls if from_rfc3339(c.at) > now - CALLS_MS
+            ),
+        )
+
+    def _of(self, district: str | None) -> tuple[bytes, Mapping[int, int] | None, int]:
+        found = self._drawn.get(district)
+        if found is None:
+            if self._whole is None:
+                self._whole = geography(self._graph, self._network)
+            numbers, drawn = None, self._whole
+            if district is not None:
+                drawn, nodes = of_district(self._whole, district)
+                numbers = {node: i for i, node in enumerate(nodes)}
+            packed = gzip.compress(msgspec.json.encode(drawn), 5, mtime=0)
+            found = self._drawn[district] = packed, numbers, sum(drawn.customers)
+        return found
+
+    def _silent(self) -> list[int]:
+        """Meters' nodes, numbered through all groups, that have said nothing for too long."""
+        found: list[int] = []
+        start, now = 0, self._now_ms()
+        for group in self._network.groups:
+            engine = self._engines[group.no]
+            late = now - _last_ms(engine) > PERIODS_SILENT * engine.hearing.period_ms(
+                engine.limits.heartbeat_s
+            )
+            late &= group.kind == NodeKind.METER
+            found += (np.flatnonzero(late) + start).tolist()
+            start += len(group.ids)
+        return found
+
+    def _heard(self, customer_id: str, now: int) -> tuple[int | None, bool]:
+        """When a customer's meter last said anything; and whether that is too long ago."""
+        place = self._network.places.get(self._network.customer_meters.get(customer_id, ""))
+        if place is None:
+            return None, True
+        engine = self._engines[place.group]
+        last = int(_last_ms(engine)[place.node])
+        period = int(engine.hearing.period_ms(engine.limits.heartbeat_s)[place.node])
+        return None if last <= 0 else last, now - last > PERIODS_SILENT * period
+
+    def _above(self, customer_id: str) -> set[str]:
+        """The devices that a customer is fed through."""
+        place = self._network.places.get(self._network.customer_meters.get(customer_id, ""))
+        found: set[str] = set()
+        if place is not None:
+            group, node = self._network.groups[place.group], place.node
+            while node >= 0:
+                found.add(group.ids[node])
+                node = int(group.parent[node])
+        return found
+
+
+def etr_before(outage: PublicOutageDetail) -> PublicEtr | None:
+    """What was expected before the estimate that stands; None if it is the first."""
+    said: list[PublicEtr] = []
+    for change in outage.changes:
+        etr = change.outage.etr
+        if etr is not None and (not said or said[-1].at != etr.at):
+            said.append(etr)
+    return said[-2] if len(said) > 1 else None
+
+
+def next_plan(plans: Sequence[PublicPlan], above: set[str], now: int) -> PublicPlan | None:
+    """The work under way or next of what feeds somebody; else one called off a short while ago."""
+    theirs = [p for p in plans if p.device_id in above and from_rfc3339(p.to) > now]
+    for plan in theirs:
+        if plan.cancelled_at is None:
+            return plan
+    off = [p for p in theirs if from_rfc3339(p.cancelled_at or p.to) > now - CALLED_OFF_MS]
+    return off[0] if off else None
+
+
+def _last_ms(engine: Engine) -> I64:
+    heard = engine.hearing
+    last = np.maximum(
+        np.maximum(heard.on_ms, heard.off_ms), np.maximum(heard.beat_ms, heard.back_ms)
+    )
+    return np.where(last == NEVER, 0, last + heard.lag())
+
+
+def _nodes_of_customers(network: Network) -> Mapping[str, int]:
+    found: dict[str, int] = {}
+    start = 0
+    for group in network.groups:
+        counts = np.diff(group.customer_from)
+        nodes = np.repeat(np.arange(len(group.ids)), counts) + start
+        found.update(zip(group.customer_ids, nodes.tolist(), strict=True))
+        start += len(group.ids)
+    return found
