@@ -38,10 +38,15 @@ export function times(zone, language) {
     if (tomorrow(at, now)) return zh ? `明天${time(at)}` : `${time(at)} tomorrow`;
     return zh ? `${day(at)} ${time(at)}` : `${day(at)}, ${time(at)}`;
   };
+  /** Midnight can be read two ways, so nobody says it: 23:59 the day before, or 00:01. */
+  const said = (at, until) => (time(at) === "00:00" ? of(at) + (until ? -MINUTE : MINUTE) : of(at));
+  /** A moment by which something is promised. */
+  const by = (at, now) => when(said(at, true), now);
   /** A window: 17:00至19:00 / 17:00 to 19:00, with its days where they are not today. */
   const between = (from, to, now) => {
-    const end = sameDay(from, to) ? time(to) : when(to, now);
-    return zh ? `${when(from, now)}至${end}` : `${when(from, now)} to ${end}`;
+    const [start, last] = [said(from, false), said(to, true)];
+    const end = sameDay(start, last) ? time(last) : when(last, now);
+    return zh ? `${when(start, now)}至${end}` : `${when(start, now)} to ${end}`;
   };
   /** 3小时50分 / 3 h 50 min; less than a minute is 1. */
   const span = (ms) => {
@@ -62,12 +67,40 @@ export function times(zone, language) {
   /** 12,840, in both languages. */
   const count = (n) => numbers.format(n);
   const percent = (p) => `${Math.floor(p * 100)}%`;
-  return { time, seconds, day, when, between, span, age, count, percent, zone, language };
+  return { time, seconds, day, when, by, between, sameDay, span, age, count, percent, zone, language };
 }
 
-/** A window rounded outward to whole steps of minutes.
- * @param {number} fromMs @param {number} toMs @param {number} minutes */
-export function outward(fromMs, toMs, minutes) {
+/** A moment as the site's clock on the wall says it: 2026-07-31T16:45. */
+export function wall(ms, zone) {
+  const format = new Intl.DateTimeFormat("en-CA", { timeZone: zone, hourCycle: "h23", year: "numeric", month: "2-digit",
+    day: "2-digit", hour: "2-digit", minute: "2-digit" });
+  const parts = Object.fromEntries(format.formatToParts(ms).map((p) => [p.type, p.value]));
+  return `${parts.year}-${parts.month}-${parts.day}T${parts.hour}:${parts.minute}`;
+}
+
+/** The moment at which the site's clock says so, RFC 3339. */
+export function instant(text, zone) {
+  const guess = Date.parse(`${text}:00Z`);
+  let at = guess;
+  for (let i = 0; i < 2; i += 1) at += guess - Date.parse(`${wall(at, zone)}:00Z`);
+  return new Date(at).toISOString();
+}
+
+/** How far the site's clock is ahead of UTC, whole minutes in ms. */
+function ahead(ms, zone) {
+  const minute = Math.floor(ms / MINUTE) * MINUTE;
+  return Date.parse(`${wall(minute, zone)}:00Z`) - minute;
+}
+
+/** The last full step of the site's clock at or before a moment. */
+export function down(ms, minutes, zone) {
   const step = minutes * MINUTE;
-  return [Math.floor(fromMs / step) * step, Math.ceil(toMs / step) * step];
+  const by = ahead(ms, zone);
+  return Math.floor((ms + by) / step) * step - by;
+}
+
+/** The first full step of the site's clock at or after a moment. */
+export function up(ms, minutes, zone) {
+  const floor = down(ms, minutes, zone);
+  return floor === ms ? ms : floor + minutes * MINUTE;
 }

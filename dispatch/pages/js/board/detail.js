@@ -1,0 +1,129 @@
+/** One outage in full: verdict, evidence for and against, crew, timeline, steps, calls, notices. */
+
+import { byId, el } from "../dom.js";
+import { mark } from "../marks.js";
+import { LADDER, RUNNING, markOf } from "./model.js";
+import { sides, sentence } from "./evidence.js";
+import { causeOf, crewName, probability } from "./rows.js";
+import { timeline } from "./timeline.js";
+
+const LATE_MS = 60_000; // a fact that came later than this shows both of its times
+
+/** How sure, in a word that is never "certain". */
+function device(outage, say) {
+  return `${say(`device.${outage.device_kind}`)} ${outage.device_id}`;
+}
+
+/**
+ * Draw the detail.  @param {{outage: any, detail: any, decisions: any[], calls: any[],
+ *   notices: any, crews: any[]}} seen @param {any} context
+ */
+export function drawDetail(seen, context) {
+  const { outage } = seen;
+  const box = byId("detail");
+  const scroll = box.scrollTop;
+  const held = box.contains(document.activeElement) ? document.activeElement.id : "";
+  box.replaceChildren(el("div", { class: "detail" },
+    head(outage, context), evidence(outage, context), work(outage, seen, context),
+    times(seen, context), steps(seen, context), calls(seen, context), notices(seen, context)));
+  box.scrollTop = scroll;
+  if (held && held !== "detail") byId(held)?.focus({ preventScroll: true });
+}
+
+function head(outage, { say, times: t, now, actions, close }) {
+  const running = RUNNING.has(outage.state);
+  const words = say(running ? "verdict.text" : "verdict.over", {
+    device: device(outage, say), n: t.count(running ? outage.customers_out : outage.customers_affected),
+  });
+  return el("div", { class: "detail-head" },
+    el("div", { class: "line" },
+      el("h2", {}, mark(markOf(outage, now)), say(`state.${outage.state}`), el("span", { class: "quiet" }, outage.id)),
+      el("span", { class: "room" }),
+      el("button", { id: "detail-close", type: "button", class: "plain", "aria-label": say("detail.close"), title: say("detail.close"), onclick: close }, "✕")),
+    el("p", { class: "verdict" }, el("b", {}, words), " · ", say("verdict.p", { p: probability(outage.probability) }),
+      " · ", say(`kind.${outage.kind}`), " · ", causeOf(outage.cause, say)),
+    actions(outage));
+}
+
+function evidence(outage, { say, times: t }) {
+  const found = sides(outage);
+  const list = (lines) => el("ul", {}, ...lines.map((line) => el("li", {}, sentence(line, say, t))));
+  return el("section", { class: "sides" },
+    el("div", { class: "for" }, el("h3", {}, say("for.title")), list([...found.for, ...found.aside])),
+    el("div", { class: "against" }, el("h3", {}, say("against.title")),
+      found.against.length ? list(found.against) : el("p", { class: "quiet" }, say("against.none"))));
+}
+
+function work(outage, { crews }, { say, times: t, now }) {
+  const reached = new Map((outage.progress ?? []).map((p) => [p.stage, p.at]));
+  const name = crewName(outage.crew, crews);
+  const etr = outage.etr && RUNNING.has(outage.state)
+    ? `${say("col.etr")}: ${outage.etr.earliest ? t.between(outage.etr.earliest, outage.etr.at, now) : t.when(outage.etr.at, now)} · ${say(`etr.${outage.etr.source}`)}`
+    : `${say("col.etr")}: ${say("etr.none")}`;
+  return el("section", {},
+    el("h3", {}, say("crew"), name ? ` · ${name}` : ""),
+    name ? null : el("p", { class: "quiet" }, say("crew.none")),
+    el("ol", { class: "ladder" }, ...LADDER.map((stage) => el("li", { class: reached.has(stage) ? "done" : null },
+      say(`stage.${stage}`), el("br"), reached.has(stage) ? t.time(reached.get(stage)) : "–"))),
+    RUNNING.has(outage.state) ? el("p", {}, etr) : null);
+}
+
+function times(seen, { say, times: t, now }) {
+  const lines = seen.detail ? timeline(seen.detail, seen.decisions) : [];
+  return el("section", { id: "timeline", tabindex: -1 }, el("h3", {}, say("timeline")),
+    seen.detail ? el("ol", { class: "timeline" }, ...lines.map((line) => lineOf(line, seen, { say, t, now })))
+      : el("p", { class: "quiet" }, say("detail.wait")));
+}
+
+function lineOf(line, seen, { say, t, now }) {
+  const words = wordsOf(line, seen, { say, t, now });
+  const late = line.receivedAt && Date.parse(line.receivedAt) - Date.parse(line.at) > LATE_MS;
+  return el("li", { class: `${line.kind}-line` },
+    el("time", { datetime: line.at }, t.seconds(line.at)),
+    el("span", { class: "kind" }, say(`timeline.${line.kind}`)),
+    el("div", {}, el("p", {}, words.text), words.under ? el("p", { class: "under" }, words.under) : null,
+      late ? el("p", { class: "under" }, say("late.received", { at: t.seconds(line.receivedAt) })) : null));
+}
+
+function wordsOf(line, seen, { say, t, now }) {
+  if (line.kind === "action") {
+    const what = line.action ? say(`did.${line.action}`) : line.text;
+    const more = [line.by, line.reason, line.refused ? say("decision.refused", { why: line.refused }) : ""].filter(Boolean);
+    return { text: line.etr ? `${what}: ${t.when(line.etr, now)}` : what, under: more.join(" · ") };
+  }
+  if (line.kind === "evidence") return { text: line.lines.map((l) => sentence(l, say, t)).join(t.language === "zh" ? "；" : "; ") };
+  const o = line.outage;
+  const against = line.against.map((l) => sentence(l, say, t)).join(t.language === "zh" ? "；" : "; ");
+  return {
+    text: `${say(`state.${o.state}`)} · ${device(o, say)} ${probability(o.probability)} · ${t.count(o.customers_out)}/${t.count(o.customers_affected)}`,
+    under: [line.reasons.map((l) => sentence(l, say, t)).join(t.language === "zh" ? "；" : "; "), against ? `${say("against")}: ${against}` : ""].filter(Boolean).join(" · "),
+  };
+}
+
+function steps({ detail }, { say, times: t, now }) {
+  return el("section", {}, el("h3", {}, say("steps")), el("ul", { class: "rows" },
+    ...(detail?.steps ?? []).map((step) => el("li", {}, say(step.on_at ? "step.on" : "step.out", {
+      off: t.when(step.off_at, now), on: step.on_at ? t.when(step.on_at, now) : "", n: t.count(step.customers.length),
+    }), step.inferred ? el("span", { class: "quiet" }, ` · ${say("step.inferred")}`) : null))));
+}
+
+function calls({ calls: list }, { say, times: t, now }) {
+  return el("section", {}, el("h3", {}, `${say("calls")} ${list.length || ""}`),
+    list.length ? el("ul", { class: "rows" }, ...list.slice(0, 50).map((call) => el("li", {},
+      `${t.when(call.at, now)} · ${call.customer_id} · ${say(`call.${call.kind}`)}`, call.text ? ` · “${call.text}”` : "")))
+      : el("p", { class: "quiet" }, say("calls.none")));
+}
+
+function notices({ notices: list }, { say, times: t, now }) {
+  const phases = new Map();
+  for (const notice of list ?? []) {
+    const key = `${notice.phase}|${notice.state ?? (notice.send ? "sent" : "held")}|${notice.reason ?? ""}`;
+    const found = phases.get(key) ?? { notice, n: 0 };
+    found.n += notice.customers ?? notice.count ?? 1;
+    phases.set(key, found);
+  }
+  return el("section", {}, el("h3", {}, say("notices")),
+    phases.size ? el("ul", { class: "rows" }, ...[...phases.values()].slice(0, 50).map(({ notice, n }) => el("li", {},
+      [notice.at ? t.when(notice.at, now) : "", notice.phase, notice.state ?? "", notice.reason ?? "", t.count(n)].filter(Boolean).join(" · "))))
+      : el("p", { class: "quiet" }, say("notices.none")));
+}

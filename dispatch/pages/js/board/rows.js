@@ -1,0 +1,77 @@
+/** A row of the list in words: what each cell says.  Pure. */
+
+import { FORESEEN, RUNNING, markOf } from "./model.js";
+import { late, need } from "./order.js";
+import { sentence } from "./evidence.js";
+
+/**
+ * @param {any} outage
+ * @param {{say: any, times: any, now: number, dark: {key: number, vulnerable: number},
+ *   crews: any[], arrivalMin: number, calls: number | undefined, told: number | undefined}} seen
+ */
+export function cells(outage, seen) {
+  const { say, times, now, dark } = seen;
+  const running = RUNNING.has(outage.state);
+  const needs = need(outage, dark, now, seen.arrivalMin);
+  const end = running ? now : Date.parse(outage.restored_at ?? outage.started_at);
+  return {
+    mark: markOf(outage, now),
+    state: say(`state.${outage.state}`),
+    need: say(`need.${needs.word}`),
+    urgent: running && needs.rank <= 4,
+    key: dark.key ? say("key.n", { n: dark.key }) : "",
+    vulnerable: dark.vulnerable ? say("vulnerable.n", { n: dark.vulnerable }) : "",
+    no: outage.id,
+    feeder: outage.feeder_id ?? "–",
+    device: outage.device_id === outage.feeder_id ? say(`device.${outage.device_kind}`) : outage.device_id,
+    dark: times.count(outage.customers_out),
+    peak: `/ ${times.count(outage.customers_affected)}`,
+    since: times.when(outage.started_at, now),
+    elapsed: times.span(end - Date.parse(outage.started_at)),
+    probability: probability(outage.probability),
+    why: why(outage, say, times),
+    kind: say(`kind.${outage.kind}`),
+    cause: causeOf(outage.cause, say),
+    crew: crewName(outage.crew, seen.crews) ?? (FORESEEN.has(outage.kind) ? "–" : say("stage.none")),
+    stage: outage.stage && outage.stage !== "none" ? say(`stage.${outage.stage}`) : "",
+    ...etr(outage, say, times, now),
+    calls: seen.calls === undefined ? "" : String(seen.calls),
+    told: seen.told === undefined ? "" : times.count(seen.told),
+  };
+}
+
+/** 0.97; certainty is never said of what was inferred. */
+export function probability(p) {
+  return Math.min(p, 0.99).toFixed(2);
+}
+
+/** A cause in words; a code nobody has a word for, and a person's own words, as they are. */
+export function causeOf(cause, say) {
+  if (!cause) return say("cause.none");
+  const word = say(`cause.${cause.replaceAll(" ", "_")}`);
+  return word.startsWith("[") ? cause : word;
+}
+
+/** A crew's name. */
+export function crewName(id, crews) {
+  if (!id) return null;
+  return crews.find((crew) => crew.id === id)?.name ?? id;
+}
+
+function etr(outage, say, times, now) {
+  if (!RUNNING.has(outage.state)) {
+    return { etr: outage.restored_at ? times.when(outage.restored_at, now) : "", source: say(`state.${outage.state}`), late: false };
+  }
+  if (!outage.etr) return { etr: say("etr.none"), source: "", late: false };
+  const passed = late(outage, now);
+  const source = say(`etr.${outage.etr.source}`);
+  return { etr: times.when(outage.etr.at, now), source: passed ? `${say("etr.late")} · ${source}` : source, late: passed };
+}
+
+/** The two strongest lines of evidence, in a few words. */
+function why(outage, say, times) {
+  const lines = (outage.reasons?.length ? outage.reasons : outage.evidence.map((e) => ({ code: "", text: e, for: true })))
+    .filter((line) => line.code !== "probability" && !line.text.startsWith("probability"));
+  const joint = times.language === "zh" ? "；" : "; ";
+  return lines.slice(0, 2).map((line) => sentence(line, say, times)).join(joint);
+}

@@ -1,0 +1,45 @@
+/**
+ * The timeline of an outage, newest first: evidence, verdicts, actions.  Pure.
+ *
+ * A change of the log is a verdict when state, device or certainty moved; the evidence that came
+ * with it stands beside it, for and against.  What a person did is an action, taken or not.
+ */
+
+import { sides } from "./evidence.js";
+
+const SURE = 0.05; // a change of certainty by less than this is not told
+
+/** @param {any} detail an outage with its changes @param {any[]} decisions */
+export function timeline(detail, decisions) {
+  const lines = [];
+  let before = null;
+  for (const change of detail.changes) {
+    lines.push(...ofChange(change, before));
+    before = change;
+  }
+  for (const decision of decisions) lines.push(ofDecision(decision, detail));
+  return lines.sort((a, b) => Date.parse(b.at) - Date.parse(a.at) || order(a) - order(b));
+}
+
+const order = (line) => ["action", "verdict", "evidence"].indexOf(line.kind);
+
+function ofChange(change, before) {
+  const { outage } = change;
+  if (change.decision) return []; // the decision itself is told
+  const reasons = change.reasons?.length ? change.reasons : [{ code: "", text: change.reason }];
+  if (before && !moved(outage, before.outage)) {
+    return [{ kind: "evidence", at: change.at, lines: reasons }];
+  }
+  return [{ kind: "verdict", at: change.at, outage, reasons, against: sides(outage).against }];
+}
+
+function moved(now, then) {
+  return now.state !== then.state || now.device_id !== then.device_id || now.customers_out !== then.customers_out
+    || Math.abs(now.probability - then.probability) >= SURE;
+}
+
+function ofDecision(decision, detail) {
+  const change = detail.changes.find((c) => c.decision === decision.id);
+  return { kind: "action", at: decision.at, action: decision.action, by: decision.by, reason: decision.reason,
+    refused: decision.accepted ? "" : decision.why, etr: decision.action === "etr" ? change?.outage.etr?.at ?? null : null };
+}
