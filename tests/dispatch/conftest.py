@@ -16,11 +16,8 @@ from dispatch.desk import Component, NewCall, NewPlan
 from dispatch.mapdesk import Power, Premises, PremisesCall, Source
 from dispatch.settings import ApiSettings, SiteSettings
 from dispatch.signin import SignIn
-<<<<<<< HEAD
 from dispatch.workdesk import Answered, NewCrew, NewDecision, NewSwitching
-=======
 from grid.build import build
->>>>>>> f6c0513 (dispatch: the network as a map draws it, and who is dark in it)
 from grid.errors import Refused, Unreachable
 from grid.geography import geography, of_district
 from grid.graph import Branch, Customer, Graph, Node
@@ -354,11 +351,7 @@ async def make_api() -> AsyncIterator[Callable[..., Api]]:
         desk = MemoryDesk()
         app = make_app(
             desk, lambda text: verify(KEY, text, NOW), audit, ApiSettings(**limits), lambda: NOW,
-<<<<<<< HEAD
-            signin=a_signin(), metrics_token="prometheus",
-=======
-            signin=a_signin(), maps=MemoryMaps(desk),
->>>>>>> f6c0513 (dispatch: the network as a map draws it, and who is dark in it)
+            signin=a_signin(), maps=MemoryMaps(desk), metrics_token="prometheus",
         )  # fmt: skip
         transport = httpx.ASGITransport(app, raise_app_exceptions=raises, client=(address, 4711))
         client = httpx.AsyncClient(transport=transport, base_url="http://lastgasp")

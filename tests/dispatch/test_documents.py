@@ -46,7 +46,6 @@ async def test_every_answer_is_what_the_openapi_document_says(api: Any) -> None:
         ("POST", "/api/session/codes", "/api/session/codes", None),
         ("POST", "/api/session", "/api/session", {"code": "code-1"}),
         ("POST", "/api/session", "/api/session", {"code": "code-1"}),
-<<<<<<< HEAD
         ("POST", "/api/outages/S1-2/actions", "/api/outages/{outage_id}/actions", ACTION),
         ("POST", "/api/outages/S1-2/actions", "/api/outages/{outage_id}/actions", STALE),
         ("GET", "/api/outages/S1-2/decisions", "/api/outages/{outage_id}/decisions", None),
@@ -54,12 +53,10 @@ async def test_every_answer_is_what_the_openapi_document_says(api: Any) -> None:
         ("POST", "/api/crews", "/api/crews", {"id": "crew-7", "name": "Crew 7"}),
         ("GET", "/api/crews", "/api/crews", None),
         ("POST", "/api/switches/T1", "/api/switches/{device_id}", SWITCH),
-=======
         ("GET", "/api/network", "/api/network", None),
         ("GET", "/api/power", "/api/power", None),
         ("GET", "/api/sources", "/api/sources", None),
         ("GET", "/api/customers/C-1/premises", "/api/customers/{customer_id}/premises", None),
->>>>>>> f6c0513 (dispatch: the network as a map draws it, and who is dark in it)
         ("GET", "/livez", "/livez", None),
         ("GET", "/readyz", "/readyz", None),
     ]
