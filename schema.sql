@@ -253,6 +253,18 @@ CREATE TABLE IF NOT EXISTS snapshots (
 ALTER TABLE snapshots ALTER body SET STORAGE EXTERNAL;
 COMMENT ON TABLE snapshots IS 'An engine after a frame, now and then; older ones are thinned out.';
 
+CREATE TABLE IF NOT EXISTS bus_partitions (
+    topic       text NOT NULL,
+    partition   integer NOT NULL,
+    next_offset bigint,                  -- the first record that is not committed; null: none was
+    marks       bytea NOT NULL DEFAULT '',  -- who of the senders was there until when
+    generation  bigint NOT NULL,         -- counts the takeovers; an earlier one may not commit
+    owner       text NOT NULL,
+    claimed_at  timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (topic, partition)
+) WITH (fillfactor = 50);
+COMMENT ON TABLE bus_partitions IS 'A cluster''s place in Kafka: the offsets that count are these.';
+
 CREATE TABLE IF NOT EXISTS sources (
     source     text NOT NULL,            -- meter, terminal, breaker, concentrator, call; mqtt, modbus
     group_slug text NOT NULL,

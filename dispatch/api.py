@@ -16,7 +16,7 @@ from dispatch.answers import Alive, Findings, Outages, Planned, Readiness
 from dispatch.asked import CallBody, PlanBody, moment
 from dispatch.bearer import Bearers, Dispatcher, Someone, Worker, only
 from dispatch.deciding import for_crew, require_outage
-from dispatch.desk import Desk
+from dispatch.desk import Desk, Watched
 from dispatch.guard import Guard
 from dispatch.intake import new_call, new_plan, read_body
 from dispatch.mapdesk import MapDesk
@@ -76,7 +76,7 @@ def make_app(
         verify, partial(of_cookie, signin=signin), metrics_token=metrics_token
     )
     refusals.install(app, trail)
-    app.include_router(_service(desk))
+    app.include_router(service_routes(desk))
     app.include_router(_outages(desk))
     app.include_router(work_routes(desk, trail, settings, now_ms))
     app.include_router(_calls(desk, settings, now_ms))
@@ -235,7 +235,8 @@ def _customers(desk: Desk, trail: Trail) -> APIRouter:
     return router
 
 
-def _service(desk: Desk) -> APIRouter:
+def service_routes(watched: Watched) -> APIRouter:
+    """``/livez``, ``/readyz`` and ``/metrics``, for the app of any process of ours."""
     router = APIRouter(tags=["service"])
 
     @router.get("/livez", responses=gives(Alive, 401, 403))
@@ -251,7 +252,7 @@ def _service(desk: Desk) -> APIRouter:
     async def readyz(request: Request) -> Response:
         """200 once a message published now will be acted on; each part, and why not."""
         request.app.state.bearers.local_or_dispatcher(request)
-        parts = dict(desk.ready())
+        parts = dict(watched.ready())
         ready = bool(parts) and all(part.ready for part in parts.values())
         return answer(Readiness(ready, parts), 200 if ready else 503)
 
@@ -268,7 +269,7 @@ def _service(desk: Desk) -> APIRouter:
         bearers: Bearers = request.app.state.bearers
         if not bearers.monitors(request):
             bearers.local_or_dispatcher(request)
-        return Response(desk.metrics(), media_type="text/plain; version=0.0.4; charset=utf-8")
+        return Response(watched.metrics(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
     return router
 

@@ -55,7 +55,17 @@ class Component(msgspec.Struct, frozen=True):
     reason: str | None = None
 
 
-class Desk(Protocol):
+class Watched(Protocol):
+    """A process that can be asked how it is."""
+
+    def ready(self) -> Mapping[str, Component]:
+        """Each part the service cannot do without, by name: database, engine, mqtt, feeds."""
+
+    def metrics(self) -> bytes:
+        """Prometheus text format 0.0.4."""
+
+
+class Desk(Watched, Protocol):
     """The service, as a person at a desk may ask it."""
 
     @property
@@ -103,9 +113,3 @@ class Desk(Protocol):
 
     async def cancel_plan(self, plan_id: str, by: str) -> PublicPlan | None:
         """Cancel a plan; None where there is none with that id."""
-
-    def ready(self) -> Mapping[str, Component]:
-        """Each part the service cannot do without, by name: database, engine, mqtt, feeds."""
-
-    def metrics(self) -> bytes:
-        """Prometheus text format 0.0.4."""

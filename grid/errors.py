@@ -5,6 +5,7 @@ LastgaspError
  +-- BadPayload    bytes that cannot be read: count, keep the bytes, go on
  +-- Unreachable   a peer is away: keep what you have, try again, no sooner than ``retry_in_s``
  +-- Refused       never again: the request itself is wrong or not allowed
+      +-- Fenced   somebody else does this now: drop it, without a word to anybody
 """
 
 
@@ -35,3 +36,7 @@ class Unreachable(LastgaspError):
 
 class Refused(LastgaspError):
     """The request is wrong or not allowed; repeating it will not help."""
+
+
+class Fenced(Refused):
+    """Another process has taken over what this one was doing: leave it to them."""

@@ -1,13 +1,15 @@
 """What a gateway hands over, and to whom."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 import msgspec
 
-from grid.frame import NO_ROWS, Frame, Rows
+from grid.frame import NO_ROWS, Command, Frame, Rows
 from grid.outage import Outcome
+
+BODY_BYTES_MAX = 64 << 10  # of a payload in quarantine
 
 
 class Quarantined(msgspec.Struct, frozen=True):
@@ -34,11 +36,37 @@ class Parcel:
     quarantined: tuple[Quarantined, ...] = ()
 
 
+class Claim(msgspec.Struct, frozen=True):
+    """A partition of a bus taken over by a worker: nobody with an earlier generation may commit."""
+
+    topic: str
+    partition: int
+    generation: int
+    next_offset: int | None  # the first record that is not committed; None: none ever was
+    marks: bytes  # what was kept beside it
+
+
+class Advance(msgspec.Struct, frozen=True):
+    """How far a batch brings its partition; committed with it, or not at all."""
+
+    topic: str
+    partition: int
+    generation: int
+    next_offset: int
+    marks: bytes
+
+
+Receipt = Awaitable[None]
+"""Done once what was delivered is committed."""
+
+
 class Intake(Protocol):
     """The stream, as a gateway sees it."""
 
-    async def deliver(self, parcel: Parcel) -> None:
-        """Return once all of it is committed: only then may it be acknowledged upstream.
+    async def deliver(self, parcel: Parcel) -> Receipt | None:
+        """Return once all of it is safe: only then may the broker upstream forget it.
+
+        Its devices may only once it is committed.  None: it is; else the receipt tells when.
 
         Raises:
             Unreachable: Not accepted; keep it and offer it again.
@@ -54,6 +82,16 @@ class Intake(Protocol):
 
     async def caught_up(self, source: str) -> None:
         """Say that a source's backlog has been handed over."""
+
+
+class Stream(Intake, Protocol):
+    """The stream, as the people's desk sees it."""
+
+    async def command(self, command: Command, group: int | None = None) -> None:
+        """Put a command into the stream of one group or all; return once it is committed.
+
+        Its ``at_ms`` is ``grid.frame.NOT_YET``: the stream gives it its place.
+        """
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,4 +1,4 @@
-"""Messages on their way to the commit: bounded, unloaded in order, answered in order.
+"""Messages on their way to safety (in process: the commit): bounded, unloaded, answered in order.
 
 At most ``deliveries_max`` loads are under way at a time; what comes meanwhile waits and makes the
 next load bigger, so a slow commit is met by fewer and larger ones.  Beyond the outstanding limits
@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from grid.parcel import Intake
+from grid.parcel import Intake, Receipt
 from ingest.insist import insist
 from ingest.packets import Message
 from ingest.settings import MqttSettings
@@ -24,11 +24,12 @@ class Delivery:
     epoch: int
     load: Load
     bytes: int
-    committed: bool = False
+    safe: bool = False  # the broker may forget it
+    receipt: Receipt | None = None  # done once it is committed; None: it was when it was safe
 
 
 class Deliveries:
-    """The messages between receipt and commit."""
+    """The messages between receipt and safety."""
 
     def __init__(
         self,
@@ -88,7 +89,7 @@ class Deliveries:
                 await self._progress.wait()
 
     async def settled(self) -> None:
-        """Return once everything taken in before now is committed and answered."""
+        """Return once everything taken in before now is safe and answered."""
         until = self._taken
         while self._settled < until:
             waiter = asyncio.get_running_loop().create_future()
@@ -115,14 +116,14 @@ class Deliveries:
         return Delivery(epoch, self._unload(batch), size)
 
     async def _deliver(self, delivery: Delivery) -> None:
-        await insist(lambda: self._intake.deliver(delivery.load.parcel))
-        delivery.committed = True
+        delivery.receipt = await insist(lambda: self._intake.deliver(delivery.load.parcel))
+        delivery.safe = True
         self._settle()
 
     def _settle(self) -> None:
-        """Answer what is committed and not behind something that is not (MQTT 3.1.1, 4.6)."""
+        """Answer what is safe and not behind something that is not (MQTT 3.1.1, 4.6)."""
         ready: list[Delivery] = []
-        while self._under_way and self._under_way[0].committed:
+        while self._under_way and self._under_way[0].safe:
             ready.append(self._under_way.popleft())
         for delivery in ready:
             self.messages -= delivery.load.messages

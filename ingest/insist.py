@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 import structlog
 
@@ -10,13 +11,15 @@ from grid.errors import Unreachable
 log = structlog.get_logger(__name__)
 
 
-async def insist(say: Callable[[], Awaitable[None]]) -> None:
-    """Call, and again after as long as the refusal says, until it is accepted."""
+T = TypeVar("T")
+
+
+async def insist(say: Callable[[], Awaitable[T]]) -> T:
+    """Call, and again after as long as the refusal says, until it is accepted; the answer."""
     attempts = 0
     while True:
         try:
-            await say()
-            return
+            return await say()
         except Unreachable as away:
             attempts += 1
             if attempts == 1:

@@ -159,7 +159,8 @@ class Link:
             self._fail(f"the broker refuses us: {reason}")
             return
         log.info("mqtt_connected", session_present=flags.session_present, epoch=self.epoch)
-        self._client.subscribe([(one, 1) for one in filters(self._settings.prefix)])
+        share = f"$share/{self._settings.shared}/" if self._settings.shared else ""
+        self._client.subscribe([(share + one, 1) for one in filters(self._settings.prefix)])
         if flags.session_present and not self._up.done():
             self._up.set_result(None)
 

@@ -1,9 +1,10 @@
 """The MQTT gateway: devices' messages in, acknowledgements out once they are committed.
 
-The promise (design.md 2, step 6; docs/protocols.md): a message is acknowledged to the broker and to
-its device after ``Intake.deliver`` has returned, in the order of receipt, to the broker only on the
-connection that brought it.  What is outstanding is bounded; at the bound we stop reading, and what
-comes stays with the broker.  Whoever sends what cannot be read is answered like everybody else.
+The promise (design.md 2, step 6; docs/protocols.md): a message is acknowledged to the broker after
+``Intake.deliver`` has returned, in the order of receipt and only on the connection that brought it;
+to its device once it is committed, which in process is the same moment.  What is outstanding is
+bounded; at the bound we stop reading, and what comes stays with the broker.  Whoever sends what
+cannot be read is answered like everybody else.
 """
 
 import asyncio
@@ -17,6 +18,7 @@ from grid.errors import Unreachable
 from grid.network import Network
 from grid.outage import Ping
 from grid.parcel import Intake
+from ingest.answering import Answering
 from ingest.backlog import Backlog, BacklogRule
 from ingest.backoff import Backoff
 from ingest.concentrators import Concentrators
@@ -27,7 +29,7 @@ from ingest.metrics import IngestMetrics
 from ingest.packets import Message, pubacks, publish
 from ingest.packing import Packer
 from ingest.settings import MqttSettings
-from ingest.unloading import SOURCE, Load, Unloader, ack_of_array
+from ingest.unloading import SOURCE, Load, Unloader
 
 log = structlog.get_logger(__name__)
 
@@ -52,7 +54,10 @@ class MqttGateway:
         self._now_ms = now_ms
         self._metrics = metrics or IngestMetrics(CollectorRegistry())
         self._unloader = Unloader(settings.prefix, settings.payload_bytes_max)
-        self._concentrators = Concentrators(settings.concentrators_max, settings.gap_arrays_max)
+        concentrators = Concentrators(settings.concentrators_max, settings.gap_arrays_max)
+        self._answering = Answering(
+            settings.prefix, concentrators, self._tell, settings.unconfirmed_deliveries_max
+        )
         self._deliveries = Deliveries(settings, intake, unload=self._unload, answer=self._answer)
         self._link = Link(
             settings, username=username, password=password, now_ms=now_ms, heard=self._take
@@ -109,6 +114,7 @@ class MqttGateway:
                 tasks.create_task(self._deliveries.run())
                 await self._stay_connected(tasks)
         finally:
+            self._answering.close()
             self._link.close()
 
     async def _stay_connected(self, tasks: asyncio.TaskGroup) -> None:
@@ -200,25 +206,17 @@ class MqttGateway:
         return load
 
     def _answer(self, deliveries: Sequence[Delivery]) -> None:
-        """Acknowledge what is committed: to the broker where it may be, to the devices always."""
-        packets: list[bytes] = []
-        connected, epoch = self._link.connected, self._link.epoch
+        """Acknowledge what is safe to the broker where it may be, and to the devices once it is
+        committed.
+        """
+        epoch = self._link.epoch
+        self._tell(b"".join(pubacks(d.load.mids) for d in deliveries if d.epoch == epoch))
         for delivery in deliveries:
-            load = delivery.load
-            if delivery.epoch == epoch:
-                packets.append(pubacks(load.mids))
-            packets += load.acks
-            packets += [
-                ack_of_array(
-                    self._settings.prefix,
-                    one.dcu_id,
-                    one.boot,
-                    self._concentrators.committed(one.dcu_id, one.boot, one.seqs, delivery.epoch),
-                )
-                for one in load.covered
-            ]
-        if connected and packets:
-            self._link.send(b"".join(packets))
+            self._answering.when_committed(delivery.load, delivery.epoch, delivery.receipt)
         self._metrics.outstanding.labels(SOURCE).set(self._deliveries.messages)
         if not self._deliveries.full:
             self._link.resume()
+
+    def _tell(self, packets: bytes) -> None:
+        if packets and self._link.connected:
+            self._link.send(packets)

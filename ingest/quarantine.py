@@ -2,9 +2,7 @@
 
 import hashlib
 
-from grid.parcel import Quarantined
-
-BODY_BYTES_MAX = 64 << 10
+from grid.parcel import BODY_BYTES_MAX, Quarantined
 
 
 def quarantined(

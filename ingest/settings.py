@@ -26,6 +26,8 @@ class MqttSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     outstanding_bytes_max: int = 64 << 20  # the same
     deliveries_max: int = 8  # at a time; above: messages wait for the next one
     delivery_messages_max: int = 1_000
+    unconfirmed_deliveries_max: int = 2_000  # on a bus; above: the oldest is forgotten, sent again
+    shared: str = ""  # several gateways share the devices under this name ($share/NAME/...)
     delivery_bytes_max: int = 4 << 20
     caught_up_quiet_s: float = 1.5  # a backlog is in when this long nothing old has come
     caught_up_old_s: float = 2.0  # old: happened this long before we connected

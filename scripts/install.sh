@@ -25,6 +25,6 @@ done
     echo "Making .venv with $("$python" --version); the first time takes a few minutes."
     "$python" -m venv --clear .venv
 }
-.venv/bin/python -m pip install --disable-pip-version-check --retries 10 -e '.[simbench,test]'
+.venv/bin/python -m pip install --disable-pip-version-check --retries 10 -e '.[cluster,simbench,test]'
 .venv/bin/lastgasp --help >/dev/null
 touch .venv/.installed

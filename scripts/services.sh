@@ -5,7 +5,8 @@ cd "$(dirname "$0")/.."
 
 missing=""
 for pair in mosquitto:mosquitto mosquitto_pub:mosquitto-clients mbpoll:mbpoll debootstrap:debootstrap \
-    psql:postgresql-client node:nodejs npm:npm chromium:chromium; do
+    psql:postgresql-client node:nodejs npm:npm chromium:chromium \
+    java:openjdk-17-jre-headless mvn:maven; do
     PATH=$PATH:/usr/sbin command -v "${pair%%:*}" >/dev/null || missing="$missing ${pair#*:}"
 done
 
@@ -45,4 +46,8 @@ if debian; then
     scripts/timescale.sh install
 else
     echo "TimescaleDB for the tests is put up only by root on Debian: sudo make services"
+fi
+
+if command -v java >/dev/null && command -v mvn >/dev/null; then
+    scripts/kafka.sh install
 fi

@@ -77,6 +77,29 @@ def up(
 
 
 @app.command()
+def run(
+    role: Annotated[
+        str,
+        typer.Argument(help="admin, mqtt-gateway, modbus-gateway, worker, push or dispatch."),
+    ],
+    data: Data = DATA,
+    config: Config = None,
+    database: DatabaseUrl = None,
+    network: Annotated[
+        str | None, typer.Option("--network", help="Of admin: keep this network, as of up.")
+    ] = None,
+) -> None:
+    """Run one role of a cluster, until it is told to stop (docs/operations.md).
+
+    admin makes topics and tables, and ends.
+    """
+    from service import roles
+
+    options = roles.Options(role=role, data=data, config=config, database=database, network=network)
+    raise typer.Exit(roles.run(options))
+
+
+@app.command()
 def watch(
     data: Data = DATA,
     config: Config = None,

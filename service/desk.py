@@ -11,7 +11,7 @@ from dispatch.desk import Component, NewCall, NewPlan
 from grid.errors import Refused
 from grid.frame import NOT_YET, PlanCancelled, PlanEntered
 from grid.network import Network, Place
-from grid.parcel import Parcel
+from grid.parcel import Parcel, Stream
 from grid.public import (
     CustomerStatus,
     PublicCall,
@@ -27,7 +27,6 @@ from service.metrics import Metrics
 from service.workdesk import ServiceWorkDesk
 from store import desk as rows
 from store.postgres import Store
-from stream.inprocess import InProcess
 
 KIND_OF_CALL: Mapping[str, Kind] = {
     "no_power": Kind.CALL_NO_POWER,
@@ -42,7 +41,7 @@ class ServiceDesk:
     def __init__(
         self,
         store: Store,
-        runner: InProcess,
+        runner: Stream,
         network: Network,
         health: Health,
         metrics: Metrics,
@@ -110,7 +109,9 @@ class ServiceDesk:
         packed, refused = self._packer.pack([reading], new.received_ms)
         if refused:
             raise Refused(f"customer {new.customer_id} has no meter in the network")
-        await self._runner.deliver(Parcel(packed))
+        receipt = await self._runner.deliver(Parcel(packed))
+        if receipt is not None:
+            await receipt
         return await self._store.add_call(
             rows.NewCall(
                 customer_id=new.customer_id,

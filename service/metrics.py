@@ -14,6 +14,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from grid.parcel import Batch, Quarantined
+from notify.feeds import Feeds
 
 _COMMIT_S = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 _LAG_S = (0.01, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 15.0, 60.0, 300.0)
@@ -91,6 +92,15 @@ class Metrics:
     ) -> None:
         """Values by a label, read when somebody asks."""
         self.registry.register(_Labelled(name, text, label, read))
+
+    def watch_feeds(self, feeds: Feeds) -> None:
+        """Show what the feeds count."""
+        gauge, gauges, tally = self.gauge, self.gauges, feeds.tally
+        gauge("lastgasp_feed_clients", "Feed connections now", lambda: feeds.clients)
+        gauge("lastgasp_feed_channels", "Channels listened to now", lambda: feeds.channels)
+        gauge("lastgasp_feed_delivered", "Feed messages delivered", lambda: tally.delivered)
+        gauge("lastgasp_feed_coalesced", "Left out for slow clients", lambda: tally.coalesced)
+        gauges("lastgasp_feed_closed", "Closed by us", "reason", lambda: dict(tally.closed))
 
     def text(self) -> bytes:
         """Prometheus text format 0.0.4."""

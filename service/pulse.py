@@ -3,23 +3,36 @@ database.
 """
 
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
+from typing import Protocol
 
 from grid.errors import Unreachable
 from grid.network import Network
-from grid.parcel import Batch, Quarantined
-from notify.feeds import Feeds
+from grid.parcel import Advance, Batch, Quarantined
 from service.heard import Dark, Heard
 from service.metrics import Metrics
 
-Commit = Callable[[Batch, Sequence[Quarantined]], Awaitable[None]]
+
+class Commit(Protocol):
+    """The store's way to commit."""
+
+    async def __call__(
+        self, batch: Batch, quarantined: Sequence[Quarantined], advance: Advance | None = None
+    ) -> None:
+        """Write a batch, all or nothing."""
 
 
 class Pulse:
     """Stands between the runner and the store, and feels each transaction."""
 
-    def __init__(self, network: Network, commit: Commit, now_ms: Callable[[], int]) -> None:
-        self.metrics = Metrics()
+    def __init__(
+        self,
+        network: Network,
+        commit: Commit,
+        now_ms: Callable[[], int],
+        metrics: Metrics | None = None,
+    ) -> None:
+        self.metrics = metrics or Metrics()
         self.heard = Heard(network, now_ms)
         self.dark = Dark()
         self._store_commit = commit
@@ -27,7 +40,9 @@ class Pulse:
         self._trouble: str | None = None
         self._show(network)
 
-    async def commit(self, batch: Batch, quarantined: Sequence[Quarantined]) -> None:
+    async def commit(
+        self, batch: Batch, quarantined: Sequence[Quarantined], advance: Advance | None = None
+    ) -> None:
         """The store's commit, timed and counted.
 
         Raises:
@@ -35,7 +50,7 @@ class Pulse:
         """
         began = time.monotonic()
         try:
-            await self._store_commit(batch, quarantined)
+            await self._store_commit(batch, quarantined, advance)
         except Unreachable as away:
             self._trouble = away.message
             self.metrics.commit_failed()
@@ -49,15 +64,6 @@ class Pulse:
     def trouble(self) -> str | None:
         """Why the last transaction did not come through; None if it did."""
         return self._trouble
-
-    def watch_feeds(self, feeds: Feeds) -> None:
-        """Show what the feeds count."""
-        gauge, gauges, tally = self.metrics.gauge, self.metrics.gauges, feeds.tally
-        gauge("lastgasp_feed_clients", "Feed connections now", lambda: feeds.clients)
-        gauge("lastgasp_feed_channels", "Channels listened to now", lambda: feeds.channels)
-        gauge("lastgasp_feed_delivered", "Feed messages delivered", lambda: tally.delivered)
-        gauge("lastgasp_feed_coalesced", "Left out for slow clients", lambda: tally.coalesced)
-        gauges("lastgasp_feed_closed", "Closed by us", "reason", lambda: dict(tally.closed))
 
     def _show(self, network: Network) -> None:
         gauge = self.metrics.gauge

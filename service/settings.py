@@ -25,7 +25,7 @@ from notify.settings import FeedSettings
 from service.broker import BrokerSettings
 from service.postgres import PostgresSettings
 from store.settings import StoreSettings
-from stream.settings import StreamSettings
+from stream.settings import BusSettings, StreamSettings
 
 SECRET_WORDS = ("password", "secret", "token", "database_url")
 
@@ -37,6 +37,14 @@ class HttpSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     tls_cert: str = ""  # PEM file
     tls_key: str = ""
     stop_s: float = 3.0  # requests in flight are given this long at a stop
+
+
+class HealthSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Where a role that has no API of its own answers /livez, /readyz and /metrics."""
+
+    listen: str = "127.0.0.1:8480"
+    tls_cert: str = ""  # PEM files; beyond loopback there must be a certificate
+    tls_key: str = ""
 
 
 class LogSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -62,6 +70,8 @@ class Secrets(msgspec.Struct, frozen=True, kw_only=True):
     database_url: str = ""  # LASTGASP_DATABASE_URL
     mqtt_username: str = ""  # LASTGASP_MQTT_USERNAME
     mqtt_password: str = ""  # LASTGASP_MQTT_PASSWORD
+    kafka_username: str = ""  # LASTGASP_KAFKA_USERNAME
+    kafka_password: str = ""  # LASTGASP_KAFKA_PASSWORD
     metrics_token: str = ""  # LASTGASP_METRICS_TOKEN: what Prometheus shows from elsewhere
 
     def __repr__(self) -> str:
@@ -79,6 +89,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     modbus: ModbusSettings = ModbusSettings()
     feeds: FeedSettings = FeedSettings()
     http: HttpSettings = HttpSettings()
+    health: HealthSettings = HealthSettings()
+    kafka: BusSettings = BusSettings()
     api: ApiSettings = ApiSettings()
     site: SiteSettings = SiteSettings()
     broker: BrokerSettings = BrokerSettings()

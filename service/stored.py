@@ -55,11 +55,14 @@ async def engines_of(store: Store, network: Network, settings: EngineSettings) -
     """An engine for each feeder group, as it was after the last frame that was committed."""
     engines = {}
     for group in network.groups:
-        engines[group.no] = await _engine(store, network, group.no, settings)
+        engines[group.no] = await engine_of(store, network, group.no, settings)
     return engines
 
 
-async def _engine(store: Store, network: Network, number: int, settings: EngineSettings) -> Engine:
+async def engine_of(
+    store: Store, network: Network, number: int, settings: EngineSettings
+) -> Engine:
+    """The engine of one group, as it was after the last frame that was committed."""
     group = network.groups[number]
     progress = await store.progress(group.slug)
     engine = await recover(

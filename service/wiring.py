@@ -138,7 +138,7 @@ async def _spine(
         pulse.dark.stands(outage.id, outage.state, outage.customers_out)
     tls = http.tls_context(settings.feeds.tls_cert, settings.feeds.tls_key, "feeds")
     feeds = Feeds(store, partial(_verify, run), store.audit, settings.feeds, now_ms, tls=tls)
-    pulse.watch_feeds(feeds)
+    pulse.metrics.watch_feeds(feeds)
     mqtt: list[MqttGateway] = []
 
     async def ping(pings: Sequence[Ping]) -> None:

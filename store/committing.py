@@ -5,8 +5,8 @@ A batch may come again when nobody knows whether its commit arrived.  What is re
 left out by position, and must be the very same frame: another one there means that somebody else
 drives the same group.
 
-Order of the locks, the same for everybody: progress, notices, sources, outages, customers,
-channels.
+Order of the locks, the same for everybody: partition, progress, notices, sources, outages,
+customers, channels.
 """
 
 import zlib
@@ -18,11 +18,11 @@ import msgspec
 import numpy as np
 import psycopg
 
-from grid.errors import Refused
+from grid.errors import Fenced
 from grid.frame import Frame, Rows, to_bytes
 from grid.network import NodeKind
 from grid.notice import Decide
-from grid.parcel import Applied, Batch, Quarantined
+from grid.parcel import Advance, Applied, Batch, Quarantined
 from grid.times import EPOCH
 from store import payload
 from store.copying import (
@@ -94,16 +94,22 @@ async def write(
     quarantined: Sequence[Quarantined],
     begun: Callable[[str], None],
     decide: Decide | None = None,
+    *,
+    advance: Advance | None = None,
 ) -> None:
-    """Write a batch and commit.  ``decide``: what its changes say to whom by text; None: nothing.
+    """Write a batch and commit, and how far it brings the partition of a bus that it came from.
+
+    ``decide``: what its changes say to whom by text; None: nothing.
 
     ``begun`` is told the transaction's number where its outcome can be doubted later: with payloads
     for the quarantine, which have no position that tells whether they were kept.
 
     Raises:
-        Refused: Somebody else wrote another frame at the same position, or one is missing before
-            it.
+        Fenced: Somebody else wrote another frame at the same position, or one is missing before
+            it, or the partition was taken over.
     """
+    if advance is not None and await _is_committed(connection, advance):
+        return
     slugs = sorted({entry.group.slug for entry in batch})
     ids = {change.outage.id for e in batch for change in e.applied.outcome.changes}
     async with connection.pipeline():
@@ -116,7 +122,7 @@ async def write(
         begun(str((await numbered.fetchone() or ("",))[0]))
     positions: dict[str, int] = dict(await locked.fetchall())
     fresh = await _fresh(connection, batch, positions)
-    if batch and not fresh:
+    if batch and not fresh and advance is None:
         return  # all of it was committed before, and what came with it
     outcomes = [entry.applied.outcome for entry in fresh]
     told = await customers_told(connection, outcomes, await heads_of(headed)) if ids else None
@@ -127,15 +133,42 @@ async def write(
         await _record(connection, fresh)
         if told is not None:
             await _write_changes(connection, fresh)
-        findings = [(e.group.slug, f) for e in fresh for f in e.applied.outcome.findings]
-        if findings:
-            await take_in(connection, "write_findings", payload.finding_rows(findings))
-        decisions = [row for e in fresh for row in decision_rows(*e.key, e.applied.outcome)]
-        if decisions:
-            await take_in(connection, "write_decisions", decisions)
+        await _write_findings(connection, fresh)
         await tell(connection, outcomes, told)
         await _quarantine(connection, quarantined)
+        await _advance(connection, advance)
         await connection.commit()
+
+
+async def _advance(connection: Connection, to: Advance | None) -> None:
+    if to is not None:
+        there = (to.next_offset, to.marks, to.topic, to.partition)
+        await connection.execute(SQL["advance_partition"], there)
+
+
+async def _write_findings(connection: Connection, fresh: Sequence[Entry]) -> None:
+    """What was noticed, and what became of decisions."""
+    findings = [(e.group.slug, f) for e in fresh for f in e.applied.outcome.findings]
+    if findings:
+        await take_in(connection, "write_findings", payload.finding_rows(findings))
+    decisions = [row for e in fresh for row in decision_rows(*e.key, e.applied.outcome)]
+    if decisions:
+        await take_in(connection, "write_decisions", decisions)
+
+
+async def _is_committed(connection: Connection, advance: Advance) -> bool:
+    """Whether an earlier try arrived although its answer did not.
+
+    Raises:
+        Fenced: The partition is another worker's now.
+    """
+    cursor = await connection.execute(
+        SQL["hold_partition"], (advance.topic, advance.partition), binary=True
+    )
+    row = await cursor.fetchone()
+    if row is None or row[0] != advance.generation:
+        raise Fenced(f"partition {advance.partition} of {advance.topic} was taken over")
+    return row[1] is not None and int(row[1]) >= advance.next_offset
 
 
 async def _fresh(
@@ -151,7 +184,7 @@ async def _fresh(
             again.append(entry)
             continue
         if position != at + 1:
-            raise Refused(f"{slug} is at frame {at} in the database and was offered {position}")
+            raise Fenced(f"{slug} is at frame {at} in the database and was offered {position}")
         positions[slug] = position
         fresh.append(entry)
     if again:
@@ -166,7 +199,7 @@ async def _require_same(connection: Connection, again: Sequence[Entry]) -> None:
     recorded = {(slug, position): digest for slug, position, digest in await cursor.fetchall()}
     for entry in again:
         if recorded.get(entry.key, -1) not in (-1, zlib.crc32(entry.body)):
-            raise Refused(
+            raise Fenced(
                 f"another process wrote frame {entry.key[1]} of {entry.key[0]} already; "
                 "two services must not run on one database"
             )

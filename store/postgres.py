@@ -10,7 +10,7 @@ from grid.frame import Frame
 from grid.graph import Graph
 from grid.network import Network
 from grid.notice import Decide
-from grid.parcel import Batch, Quarantined
+from grid.parcel import Advance, Batch, Claim, Quarantined
 from grid.public import (
     CustomerStatus,
     PublicCall,
@@ -119,23 +119,42 @@ class Store:
 
     # -- the one transaction -----------------------------------------------------------------------
 
-    async def commit(self, batch: Batch, quarantined: Sequence[Quarantined]) -> None:
+    async def commit(
+        self,
+        batch: Batch,
+        quarantined: Sequence[Quarantined],
+        advance: Advance | None = None,
+    ) -> None:
         """Write a batch and what was quarantined with it, all or nothing; again is harmless.
+
+        ``advance``: and how far that brings a partition of the bus.
 
         Raises:
             Unreachable: Not known to be committed; call again with the same.
-            Refused: Another process drives one of the groups.
+            Fenced: Another process drives one of the groups, or has the partition now.
         """
         async with self._reach.connection() as connection:
             groups_of = await self._groups_of(connection, {a.frame.network for a in batch})
             entries = committing.entries(batch, groups_of)
             await self._ensure_days(connection, entries)
             doubt: Doubt = tuple((q.received_ms, q.topic, q.sha256) for q in quarantined)
-            if await self._was_committed(connection, doubt):
+            if advance is None and await self._was_committed(connection, doubt):
                 quarantined = ()
             begun = partial(self._begun, doubt)
-            await committing.write(connection, entries, quarantined, begun, self._decide)
+            await committing.write(
+                connection, entries, quarantined, begun, self._decide, advance=advance
+            )
         self._doubts.pop(doubt, None)
+
+    async def claim(
+        self, topic: str, partition: int, owner: str, *, held: int | None = None
+    ) -> Claim:
+        """Take a partition of the bus over; whoever had it can commit no more.
+
+        ``held``: only if that generation of ours is still in force, else ``Fenced``.
+        """
+        async with self._reach.connection() as connection:
+            return await recording.claim(connection, topic, partition, owner=owner, held=held)
 
     async def _groups_of(
         self, connection: Connection, versions: set[str]

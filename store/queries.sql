@@ -139,6 +139,22 @@ SELECT * FROM unnest(%b::text[], %b::bigint[], %b::timestamptz[], %b::integer[],
 INSERT INTO snapshots (group_slug, position, until_at, body)
 SELECT * FROM unnest(%b::text[], %b::bigint[], %b::timestamptz[], %b::bytea[])
 
+-- name: claim_partition
+-- Take a partition of the bus over: waits for a commit under way, and fences whoever had it.
+INSERT INTO bus_partitions (topic, partition, generation, owner) VALUES (%s, %s, 1, %s)
+ON CONFLICT (topic, partition) DO UPDATE
+SET generation = bus_partitions.generation + 1, owner = excluded.owner, claimed_at = now()
+WHERE %s::bigint IS NULL OR bus_partitions.generation = %s
+RETURNING generation, next_offset, marks
+
+-- name: hold_partition
+-- Whether a partition is still ours, and how far it is; nobody takes it over meanwhile.
+SELECT generation, next_offset FROM bus_partitions WHERE topic = %s AND partition = %s FOR UPDATE
+
+-- name: advance_partition
+-- How far a partition is now.
+UPDATE bus_partitions SET next_offset = %s, marks = %b WHERE topic = %s AND partition = %s
+
 -- name: advance
 -- How far each group is now.
 INSERT INTO progress (group_slug, position, until_at, network)

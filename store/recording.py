@@ -9,8 +9,9 @@ from typing import Any
 import msgspec
 import psycopg
 
-from grid.errors import Refused
+from grid.errors import Fenced, Refused
 from grid.frame import Frame, from_bytes
+from grid.parcel import Claim
 from store.moments import moment, moment_ms
 from store.queries import SQL
 
@@ -78,3 +79,20 @@ async def frames(
                 return
         if len(rows) < chunk:
             return
+
+
+async def claim(
+    connection: Connection, topic: str, partition: int, *, owner: str, held: int | None
+) -> Claim:
+    """Take a partition of a bus over: unless that generation of ours is no longer in force.
+
+    Raises:
+        Fenced: It is not.
+    """
+    wanted = (topic, partition, owner, held, held)
+    cursor = await connection.execute(SQL["claim_partition"], wanted)
+    row = await cursor.fetchone()
+    if row is None:
+        raise Fenced(f"partition {partition} of {topic} was taken over")
+    generation, next_offset, marks = row
+    return Claim(topic, partition, generation, next_offset, bytes(marks))

@@ -8,27 +8,16 @@ Nothing is acknowledged before.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-import numpy as np
 import structlog
 
 from detectors.engine import Engine
-from detectors.snapshot import take
 from grid.errors import Unreachable
-from grid.frame import (
-    NO_ROWS,
-    NOT_YET,
-    CaughtUp,
-    Command,
-    Deaf,
-    Frame,
-    Rows,
-    SourceLost,
-    placed,
-)
+from grid.frame import NOT_YET, CaughtUp, Command, Deaf, SourceLost
 from grid.outage import Ping
 from grid.parcel import Applied, Batch, Parcel, Quarantined
+from stream.sequencing import Sequencer
 from stream.settings import StreamSettings
 
 log = structlog.get_logger()
@@ -42,14 +31,6 @@ class _Entry:
     parcel: Parcel | None = None
     command: Command | None = None
     group: int | None = None  # None: all of them
-
-
-@dataclass(slots=True, eq=False)
-class _Stretch:
-    """One group's part of a batch while it is gathered."""
-
-    rows: list[Rows] = field(default_factory=list)
-    commands: list[Command] = field(default_factory=list)
 
 
 class InProcess:
@@ -67,28 +48,27 @@ class InProcess:
         sources: Sequence[str] = ("mqtt",),
         settings: StreamSettings | None = None,
     ) -> None:
-        self._engines = engines
-        self._network = network
         self._commit = commit
         self._now_ms = now_ms
         self._on_committed = on_committed
         self._ping = ping
         self._settings = settings or StreamSettings()
+        self._sequencer = Sequencer(
+            engines,
+            network=network,
+            settings=self._settings,
+            behind=dict.fromkeys(sources, 0),
+        )
         self._entries: list[_Entry] = []
         self._waiting_rows = 0
         self._arrived = asyncio.Event()
         self._room = asyncio.Condition()
-        self._behind = dict.fromkeys(sources, 0)  # source -> since when it is catching up
-        self._stream_ms = max((e.clock_ms for e in engines.values()), default=0)
-        self._wake_ms = dict.fromkeys(engines, 0)
-        self._framed_ms = dict.fromkeys(engines, 0)
-        self._snapshot_ms = dict.fromkeys(engines, 0)
         self._stopping = False
 
     @property
     def caught_up_with(self) -> bool:
         """Whether what comes in now is acted on now: no source has a backlog."""
-        return not self._behind
+        return not self._sequencer.behind
 
     @property
     def waiting_rows(self) -> int:
@@ -114,14 +94,12 @@ class InProcess:
         """A source is back and hands over its backlog; ``from_ms`` 0 is "since this process is
         up".
         """
-        self._behind[source] = self._now_ms()
-        since = from_ms or self._stream_ms
+        since = from_ms or self._sequencer.stream_ms
         await self.command(Deaf(NOT_YET, source, since, until_ms))
 
     async def caught_up(self, source: str) -> None:
         """A source's backlog is in."""
         await self.command(CaughtUp(NOT_YET, source))
-        self._behind.pop(source, None)
 
     async def command(self, command: Command, group: int | None = None) -> None:
         """Put a command into the stream of one group or all, at the stream time that its turn
@@ -170,17 +148,14 @@ class InProcess:
 
         This comes before time moves on, for what fell due meanwhile was not listened to.
         """
-        now = self._now_ms()
-        at = since = self._stream_ms or now
-        commands: list[Command] = []
-        for source in self._behind:
-            self._behind[source] = now
-            at += 1
-            commands.append(Deaf(at, source, since, now))
-        if commands:
-            self._stream_ms = at
-            batch = [self._frame(group, _Stretch([], commands), at) for group in self._engines]
-            await self._finish(batch, [], [])
+        sequencer, now = self._sequencer, self._now_ms()
+        since = sequencer.stream_ms or now
+        sequencer.move_to(since)
+        for source in tuple(sequencer.behind):
+            sequencer.command(Deaf(NOT_YET, source, since, now))
+            sequencer.behind[source] = now  # it is waited for from now on, not from then
+        if sequencer.behind:
+            await self._finish(sequencer.cut(), [], [])
 
     async def _gather(self) -> None:
         """Wait for entries and a little longer for their neighbours, or until time itself is
@@ -197,12 +172,10 @@ class InProcess:
             await asyncio.sleep(self._settings.linger_ms / 1000)
 
     def _next_frame_ms(self) -> int:
-        idle_ms = int(self._settings.idle_frame_s * 1000)
-        times = [
-            min(self._wake_ms[group], self._framed_ms[group] + idle_ms) for group in self._engines
-        ]
-        soonest = min(times, default=self._now_ms() + idle_ms)
-        if self._behind:
+        soonest = self._sequencer.next_ms()
+        if soonest is None:
+            soonest = self._now_ms() + int(self._settings.idle_frame_s * 1000)
+        if self._sequencer.behind:
             soonest = min(soonest, self._now_ms() + 1000)
         return soonest
 
@@ -224,72 +197,16 @@ class InProcess:
 
     def _apply(self, entries: list[_Entry]) -> tuple[list[Applied], list[Quarantined]]:
         """Number the entries by stream time, cut them by group, and let the engines have them."""
-        now = max(self._now_ms(), self._stream_ms)
-        at = now
-        stretches = {group: _Stretch() for group in self._engines}
+        sequencer = self._sequencer
+        sequencer.move_to(self._now_ms())
         quarantined: list[Quarantined] = []
-        for command in self._overdue_sources(now):
-            at += 1
-            for stretch in stretches.values():
-                stretch.commands.append(placed(command, at))
         for entry in entries:
             if entry.parcel is not None:
                 quarantined += entry.parcel.quarantined
-                self._cut(entry.parcel.rows, at, stretches)
+                sequencer.rows(entry.parcel.rows)
             elif entry.command is not None:
-                at += 1
-                groups = self._engines if entry.group is None else (entry.group,)
-                for group in groups:
-                    stretches[group].commands.append(placed(entry.command, at))
-        self._stream_ms = at
-        batch = [
-            self._frame(group, stretch, at)
-            for group, stretch in stretches.items()
-            if stretch.rows or stretch.commands or self._time_is_due(group, at)
-        ]
-        return batch, quarantined
-
-    def _overdue_sources(self, now: int) -> list[Command]:
-        """Sources that did not say in time that they have caught up."""
-        limit_ms = int(self._settings.catch_up_s_max * 1000)
-        late = [s for s, since in self._behind.items() if since and now - since > limit_ms]
-        for source in late:
-            log.warning("source_not_caught_up", source=source, waited_s=limit_ms // 1000)
-            del self._behind[source]
-        return [CaughtUp(NOT_YET, source) for source in late]
-
-    def _cut(self, rows: Rows, at_ms: int, stretches: dict[int, _Stretch]) -> None:
-        if len(rows) == 0:
-            return
-        rows = rows.copy()
-        rows["stream_ms"] = at_ms
-        groups = rows["group"]
-        first = int(groups[0])
-        if (groups == first).all():
-            stretches[first].rows.append(rows)
-            return
-        for group in np.unique(groups).tolist():
-            stretches[group].rows.append(rows[groups == group])
-
-    def _time_is_due(self, group: int, now: int) -> bool:
-        idle_ms = int(self._settings.idle_frame_s * 1000)
-        return now >= min(self._wake_ms[group], self._framed_ms[group] + idle_ms)
-
-    def _frame(self, group: int, stretch: _Stretch, until_ms: int) -> Applied:
-        engine = self._engines[group]
-        rows = np.concatenate(stretch.rows) if stretch.rows else NO_ROWS
-        frame = Frame(
-            group, engine.position + 1, self._network, until_ms, rows, tuple(stretch.commands)
-        )
-        outcome = engine.apply(frame)
-        self._framed_ms[group] = until_ms
-        never = until_ms + (1 << 40)
-        self._wake_ms[group] = never if outcome.wake_ms is None else outcome.wake_ms
-        snapshot = None
-        if until_ms - self._snapshot_ms[group] >= self._settings.snapshot_s * 1000:
-            self._snapshot_ms[group] = until_ms
-            snapshot = take(engine)
-        return Applied(frame, outcome, snapshot)
+                sequencer.command(entry.command, entry.group)
+        return sequencer.cut(), quarantined
 
     async def _finish(
         self, batch: list[Applied], quarantined: list[Quarantined], entries: list[_Entry]

@@ -1,0 +1,283 @@
+"""The composition of each role of a cluster; beside service/wiring.py, which does all in one.
+
+    device -> mqtt-gateway, modbus-gateway -> Kafka -> worker -> database -> push, dispatch
+
+The worker's is service/faust_app.py, for Faust wants an app that it can import.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from contextlib import AsyncExitStack
+from functools import partial
+from typing import Any, TypeVar
+
+import structlog
+from msgspec.structs import replace
+
+from dispatch.api import make_app
+from grid.errors import Unreachable
+from grid.graph import Graph
+from grid.network import Network
+from grid.people import Principal
+from ingest.metrics import IngestMetrics
+from ingest.modbus import ModbusGateway
+from ingest.mqtt import MqttGateway
+from ingest.packing import Packer
+from notify.feeds import Feeds
+from service import care, cluster_admin, http, role_health, signin, stored, tokens
+from service.clock import now_ms
+from service.desk import ServiceDesk
+from service.glimpse import Glimpse
+from service.health import Health
+from service.heard import Heard
+from service.maps import Maps
+from service.metrics import Metrics
+from service.roles import RoleRun
+from service.run import Run
+from service.tasks import Failure, running
+from service.workdesk import ServiceWorkDesk
+from store import sealing
+from store.postgres import Store, open_store
+from stream.bus_intake import BusIntake
+from stream.kafka_clients import Credentials
+from stream.producing import Producer, open_producer
+from stream.records import Ask, Committed, Word
+from stream.words import Words
+
+log = structlog.get_logger()
+T = TypeVar("T")
+
+Beside = Callable[[str, Coroutine[Any, Any, None]], Awaitable[None]]
+Asked = Callable[[Ask], Awaitable[None]]
+
+
+class Parts:
+    """What a role is made of while it runs, and its way out: last in, first out."""
+
+    def __init__(self, run: RoleRun, opened: AsyncExitStack, failure: Failure) -> None:
+        self.run = run
+        self.opened = opened
+        self.failure = failure
+        self.metrics = Metrics()
+        self.health = Health(now_ms)
+
+    async def beside(self, name: str, work: Coroutine[Any, Any, None]) -> None:
+        """Run a part beside the others."""
+        part = running(name, work, self.failure, stop_s=self.run.settings.care.stop_s)
+        await self.opened.enter_async_context(part)
+
+    async def store(self) -> Store:
+        """The database, once it answers."""
+        found = self.run
+        sealed = sealing.Keys(found.keys.phone, found.keys.index)
+        return await patiently(
+            lambda: self.opened.enter_async_context(
+                open_store(found.database_url, sealed, found.settings.store)
+            )
+        )
+
+    async def network(self, store: Store) -> Network:
+        """The network in force."""
+        return (await self.graph(store))[1]
+
+    async def graph(self, store: Store) -> tuple[Graph, Network]:
+        """The network in force, and what it was made of."""
+        return await patiently(lambda: stored.network_of(store, None, now_ms(), _untold))
+
+    async def answering(self) -> None:
+        """Answer /livez, /readyz and /metrics."""
+        settings = self.run.settings
+        app = role_health.make_app(
+            role_health.Watched(self.health, self.metrics),
+            self.verify,
+            settings.secrets.metrics_token,
+            now_ms,
+        )
+        answering = role_health.answering(app, settings.health, self.failure)
+        await self.opened.enter_async_context(answering)
+
+    def verify(self, token: str) -> Principal:
+        """Whose a token is."""
+        return tokens.verify(self.run.keys.token, token, now_ms())
+
+    async def producer(self) -> Producer:
+        """What sends to Kafka, once it answers."""
+        settings = self.run.settings
+        producer = await patiently(
+            lambda: self.opened.enter_async_context(
+                open_producer(settings.kafka, credentials_of(self.run))
+            )
+        )
+        self.health.watch("kafka", lambda: producer.trouble)
+        self.metrics.gauge(
+            "lastgasp_bus_in_flight_bytes",
+            "Sent to Kafka and not answered",
+            lambda: producer.in_flight_bytes,
+        )
+        return producer
+
+    async def intake(self, network: Network, asked: Asked | None = None) -> BusIntake:
+        """The stream, as this role hands over to it, and what workers say back."""
+        settings, sender = self.run.settings.kafka, self.run.sender
+        intake = BusIntake(
+            await self.producer(),
+            settings,
+            sender=sender,
+            groups=[group.slug for group in network.groups],
+            network=network.version,
+            now_ms=now_ms,
+        )
+
+        def heard(word: Word) -> None:
+            match word:
+                case Committed():
+                    intake.committed(word.tickets)
+                case Ask() if asked is not None:
+                    asking = asyncio.ensure_future(asked(word))
+                    asking.add_done_callback(lambda done: done.exception())
+
+        words = Words(settings, credentials_of(self.run), sender=sender, heard=heard)
+        await self.beside("words", words.run())
+        await patiently(words.ready.wait)
+        await self.beside("intake", intake.run())
+        self.metrics.gauge(
+            "lastgasp_bus_unconfirmed",
+            "Records of ours that are not known to be committed",
+            lambda: intake.unconfirmed,
+        )
+        return intake
+
+
+def credentials_of(run: RoleRun) -> Credentials:
+    """Kafka's, from the environment."""
+    return Credentials(run.settings.secrets.kafka_username, run.settings.secrets.kafka_password)
+
+
+async def patiently(call: Callable[[], Awaitable[T]]) -> T:
+    """Wait for a peer that is not up yet: a cluster starts in any order."""
+    while True:
+        try:
+            return await call()
+        except Unreachable as away:
+            log.warning("peer_awaited", reason=away.message, retry_in_s=away.retry_in_s)
+            await asyncio.sleep(away.retry_in_s)
+
+
+async def _network_of(run: RoleRun, failure: Failure) -> Network:
+    """The network in force, for a role that needs no database after its start."""
+    async with AsyncExitStack() as briefly:
+        parts = Parts(run, briefly, failure)
+        return await parts.network(await parts.store())
+
+
+async def _mqtt_gateway(run: RoleRun, failure: Failure) -> None:
+    async with AsyncExitStack() as opened:
+        parts = Parts(run, opened, failure)
+        network = await _network_of(run, failure)
+        gateways: list[MqttGateway] = []
+
+        async def ask(word: Ask) -> None:
+            for gateway in gateways:
+                await gateway.ping(word.pings)
+
+        intake = await parts.intake(network, ask)
+        settings = run.settings
+        mqtt = MqttGateway(
+            replace(settings.mqtt, client_id=f"{settings.mqtt.client_id}-{run.sender}"),
+            Packer(network),
+            intake,
+            now_ms,
+            username=settings.secrets.mqtt_username,
+            password=settings.secrets.mqtt_password,
+            metrics=IngestMetrics(parts.metrics.registry),
+        )
+        gateways.append(mqtt)
+        reason = f"no subscription at {settings.mqtt.url}, or its backlog is coming in"
+        parts.health.watch("mqtt", lambda: None if mqtt.ready else reason)
+        await parts.answering()
+        await parts.beside("mqtt", mqtt.run())
+        await asyncio.Event().wait()
+
+
+async def _modbus_gateway(run: RoleRun, failure: Failure) -> None:
+    async with AsyncExitStack() as opened:
+        parts = Parts(run, opened, failure)
+        network = await _network_of(run, failure)
+        intake = await parts.intake(network)
+        modbus = ModbusGateway(
+            run.settings.modbus,
+            network.breakers,
+            Packer(network),
+            intake,
+            now_ms,
+            metrics=IngestMetrics(parts.metrics.registry),
+        )
+        reason = "not every breaker was asked yet"
+        parts.health.watch("modbus", lambda: None if modbus.ready else reason)
+        await parts.answering()
+        await parts.beside("modbus", modbus.run())
+        await asyncio.Event().wait()
+
+
+async def _push(run: RoleRun, failure: Failure) -> None:
+    async with AsyncExitStack() as opened:
+        parts = Parts(run, opened, failure)
+        store, settings = await parts.store(), run.settings
+        tls = http.tls_context(settings.feeds.tls_cert, settings.feeds.tls_key, "feeds")
+        feeds = Feeds(store, parts.verify, store.audit, settings.feeds, now_ms, tls=tls)
+        reason = "not listening, or the log cannot be read"
+        parts.health.watch("feeds", lambda: None if feeds.ready else reason)
+        parts.metrics.watch_feeds(feeds)
+        await parts.answering()
+        await parts.beside("feeds", feeds.run())
+        await asyncio.Event().wait()
+
+
+async def _dispatch(run: RoleRun, failure: Failure) -> None:
+    async with AsyncExitStack() as opened:
+        parts = Parts(run, opened, failure)
+        store, settings = await parts.store(), run.settings
+        graph, network = await parts.graph(store)
+        intake = await parts.intake(network)
+        glimpse, heard = Glimpse(network, settings.engine), Heard(network, now_ms)
+        maps = Maps(store, (graph, network), glimpse, parts.health, heard.ages_s, now_ms)
+        whole = Run(
+            settings=settings, data=cluster_admin.NOWHERE, keys=run.keys, psql="", network=None,
+            database_url=run.database_url, scenario=None, revivers={}, again=False, board=False,
+        )  # fmt: skip
+        work = ServiceWorkDesk(store, intake, network, settings.api.decision_wait_s)
+        desk = ServiceDesk(store, intake, network, parts.health, parts.metrics, now_ms, work=work)
+        app = make_app(
+            desk, parts.verify, store.audit, settings.api, now_ms,
+            signin=signin.of(whole, now_ms), maps=maps,
+            metrics_token=settings.secrets.metrics_token,
+        )  # fmt: skip
+        parts.health.watch("database", partial(_trouble, failure))
+        await opened.enter_async_context(http.serving(app, settings.http, failure))
+        await parts.beside("glimpse", glimpse.run(store, settings.stream.snapshot_s))
+        await parts.beside("care", care.keep_house(store, now_ms, settings.care.every_s))
+        await asyncio.Event().wait()
+
+
+def _trouble(failure: Failure) -> str | None:
+    return None if failure.error is None else str(failure.error)
+
+
+async def _admin(run: RoleRun, failure: Failure) -> None:
+    async with AsyncExitStack() as opened:
+        store = await Parts(run, opened, failure).store()
+        await patiently(lambda: cluster_admin.set_up(run, store, credentials_of(run)))
+
+
+def _untold(_sentence: str) -> None:
+    """A role has a log and no terminal."""
+
+
+PARTS: Mapping[str, Callable[[RoleRun, Failure], Coroutine[Any, Any, None]]] = {
+    "admin": _admin,
+    "mqtt-gateway": _mqtt_gateway,
+    "modbus-gateway": _modbus_gateway,
+    "push": _push,
+    "dispatch": _dispatch,
+}
+"""Every role but the worker."""

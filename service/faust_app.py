@@ -1,0 +1,64 @@
+"""A worker, as Faust wants it: ``faust -A service.faust_app worker`` finds ``app`` here.
+
+``lastgasp run worker`` starts that with its options in the environment.  The app lives as long as
+the process; its parts are opened when Faust starts and closed when it stops.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from service import logging as our_logging
+from service.clock import now_ms
+from service.cluster_roles import Parts, credentials_of
+from service.pulse import Pulse
+from service.roles import of_environment
+from service.tasks import Failure
+from service.worker_parts import Mouth, engines_for, worker_figures
+from stream.faust_worker import make_app
+from stream.kafka_clients import topic_of
+from stream.worker import Worker
+
+run = of_environment()
+worker = Worker(topic_of(run.settings.kafka, "frames"), run.settings.kafka, run.settings.stream)
+
+
+@asynccontextmanager
+async def opened(crash: Callable[[BaseException], Awaitable[None]]) -> AsyncIterator[None]:
+    """The parts beside Faust, from before it consumes until after it has stopped."""
+    our_logging.set_up(run.settings.log)  # Faust has set up its own meanwhile
+    failure = Failure()
+    async with AsyncExitStack() as stack:
+        parts = Parts(run, stack, failure)
+        store = await parts.store()
+        network = await parts.network(store)
+        pulse = Pulse(network, store.commit, now_ms, metrics=parts.metrics)
+        for outage in await store.outages():
+            pulse.dark.stands(outage.id, outage.state, outage.customers_out)
+        mouth = Mouth(run, await parts.producer())
+        worker.use(engines_for(run, store, network, pulse=pulse, mouth=mouth))
+        stack.push_async_callback(worker.stop)
+        parts.health.watch("database", pulse.trouble)
+        parts.health.watch("partitions", lambda: worker.trouble)
+        worker_figures(parts.metrics, worker, now_ms)
+        await parts.answering()
+        await parts.beside("partitions", worker.watch())
+        watching = asyncio.create_task(_fail(failure, crash))
+        stack.callback(watching.cancel)
+        yield
+
+
+async def _fail(failure: Failure, crash: Callable[[BaseException], Awaitable[None]]) -> None:
+    """Half of a worker is worse than none: a supervisor starts it again."""
+    await failure.wait()
+    await crash(failure.error or RuntimeError("a part failed"))
+
+
+app = make_app(
+    worker,
+    run.settings.kafka,
+    credentials_of(run),
+    client_id=run.sender,
+    folder=run.data / "faust",
+    beside=opened,
+)

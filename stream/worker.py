@@ -1,0 +1,145 @@
+"""What a worker holds: the partitions that Kafka gave it, each with its engines.
+
+At an assignment each partition is taken over in the database first, which fences whoever had it,
+and only then its engines are loaded, so nobody writes behind what was read.  Engines that are what
+the database has are kept over a rebalance.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+import structlog
+
+from detectors.engine import Engine
+from grid.errors import Fenced
+from grid.parcel import Claim
+from stream.partition import Commit, Done, Holding, Incoming, Partition, Renumber
+from stream.settings import BusSettings, StreamSettings
+
+log = structlog.get_logger()
+WATCH_S = 0.5
+
+Place = tuple[str, int]
+"""Topic and partition."""
+
+
+@dataclass(frozen=True, slots=True)
+class Engines:
+    """Where a worker's engines come from, and where what they say goes."""
+
+    claim: Callable[[str, int, int | None], Awaitable[Claim]]
+    load: Callable[[int], Awaitable[Mapping[int, Engine]]]
+    """The engines of a partition of ``frames``."""
+    slugs: Callable[[int], Mapping[str, int]]
+    """The feeder groups of a partition of ``frames`` and their numbers."""
+    network: str
+    commit: Commit
+    committed: Callable[[Done], Awaitable[None]]
+    renumber: Renumber
+
+
+class Worker:
+    """Implements what Faust asks at an assignment, and takes its events."""
+
+    def __init__(self, frames: str, settings: BusSettings, stream: StreamSettings) -> None:
+        self._frames = frames
+        self._settings = settings
+        self._stream = stream
+        self._held: dict[Place, tuple[Partition, asyncio.Task[None]]] = {}
+        self._assigning = asyncio.Lock()
+        self.assigned = asyncio.Event()  # once, at the first assignment
+
+    def use(self, engines: Engines) -> None:
+        """Where engines come from; said once, before the first assignment."""
+        self._engines = engines
+
+    @property
+    def partitions(self) -> Mapping[Place, Partition]:
+        """What is held now."""
+        return {place: partition for place, (partition, _) in self._held.items()}
+
+    @property
+    def trouble(self) -> str | None:
+        """Why not all is well; None if it is."""
+        if not self.assigned.is_set():
+            return "no partition was assigned yet"
+        fenced = [place for place, (partition, _) in self._held.items() if partition.fenced]
+        return f"partition {fenced[0][1]} is another worker's" if fenced else None
+
+    async def assign(self, places: Iterable[Place]) -> Mapping[Place, int | None]:
+        """Hold these partitions and no others; where to read each from (None: it never began)."""
+        async with self._assigning:
+            wanted = set(places)
+            idle = {place: await self._stop(place) for place in tuple(self._held)}
+            offsets: dict[Place, int | None] = {}
+            for place in sorted(wanted):
+                offsets[place] = await self._hold(place, idle.get(place))
+            self.assigned.set()
+            log.info("partitions_assigned", partitions=len(wanted), kept=len(wanted & idle.keys()))
+            return offsets
+
+    async def take(self, place: Place, record: Incoming) -> None:
+        """Queue a record with its partition; those of others are dropped: they will read them."""
+        held = self._held.get(place)
+        if held is not None:
+            await held[0].take(record)
+
+    async def watch(self) -> None:
+        """Return never; raise when a partition has failed, or stays fenced although it is ours.
+
+        Raises:
+            Fenced: Kafka says that a partition is ours and the database that it is not.
+        """
+        fenced_s = 0.0
+        while True:
+            await asyncio.sleep(WATCH_S)
+            for partition, task in self._held.values():
+                if task.done() and not partition.fenced:
+                    task.result()
+            fenced = any(partition.fenced for partition in self.partitions.values())
+            fenced_s = fenced_s + WATCH_S if fenced else 0.0
+            if fenced_s > 2 * self._settings.session_s:
+                raise Fenced(f"{self.trouble}, and Kafka says it is ours; start this one again")
+
+    async def stop(self) -> None:
+        """Hold nothing."""
+        async with self._assigning:
+            for place in tuple(self._held):
+                await self._stop(place)
+
+    async def _hold(self, place: Place, idle: Partition | None) -> int | None:
+        topic, number = place
+        claim = await self._engines.claim(topic, number, None)
+        kept = idle is not None and idle.as_committed and idle.committed_offset == claim.next_offset
+        engines = idle.engines if idle is not None and kept else await self._load(place)
+        partition = Partition(
+            Holding(claim, engines),
+            slugs=self._engines.slugs(number) if topic == self._frames else {},
+            network=self._engines.network,
+            commit=self._engines.commit,
+            committed=self._engines.committed,
+            begin_again=self._begin_again,
+            renumber=self._engines.renumber,
+            settings=self._settings,
+            stream=self._stream,
+        )
+        task = asyncio.create_task(partition.run(), name=f"{topic}/{number}")
+        self._held[place] = (partition, task)
+        return claim.next_offset
+
+    async def _begin_again(self, claim: Claim) -> Holding:
+        again = await self._engines.claim(claim.topic, claim.partition, claim.generation)
+        return Holding(again, await self._load((claim.topic, claim.partition)))
+
+    async def _load(self, place: Place) -> Mapping[int, Engine]:
+        topic, number = place
+        return await self._engines.load(number) if topic == self._frames else {}
+
+    async def _stop(self, place: Place) -> Partition:
+        partition, task = self._held.pop(place)
+        task.cancel()
+        await asyncio.wait({task})
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("partition_failed", topic=place[0], partition=place[1], error=repr(error))
+        return partition

@@ -1,0 +1,181 @@
+"""Peers of a cluster, each a real process that can be killed: Apache Kafka and Mosquitto."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+import pytest
+
+from grid.build import build
+from grid.csvfolder import write
+from grid.graph import BreakerAddress
+from grid.network import NodeKind
+from service.sources import load_graph
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+LASTGASP = str(Path(sys.executable).with_name("lastgasp"))
+PARTITIONS = 4
+READY_S = 90.0
+T = TypeVar("T")
+
+
+def until(condition: Callable[[], T], within_s: float, what: Callable[[], str]) -> T:
+    """The first true value of a condition."""
+    deadline = time.monotonic() + within_s
+    while time.monotonic() < deadline:
+        if value := condition():
+            return value
+        time.sleep(0.05)
+    raise AssertionError(f"waited {within_s} s for {what()}")
+
+
+def listens(port: int, process: "subprocess.Popen[bytes] | None") -> bool:
+    """Whether a process that goes on has taken its port."""
+    assert process is not None
+    assert process.poll() is None, f"ended with {process.returncode}"
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+@dataclass
+class Kafka:
+    """A broker of a test's own."""
+
+    folder: Path
+    port: int
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def bootstrap(self) -> str:
+        return f"127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        """Start it, and return once it answers."""
+        script = str(ROOT / "scripts" / "kafka.sh")
+        if not (self.folder / "server.properties").exists():
+            subprocess.run([script, "format", str(self.folder), str(self.port)], check=True)
+        with (self.folder / "log.txt").open("ab") as log:
+            self.process = subprocess.Popen(
+                [script, "run", str(self.folder)], stdout=log, stderr=log
+            )
+        until(lambda: listens(self.port, self.process), 60, lambda: "Kafka")
+
+    def stop(self, *, kill: bool = False) -> None:
+        """Stop it."""
+        if self.process is not None:
+            self.process.kill() if kill else self.process.terminate()
+            self.process.wait(30)
+            self.process = None
+
+
+@pytest.fixture(scope="session")
+def kafka(
+    tmp_path_factory: pytest.TempPathFactory,
+    free_port: Callable[[], int],
+    left_out: Callable[[str, str], Any],
+) -> Iterator[Callable[[], Kafka]]:
+    """Start brokers: ``kafka()``."""
+    if not (ROOT / "build" / "kafka" / ".ready").exists() or shutil.which("java") is None:
+        left_out("Apache Kafka", "make services, as root on Debian (Java, Maven, 45 MB)")
+    started: list[Kafka] = []
+
+    def start() -> Kafka:
+        broker = Kafka(tmp_path_factory.mktemp("kafka"), free_port())
+        started.append(broker)
+        broker.start()
+        return broker
+
+    yield start
+    for broker in started:
+        broker.stop(kill=True)
+
+
+@dataclass
+class Mosquitto:
+    """A broker of devices, of a test's own."""
+
+    port: int
+    command: tuple[str, ...]
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"mqtt://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        """Start it, and return once it listens."""
+        self.process = subprocess.Popen(
+            self.command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        until(lambda: listens(self.port, self.process), 20, lambda: "Mosquitto")
+
+    def stop(self, *, kill: bool = False) -> None:
+        """Stop it."""
+        if self.process is not None:
+            self.process.kill() if kill else self.process.terminate()
+            self.process.wait(10)
+            self.process = None
+
+
+@pytest.fixture(scope="session")
+def cluster_network(
+    tmp_path_factory: pytest.TempPathFactory, free_port: Callable[[], int]
+) -> Callable[[str], str]:
+    """A network's folder with addresses for its breakers: ``cluster_network("city:2000:7")``."""
+
+    def make(source: str) -> str:
+        graph, _ = load_graph(source)
+        network = build(graph).network
+        assert network is not None
+        switches = [
+            group.ids[node]
+            for group in network.groups
+            for node in group.telemetered.nonzero()[0].tolist()
+            if NodeKind.BREAKER <= group.kind[node] <= NodeKind.FUSE
+        ]
+        port = free_port()
+        addresses = tuple(
+            BreakerAddress(name, "127.0.0.1", port, unit, "fr100")
+            for unit, name in enumerate(switches, 1)
+        )
+        folder = tmp_path_factory.mktemp("network")
+        for name, text in write(
+            msgspec.structs.replace(graph, breakers=addresses), contacts=False
+        ).items():
+            (folder / name).write_text(text)
+        return str(folder)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def broker_of_devices(
+    tool: Callable[[str], str],
+    tmp_path_factory: pytest.TempPathFactory,
+    free_port: Callable[[], int],
+) -> Iterator[Callable[[], Mosquitto]]:
+    """Start a Mosquitto: it has to outlive a test."""
+    started: list[Mosquitto] = []
+
+    def start() -> Mosquitto:
+        port = free_port()
+        path = tmp_path_factory.mktemp("mosquitto") / "mosquitto.conf"
+        user = "user root\n" if os.geteuid() == 0 else ""
+        limits = "max_queued_messages 0\nmax_inflight_messages 1000\n"
+        path.write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\n{user}{limits}")
+        broker = Mosquitto(port, (tool("mosquitto"), "-c", str(path)))
+        started.append(broker)
+        broker.start()
+        return broker
+
+    yield start
+    for broker in started:
+        broker.stop(kill=True)

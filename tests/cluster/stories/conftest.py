@@ -1,0 +1,267 @@
+"""A cluster of real processes: Apache Kafka, TimescaleDB, Mosquitto, and a process each role.
+
+What a story wants of a service (tests/acceptance) it finds here under the same names, so the same
+stories are told over both ways.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, TypeVar
+
+import httpx
+import psycopg
+import pytest
+
+LASTGASP = str(Path(sys.executable).with_name("lastgasp"))
+PARTITIONS = 4
+READY_S = 90.0
+T = TypeVar("T")
+
+
+def until(condition: Callable[[], T], within_s: float, what: Callable[[], str]) -> T:
+    """The first true value of a condition."""
+    deadline = time.monotonic() + within_s
+    while time.monotonic() < deadline:
+        if value := condition():
+            return value
+        time.sleep(0.05)
+    raise AssertionError(f"waited {within_s} s for {what()}")
+
+
+@dataclass
+class Member:
+    """One process of a role."""
+
+    role: str
+    instance: str
+    config: Path
+    health: int
+    log: Path
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def alive(self) -> bool:
+        return self.process is not None and self.process.poll() is None
+
+    def ready(self) -> bool:
+        """Whether /readyz says so."""
+        assert self.alive, f"{self.role} has ended: {self.tail()}"
+        try:
+            answer = httpx.get(f"http://127.0.0.1:{self.health}/readyz", timeout=2)
+        except httpx.HTTPError:
+            return False
+        return answer.status_code == 200
+
+    def tail(self) -> str:
+        """The last that it said."""
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-15:])
+
+
+@dataclass
+class Cluster:
+    """All of it.  ``members`` by ``role/instance``."""
+
+    data: Path
+    kafka: Any
+    mosquitto: Any
+    database: str
+    http: int
+    feeds: int
+    network: str
+    config: str
+    free_port: Callable[[], int]
+    scenario: Path | None = None
+    members: dict[str, Member] = field(default_factory=dict)
+    field_process: subprocess.Popen[bytes] | None = None
+
+    # -- what is done to it ------------------------------------------------------------------------
+
+    def start(self) -> "Cluster":
+        """Topics, tables, network, then one of each role, then the field."""
+        self.data.mkdir(parents=True, exist_ok=True)
+        self.once("admin", "--network", self.network)
+        for role in ("worker", "dispatch", "push", "mqtt-gateway", "modbus-gateway"):
+            self.begin(role)
+        if self.scenario is not None:
+            self.play()
+        self.wait_ready()
+        return self
+
+    def once(self, role: str, *arguments: str) -> None:
+        """Run a role that ends by itself."""
+        member = self._member(role, "1")
+        with member.log.open("ab") as log:
+            subprocess.run(
+                self._command(member, *arguments), env=self._env, stdout=log, stderr=log,
+                timeout=60, check=True,
+            )  # fmt: skip
+
+    def begin(self, role: str, instance: str = "1") -> Member:
+        """Start a process of a role."""
+        member = self.members.get(f"{role}/{instance}") or self._member(role, instance)
+        self.members[f"{role}/{instance}"] = member
+        with member.log.open("ab") as log:
+            member.process = subprocess.Popen(
+                self._command(member), env=self._env, stdin=subprocess.DEVNULL, stdout=log,
+                stderr=log, start_new_session=True,
+            )  # fmt: skip
+        return member
+
+    def end(self, role: str, instance: str = "1", *, kill: bool = False) -> float:
+        """Stop a process of a role; how many seconds that took."""
+        member = self.members[f"{role}/{instance}"]
+        if member.process is None:
+            return 0.0
+        began = time.monotonic()
+        os.killpg(member.process.pid, signal.SIGKILL if kill else signal.SIGTERM)
+        member.process.wait(30)
+        member.process = None
+        return time.monotonic() - began
+
+    def play(self) -> None:
+        """Let the field play the scenario."""
+        arguments = [
+            "simulate", str(self.scenario), "--network", self.network, "--folder",
+            str(self.data / "field"), "--mqtt-url", self.mosquitto.url, "--http",
+            f"http://127.0.0.1:{self.http}", "--token", self.anna,
+        ]  # fmt: skip
+        with (self.data / "field.log").open("ab") as log:
+            self.field_process = subprocess.Popen(
+                [LASTGASP, *arguments], stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            )
+
+    def stop(self) -> None:
+        """All of it."""
+        if self.field_process is not None:
+            self.field_process.kill()
+            self.field_process.wait(10)
+        for member in self.members.values():
+            if member.process is not None and member.process.poll() is None:
+                os.killpg(member.process.pid, signal.SIGKILL)
+                member.process.wait(10)
+
+    # -- what is asked of it -----------------------------------------------------------------------
+
+    def wait_ready(self, within_s: float = READY_S) -> None:
+        """Until every process says that it is ready."""
+        for member in self.members.values():
+            if member.process is not None:
+                until(member.ready, within_s, lambda m=member: f"{m.role}: {m.tail()}")
+
+    def wait(self, condition: Callable[[], T], within_s: float, what: str) -> T:
+        """The first true value of a condition."""
+        return until(condition, within_s, lambda: f"{what}: {self.tail()}")
+
+    def tail(self) -> str:
+        return "\n".join(f"-- {m.role}\n{m.tail()}" for m in self.members.values())
+
+    @property
+    def _env(self) -> dict[str, str]:
+        return {**os.environ, "LASTGASP_DATABASE_URL": self.database}  # noqa: TID251
+
+    def _command(self, member: Member, *arguments: str) -> list[str]:
+        common = ["--data", str(self.data), "--config", str(member.config)]
+        return [LASTGASP, "run", member.role, *common, *arguments]
+
+    def _member(self, role: str, instance: str) -> Member:
+        health = self.http if role == "dispatch" else self.free_port()
+        path = self.data / f"{role}-{instance}.toml"
+        path.write_text(
+            f"""
+[kafka]
+bootstrap = "{self.kafka.bootstrap}"
+partitions = {PARTITIONS}
+instance = "{instance}"
+session_s = 6.0
+[mqtt]
+url = "{self.mosquitto.url}"
+[http]
+listen = "127.0.0.1:{self.http}"
+[feeds]
+listen = "127.0.0.1:{self.feeds}"
+[health]
+listen = "127.0.0.1:{health}"
+{self.config}
+"""
+        )
+        log = self.data / f"{role}-{instance}.log"
+        return Member(role, instance, path, health, log)
+
+    def token(self, role: str = "dispatcher", subject: str = "anna", *more: str) -> str:
+        said = subprocess.run(
+            [LASTGASP, "token", "--data", str(self.data), "--role", role, "--subject", subject,
+             *more], capture_output=True, text=True, timeout=60, check=True,
+        )  # fmt: skip
+        return said.stdout.strip()
+
+    @cached_property
+    def anna(self) -> str:
+        """The token of a dispatcher of everything."""
+        return self.token()
+
+    @cached_property
+    def client(self) -> httpx.Client:
+        return httpx.Client(base_url=f"http://127.0.0.1:{self.http}", timeout=10)
+
+    def get(self, path: str, token: str | None = None, **query: str) -> Any:
+        """What the API answers, as JSON."""
+        headers = {"Authorization": f"Bearer {token or self.anna}"}
+        answer = self.client.get(path, headers=headers, params=query)
+        assert answer.status_code == 200, answer.text
+        return json.loads(answer.content)
+
+    def sql(self, query: str) -> list[tuple[Any, ...]]:
+        """Rows of the database."""
+        with psycopg.connect(self.database, autocommit=True) as connection:
+            return connection.execute(query).fetchall()  # type: ignore[call-overload]
+
+    def command(self, name: str, *arguments: str) -> str:
+        """What a command on this cluster's database prints."""
+        ran = subprocess.run(
+            [LASTGASP, *name.split(), "--data", str(self.data), "--database", self.database,
+             *arguments], capture_output=True, text=True, timeout=120, check=False,
+        )  # fmt: skip
+        assert ran.returncode == 0, ran.stderr
+        return ran.stdout
+
+
+@pytest.fixture(scope="session")
+def cluster_of(
+    kafka: Callable[[], Any],
+    timescale: Any,
+    broker_of_devices: Callable[[], Any],
+    cluster_network: Callable[[str], str],
+    tmp_path_factory: pytest.TempPathFactory,
+    free_port: Callable[[], int],
+) -> Iterator[Callable[..., Cluster]]:
+    """Make clusters: ``cluster_of("city:2000:7", scenario="...", config="...")``; not started."""
+    made: list[Cluster] = []
+
+    def make(network: str, *, scenario: str | None = None, config: str = "") -> Cluster:
+        data = tmp_path_factory.mktemp("cluster") / "data"
+        database = timescale.fresh("template0")
+        with psycopg.connect(database, autocommit=True) as connection:
+            connection.execute("CREATE EXTENSION timescaledb")
+        path = None
+        if scenario is not None:
+            path = data.parent / "scenario.toml"
+            path.write_text(scenario)
+        made.append(
+            Cluster(
+                data, kafka(), broker_of_devices(), database, free_port(), free_port(),
+                cluster_network(network), config, free_port, path,
+            )
+        )  # fmt: skip
+        return made[-1]
+
+    yield make
+    for cluster in made:
+        cluster.stop()
