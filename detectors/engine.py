@@ -12,6 +12,10 @@ and ended meanwhile is found too.
 import numpy as np
 
 from detectors.book import NOBODY, Book
+from detectors.bound import contradict, pins
+from detectors.decisions import Decisions, decide, throw
+from detectors.estimating import estimate, learn
+from detectors.etr import History
 from detectors.evidence import Ear, Evidence, gather
 from detectors.findings import (
     Findings,
@@ -21,7 +25,7 @@ from detectors.findings import (
     note_position,
     phase_word,
 )
-from detectors.hearing import NEVER, URGENT, Hearing, Said, fold, said, silence
+from detectors.hearing import NEVER, URGENT, Hearing, Said, fold, hear_live, said, silence
 from detectors.inference import Priors, solve
 from detectors.lifecycle import close, explain, match_plan, switched
 from detectors.listening import Listening, Relays
@@ -35,28 +39,29 @@ from detectors.running import Running
 from detectors.settings import EngineSettings
 from detectors.tree import tree_of
 from detectors.waking import TICK_MS, Waking
+from detectors.work import verify
 from grid.frame import (
     CaughtUp,
     Command,
     Deaf,
+    Decided,
     Frame,
     PlanCancelled,
     PlanEntered,
     Rows,
     SettingsChanged,
     SourceLost,
+    SwitchThrown,
+    first_ms,
 )
 from grid.network import Bools, Group, NodeKind
-from grid.outage import ENDED, Change, Finding, Outcome, State
+from grid.outage import ENDED, Change, Outcome, State
 
-KEPT_ROWS_MAX = (
-    1_000_000  # backlog that is kept; at the limit it is gone through as far as it is in
-)
+KEPT_ROWS_MAX = 1_000_000  # of a backlog; at the limit it is gone through as far as it is in
 TRANSFORMER = int(NodeKind.TRANSFORMER)
 SWITCHGEAR = np.array([NodeKind.BREAKER <= kind <= NodeKind.FUSE for kind in NodeKind])
 NO_BACKLOG = 1 << 60
 PLAN_EARLY_MS = 60_000  # planned work may begin a little early
-LIVE_AMPS = 1.0  # a closed breaker that carries more is energised
 
 
 class Engine:
@@ -78,6 +83,8 @@ class Engine:
         never = np.full(nodes, NEVER)
         self.book = Book(group, self.tree, nobody, nobody.copy(), never, never.copy())
         self.findings = Findings(group)
+        self.decisions = Decisions()
+        self.history = History()
         self.waking = Waking()
         self.listening = Listening()
         self.meters = int(self.tree.meters.sum())
@@ -96,7 +103,7 @@ class Engine:
         self.position = frame.position
         self.network = frame.network
         if self.clock_ms == 0:
-            self.clock_ms = self._first_ms(frame)
+            self.clock_ms = first_ms(frame)
         new = take(self.memory, frame.rows)
         begin = 0
         stream = frame.rows["stream_ms"]
@@ -111,19 +118,11 @@ class Engine:
         changes, self._changes = tuple(self._changes), []
         return Outcome(
             changes=changes,
-            findings=self._findings(),
+            findings=self.findings.page(),
             wake_ms=None if self.catching_up else self.waking.next_ms(self.clock_ms),
             repeat_rows=tuple(np.flatnonzero(~new).tolist()),
+            decisions=self.decisions.page(),
         )
-
-    def _first_ms(self, frame: Frame) -> int:
-        times = [c.at_ms for c in frame.commands] + [frame.until_ms]
-        if len(frame.rows):
-            times.append(int(frame.rows["stream_ms"][0]))
-        return min(times)
-
-    def _findings(self) -> tuple[Finding, ...]:
-        return self.findings.page()
 
     def _rows(self, rows: Rows) -> None:
         if len(rows) == 0:
@@ -171,7 +170,8 @@ class Engine:
             if event is None:
                 continue
             self.positions[event.node] = event.position
-            self._energised(rows, i, event)
+            if event.position.closed:
+                hear_live(self.hearing, rows, i, self.limits)
             if event.moved is not Moved.NOTHING:
                 self._hear(rows[begin : i + 1][~device[begin : i + 1]])
                 begin = i + 1
@@ -208,25 +208,9 @@ class Engine:
         urgent: Bools = words.off | members | URGENT[rows["kind"]]
         return urgent
 
-    def _energised(self, rows: Rows, i: int, event: Switching) -> None:
-        """A closed device with current or voltage is a word that there is power."""
-        row, limits = rows[i], self.limits
-        volts, amps = row["volts"], row["amps"]
-        live = np.nanmax(amps) > LIVE_AMPS if not np.isnan(amps).all() else False
-        if not np.isnan(volts).all():
-            live = live or bool(np.nanmax(volts) >= limits.on_pu * limits.nominal_v)
-        if event.position.closed and live:
-            node, happened = event.node, int(row["happened_ms"])
-            self.hearing.on_ms[node] = max(int(self.hearing.on_ms[node]), happened)
-            late = int(row["received_ms"]) - happened
-            self.hearing.lag_ms[node] = min(int(self.hearing.lag_ms[node]), late)
-
     def _switch(self, event: Switching, now_ms: int) -> None:
         note_position(self.findings, event.node, event.position, now_ms)
-        scene = self._scene(
-            gather(self.group, self.hearing, self._ear(now_ms), self.limits), now_ms
-        )
-        switched(scene, event)
+        switched(self._look(now_ms), event)
         self._decide(now_ms)
         self.waking.alarmed(now_ms)
 
@@ -253,6 +237,10 @@ class Engine:
             dismissed_ms=self.book.dismissed_ms,
         )
 
+    def _look(self, now_ms: int) -> Scene:
+        ear = self._ear(now_ms)
+        return self._scene(gather(self.group, self.hearing, ear, self.limits), now_ms)
+
     def _scene(self, evidence: Evidence, now_ms: int) -> Scene:
         return Scene(
             self.book,
@@ -278,6 +266,7 @@ class Engine:
             expected=expected,
             storms=storms(self.book.running.values()),
             tripped=tripped,
+            pinned=pins(self.book),
             now_ms=now_ms,
             limits=self.limits,
         )
@@ -297,8 +286,9 @@ class Engine:
         if self.relays.note(evidence.mute_dcu, evidence.word_ms, now_ms):
             ear = self._ear(now_ms)
             evidence = gather(self.group, self.hearing, ear, self.limits)
-        declared = solve(self.tree, evidence, self._priors(now_ms), now_ms)
         scene = self._scene(evidence, now_ms)
+        contradict(scene)
+        declared = solve(self.tree, evidence, self._priors(now_ms), now_ms)
         held = reconcile(scene, declared)
         gasped = np.flatnonzero(
             (evidence.gasp_ms != NEVER) & (evidence.gasp_ms < now_ms - SETTLED_MS)
@@ -316,6 +306,9 @@ class Engine:
             if outage.state not in ENDED:
                 finish(self.book, outage, now_ms)
                 close(scene, outage)
+                verify(scene, outage)
+                estimate(scene, outage, self.history, self.plans)
+            learn(scene, outage, self.history)
             if outage.sequence in self.book.reasons:
                 settle_times(self.book, outage, self.hearing)
             self._learn(outage)
@@ -352,15 +345,26 @@ class Engine:
                 self.waking.alarmed(command.at_ms)
             case PlanCancelled():
                 self.plans.pop(command.plan_id, None)
+            case Decided() | SwitchThrown():
+                self._person(command)
             case SettingsChanged():
                 self.limits = EngineSettings(**command.settings)
             case _:
                 pass  # a ping that was sent changes nothing until it is answered
 
+    def _person(self, command: Decided | SwitchThrown) -> None:
+        if isinstance(command, Decided):
+            self._changes += decide(self._look(command.at_ms), self.decisions, command)
+            self.waking.alarmed(command.at_ms)
+            return
+        event, word = throw(self.group, command, self.positions, self.limits)
+        self.decisions.said.append(word)
+        if event is not None:
+            self.positions[event.node] = event.position
+            self._switch(event, command.at_ms)
+
     def _go_through(self, now_ms: int) -> None:
-        """Take in what was kept, in the order of the devices' clocks brought to ours, as if heard
-        then.
-        """
+        """Take in what was kept, by the devices' clocks brought to ours, as if heard then."""
         waiting, self.catching_up = self.catching_up, set()
         kept, self.kept = self.kept, []
         if kept:

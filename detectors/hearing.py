@@ -37,6 +37,7 @@ PHASE_LOSS, CALL_NO_POWER = int(Kind.PHASE_LOSS), int(Kind.CALL_NO_POWER)
 INVALID = int(Quality.INVALID)
 PHASE_BITS = np.array([1, 2, 4], np.int64)
 
+LIVE_AMPS = 1.0  # a closed breaker that carries more is energised
 BEATS_TO_LEARN = 2  # gaps that must agree before a period is believed
 PERIOD_S_MIN = 5.0
 PERIOD_S_MAX = 86_400.0
@@ -157,6 +158,20 @@ def fold(hearing: Hearing, rows: Rows, words: Said, limits: EngineSettings) -> N
     hearing.called[node[words.on]] = 0
     calls = node[kind == CALL_NO_POWER]
     hearing.called[calls] = np.minimum(hearing.called[calls], 254) + 1
+
+
+def hear_live(hearing: Hearing, rows: Rows, i: int, limits: EngineSettings) -> None:
+    """Row ``i`` is of a closed device: with current or voltage it says that there is power."""
+    row = rows[i]
+    volts, amps = row["volts"], row["amps"]
+    live = bool(np.nanmax(amps) > LIVE_AMPS) if not np.isnan(amps).all() else False
+    if not np.isnan(volts).all():
+        live = live or bool(np.nanmax(volts) >= limits.on_pu * limits.nominal_v)
+    if live:
+        node, happened = int(row["node"]), int(row["happened_ms"])
+        hearing.on_ms[node] = max(int(hearing.on_ms[node]), happened)
+        late = int(row["received_ms"]) - happened
+        hearing.lag_ms[node] = min(int(hearing.lag_ms[node]), late)
 
 
 def _latest(column: I64, node: I64, at: I64, where: Bools) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from detectors.explaining import evidence_of, sentences
 from detectors.hearing import NEVER
 from detectors.inference import GUARD_MS, Declared
 from detectors.positions import Moved, Position, Switching
@@ -13,7 +14,6 @@ from detectors.reconcile import Scene
 from detectors.restoration import expect
 from detectors.running import NOT_EXPLAINED, Running
 from grid.frame import PlanEntered
-from grid.network import NodeKind
 from grid.outage import OutageKind, State
 from grid.times import to_rfc3339
 
@@ -82,34 +82,19 @@ def _closed(scene: Scene, outage: Running, position: Position, name: str) -> Non
 
 def explain(scene: Scene, outage: Running, found: Declared) -> None:
     """Say why, in words and numbers, and confirm where the devices' own words do."""
-    book, evidence = scene.book, scene.evidence
+    book = scene.book
     steady = abs(found.probability - outage.told) <= TOLD_STEP
     if outage.counted == (found.gasps, found.overdue) and steady and outage.confirmed_ms:
         return
     outage.counted = (found.gasps, found.overdue)
-    node, end = found.node, found.node + int(book.tree.size[found.node])
-    group = book.group
-    position = scene.positions.get(node)
-    lines = []
+    position = scene.positions.get(found.node)
     hard = position is not None and position.closed is False
     if hard and position is not None:
-        how = "opened by command" if position.commanded else "tripped"
-        lines.append(f"{group.ids[node]} {how} at {to_rfc3339(position.since_ms)}")
         outage.telemetered = True
         outage.locked_out = outage.locked_out or position.locked_out
-    gasps = evidence.gasp_ms[node:end] >= found.since_ms - GUARD_MS
-    terminals = int((gasps & (group.kind[node:end] == NodeKind.TRANSFORMER)).sum())
-    count = len(outage.members)
-    if terminals:
-        lines.append(f"{terminals} transformer terminals report no voltage")
-    if found.gasps > terminals:
-        lines.append(f"{found.gasps - terminals} of {count} meters sent a last gasp")
-    if found.overdue:
-        lines.append(f"{found.overdue} heartbeats were due and did not come")
-    if outage.parent is not None:
-        lines.append("dark since before the power above came back")
-    lines.append(f"probability {found.probability:.2f}")
-    outage.evidence = tuple(lines)
+    outage.reasons = evidence_of(scene, outage, found)
+    outage.evidence = sentences(outage.reasons)
+    terminals = any(line.code == "terminals" for line in outage.reasons)
     sure = found.gasps >= CONFIRM_GASPS and found.dead >= CONFIRM_PROBABILITY
     if outage.state is State.PREDICTED and (hard or terminals or sure):
         outage.state = State.CONFIRMED

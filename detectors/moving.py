@@ -35,6 +35,7 @@ def moved(engine: Engine, group: Group) -> Engine:
     new.positions = {int(to[n]): p for n, p in engine.positions.items() if to[n] != GONE}
     new.plans, new.waking = engine.plans, engine.waking
     new.findings.open = engine.findings.open
+    new.history = engine.history  # what was decided cannot be taken back over another network
     new.position, new.clock_ms = engine.position, engine.clock_ms
     new.listening, new.backlog_from_ms = engine.listening, engine.backlog_from_ms
     new.catching_up, new.rates = engine.catching_up, engine.rates

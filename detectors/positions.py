@@ -9,7 +9,9 @@ from enum import StrEnum
 
 import msgspec
 
-from grid.frame import Rows
+from detectors.settings import EngineSettings
+from grid.frame import Rows, SwitchThrown
+from grid.network import Group, NodeKind
 from grid.reading import Kind, Quality
 
 
@@ -22,6 +24,7 @@ class Position(msgspec.Struct, frozen=True):
     heard_ms: int  # stream time of the last fact
     commanded: bool = False  # opened by command, not by protection
     locked_out: bool = False
+    by: str | None = None  # the person whose word it is; None: its own
 
 
 class Moved(StrEnum):
@@ -71,6 +74,36 @@ def read_position(rows: Rows, i: int, before: Position | None) -> Switching | No
         newly = kind is Kind.LOCKOUT and before is not None and not before.locked_out
         moved = Moved.LOCKED_OUT if newly else Moved.NOTHING
     return Switching(node, moved, position)
+
+
+def by_hand(
+    group: Group,
+    node: int,
+    thrown: SwitchThrown,
+    before: Position | None,
+    limits: EngineSettings,
+) -> Switching | str:
+    """What a person's word changes about a device; else why it is not believed."""
+    name = group.ids[node]
+    if not NodeKind.BREAKER <= group.kind[node] <= NodeKind.FUSE:
+        return f"{name} is a {group.kind_word(node)}, and nothing that one opens or closes"
+    if before is not None and before.closed is not None and before.by is None:
+        fresh = thrown.at_ms - before.heard_ms <= limits.telemetry_stale_s * 1000
+        if fresh:
+            word = "closed" if before.closed else "open"
+            return f"{name} is heard itself, and says that it is {word}"
+    if before is not None and thrown.when_ms < before.since_ms:
+        return f"{name} has changed its position since then"
+    word = "closed" if thrown.closed else "open"
+    if thrown.closed and (before is None or before.closed is not False):
+        return f"{name} is {word} already, as far as is known"
+    if before is not None and before.closed is False and not thrown.closed:
+        return f"{name} is {word} already"
+    position = Position(
+        thrown.closed, thrown.when_ms, thrown.when_ms, thrown.at_ms, not thrown.closed, False,
+        thrown.by,
+    )  # fmt: skip
+    return Switching(node, Moved.CLOSED if thrown.closed else Moved.OPENED, position)
 
 
 def _closed(kind: Kind, on: int, quality: int) -> bool | None:

@@ -20,6 +20,7 @@ def priors_of(
     expected: Sequence[int],
     storms: Sequence[int],
     tripped: Sequence[int],
+    pinned: Sequence[int],
     now_ms: int,
     limits: EngineSettings,
 ) -> Priors:
@@ -31,6 +32,7 @@ def priors_of(
         expected: Nodes that a plan has in its time: as likely open as not.
         storms: When the sure faults that are running began.
         tripped: Nodes of running outages that their own device told.
+        pinned: Nodes where a person has put an outage.
         now_ms: Stream time; a position ages.
         limits: Priors by kind.
     """
@@ -58,6 +60,7 @@ def priors_of(
     for node in tripped:
         if positions[node].closed is None:
             logit[node] = left_logit[node] = -calm_ll  # it was open when last heard
+    is_open[list(pinned)] = True
     began = np.array(storms, np.int64)
     return Priors(logit, is_open, left_logit, began, calm_ll)
 

@@ -10,6 +10,7 @@ behind a switch is a later step of the same one.
 import numpy as np
 
 from detectors.book import NOBODY, Book
+from detectors.bound import bound, keep_bound
 from detectors.evidence import Evidence
 from detectors.hearing import NEVER, Hearing
 from detectors.inference import GUARD_MS, Declared
@@ -111,6 +112,9 @@ def _place(scene: Scene, found: Declared, members: I64) -> Running | None:
     takes.
     """
     book = scene.book
+    kept, members = keep_bound(scene, found, members)
+    if kept is not None and len(members) == 0:
+        return kept
     owners = [book.running[s] for s in np.unique(book.owner[members]).tolist() if s >= 0]
     restoring = [o for o in owners if o.back_ms is not None]
     above = [o for o in restoring if book.contains(o.node, found.node)]
@@ -132,7 +136,7 @@ def _place(scene: Scene, found: Declared, members: I64) -> Running | None:
         outage = _open(scene, found, members[book.owner[members] == NOBODY])
     for other in owners:
         if other is not outage:
-            _merge(scene, other, into=outage, node=found.node)
+            merge_into(scene, other, into=outage, node=found.node)
     _fit(scene, outage, found, members)
     return outage
 
@@ -180,7 +184,7 @@ def _relocate(scene: Scene, outage: Running, found: Declared) -> None:
     book.note(outage, f"moved {way} from {before} to {after}", code="moved", **moved)
 
 
-def _merge(scene: Scene, other: Running, *, into: Running, node: int) -> None:
+def merge_into(scene: Scene, other: Running, *, into: Running, node: int) -> None:
     """What turns out to be part of another outage moves there."""
     book = scene.book
     inside = book.contains(node, other.node)
@@ -269,6 +273,8 @@ def _unsupported(scene: Scene, outage: Running, held: Bools) -> None:
     book = scene.book
     if outage.state is State.RESTORED or outage.telemetered:
         return
+    if (outage.vouched_by is not None or bound(outage)) and outage.out.any():
+        return  # a person says that it is real
     if outage.back_ms is not None or outage.parent is not None:
         return  # only a word from its meters ends what is being restored, or was left behind
     taken = held[outage.members] & (book.owner[outage.members] != outage.sequence)

@@ -20,6 +20,7 @@ class EngineSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     momentary_s: float = 300.0  # restored within (IEEE 1366-2012, 3.14)
     close_after_s: float = 300.0  # a restored outage closes
     plan_tolerance_s: float = 900.0  # a plan may begin early and end late by this
+    undo_s: float = 300.0  # a decision can be taken back for so long, and until people were told
     delivery: float = 0.5  # a dead meter's last gasp arrives, until learned
     false_gasp: float = 1e-4  # a live meter gasps
     false_terminal: float = 1e-3

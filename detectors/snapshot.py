@@ -10,59 +10,20 @@ import numpy as np
 
 from detectors import hearing as hearing_columns
 from detectors import repeats
+from detectors.decisions import Taken
 from detectors.engine import Engine
+from detectors.etr import Cell
 from detectors.listening import Listening, Relays
+from detectors.packed import PackedOutage, pack, unpack
 from detectors.positions import Position
 from detectors.rates import Rates
-from detectors.running import COLUMNS_OF_MEMBERS, Running
 from detectors.settings import EngineSettings
 from grid.errors import BadPayload
 from grid.frame import READING, PlanEntered
 from grid.network import Group
-from grid.outage import Etr, Finding, OutageKind, State
-from grid.reasons import Evidence
-from grid.work import Acknowledged, Progress, Stage
+from grid.outage import Finding
 
-FORMAT = 5
-
-
-class _Outage(msgspec.Struct, frozen=True, array_like=True):
-    sequence: int
-    node: int
-    start_ms: int
-    since_ms: int
-    detected_ms: int
-    kind: OutageKind
-    cause: str | None
-    state: State
-    version: int
-    probability: float
-    confirmed_ms: int | None
-    restored_ms: int | None
-    back_ms: int | None
-    ended_ms: int | None
-    unsupported_ms: int | None
-    parent: int | None
-    plan_id: str | None
-    telemetered: bool
-    locked_out: bool
-    closed_ms: int | None
-    reopened: bool
-    told: float
-    fitted: bool
-    taught: tuple[int, int]
-    counted: tuple[int, int]
-    etr: Etr | None
-    evidence: tuple[str, ...]
-    reasons: tuple[Evidence, ...]
-    acknowledged: Acknowledged | None
-    crew: str | None
-    stage: Stage
-    progress: tuple[Progress, ...]
-    placed_by: str | None
-    placed_ms: int
-    vouched_by: str | None
-    arrays: tuple[bytes, ...]
+FORMAT = 6
 
 
 class _Body(msgspec.Struct, frozen=True, array_like=True):
@@ -75,7 +36,7 @@ class _Body(msgspec.Struct, frozen=True, array_like=True):
     concentrators: dict[int, tuple[int, int, bytes]]
     positions: dict[int, Position]
     plans: dict[str, PlanEntered]
-    running: tuple[_Outage, ...]
+    running: tuple[PackedOutage, ...]
     owner: bytes
     latest: bytes
     back_ms: bytes
@@ -92,6 +53,8 @@ class _Body(msgspec.Struct, frozen=True, array_like=True):
     backlog_from_ms: int
     kept: bytes
     rates: tuple[float, float, float, int, tuple[int, ...], int]
+    taken: list[Taken]
+    history: dict[str, Cell]
 
 
 _decode = msgspec.msgpack.Decoder(_Body).decode
@@ -116,7 +79,7 @@ def take(engine: Engine) -> bytes:
         },
         positions=dict(sorted(engine.positions.items())),
         plans=engine.plans,
-        running=tuple(_pack(outage) for outage in engine.book.running.values()),
+        running=tuple(pack(outage) for outage in engine.book.running.values()),
         owner=engine.book.owner.tobytes(),
         latest=engine.book.latest.tobytes(),
         back_ms=engine.book.back_ms.tobytes(),
@@ -146,6 +109,8 @@ def take(engine: Engine) -> bytes:
             tuple(sorted(engine.rates.lonely)),
             engine.rates.unexplained,
         ),
+        taken=engine.decisions.taken,
+        history=dict(sorted(engine.history.cells.items())),
     )
     return zlib.compress(_encode(body), 1)
 
@@ -191,7 +156,7 @@ def restore(group: Group, snapshot: bytes) -> Engine:
     }
     engine.positions, engine.plans = body.positions, body.plans
     book = engine.book
-    book.running = {packed.sequence: _unpack(packed) for packed in body.running}
+    book.running = {packed.sequence: unpack(packed) for packed in body.running}
     book.owner = np.frombuffer(body.owner, np.int32).copy()
     book.latest = np.frombuffer(body.latest, np.int32).copy()
     book.back_ms = np.frombuffer(body.back_ms, np.int64).copy()
@@ -208,18 +173,5 @@ def restore(group: Group, snapshot: bytes) -> Engine:
     engine.kept = [np.frombuffer(body.kept, READING)] if body.kept else []
     gasped, dark, false, at_ms, lonely, unexplained = body.rates
     engine.rates = Rates(gasped, dark, false, at_ms, set(lonely), unexplained)
+    engine.decisions.taken, engine.history.cells = body.taken, body.history
     return engine
-
-
-def _pack(outage: Running) -> _Outage:
-    arrays = tuple(getattr(outage, name).tobytes() for name in COLUMNS_OF_MEMBERS)
-    plain = {name: getattr(outage, name) for name in _Outage.__struct_fields__ if name != "arrays"}
-    return _Outage(**plain, arrays=arrays)
-
-
-def _unpack(packed: _Outage) -> Running:
-    plain = {name: getattr(packed, name) for name in _Outage.__struct_fields__ if name != "arrays"}
-    outage = Running(**plain)
-    for name, part in zip(COLUMNS_OF_MEMBERS, packed.arrays, strict=True):
-        setattr(outage, name, np.frombuffer(part, getattr(outage, name).dtype).copy())
-    return outage

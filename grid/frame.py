@@ -189,6 +189,14 @@ class Frame:
     commands: tuple[Command, ...] = ()
 
 
+def first_ms(frame: Frame) -> int:
+    """Stream time of the first thing in a frame; of its end where there is none."""
+    times = [c.at_ms for c in frame.commands] + [frame.until_ms]
+    if len(frame.rows):
+        times.append(int(frame.rows["stream_ms"][0]))
+    return min(times)
+
+
 class _Wire(msgspec.Struct, frozen=True, array_like=True):
     group: int
     position: int

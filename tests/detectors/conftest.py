@@ -12,13 +12,14 @@ A line: one or more times (device clock, UTC), devices, a word of the wire, fiel
 Received is when it happened, unless ``received=`` says otherwise.  Commands of the stream:
 ``12:00 lost mqtt``, ``12:20 deaf mqtt from=12:00``, ``12:21 caught_up mqtt``,
 ``11:00 plan P1 T1 13:00..15:00 kind=planned``, ``11:05 cancel P1``, ``11:00 ping M1``,
-``11:00 settings close_after_s=60``.
-Whatever is drawn, what no day may break is checked after each page of the change log.
+``11:00 settings close_after_s=60``, ``12:09 ann relocate S1-1 v? device=T1 reason=seen``,
+``12:10 crew:7 on_site S1-1 v?``, ``12:11 ann open F1``.
+What no day may break is checked after each page of the change log.
 """
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import groupby, pairwise
 from typing import Any
 
@@ -34,6 +35,7 @@ from grid.frame import (
     CaughtUp,
     Command,
     Deaf,
+    Decided,
     Frame,
     PingSent,
     PlanCancelled,
@@ -41,15 +43,18 @@ from grid.frame import (
     Rows,
     SettingsChanged,
     SourceLost,
+    SwitchThrown,
 )  # fmt: skip
 from grid.network import Network
 from grid.outage import RUNNING, Change, Finding, Outage
 from grid.reading import Kind, Reading
 from grid.times import from_rfc3339, to_rfc3339
+from grid.work import Action, Decision
 from ingest.packing import Packer
 
 TIME = re.compile(r"\d\d:\d\d(:\d\d(\.\d\d\d)?)?")
 SPAN = re.compile(r"(.*?)(\d+)\.\.\1(\d+)")
+AS_SEEN = -1  # of a decision's version
 PHASES = {"A": 1, "B": 2, "C": 4}
 
 
@@ -165,11 +170,32 @@ def read_command(at_ms: int, words: list[str]) -> Command | None:
             return PlanCancelled(at_ms, plan)
         case ["ping", device]:
             return PingSent(at_ms, device)
+        case [who, action, about, version] if action in list(Action):
+            return read_decision(at_ms, (who, action, about, version), fields)
+        case [who, ("open" | "close") as how, device] if not device.startswith("M"):
+            about = {"device_id": device, "closed": how == "close", "when_ms": at_ms}
+            return SwitchThrown(at_ms=at_ms, decision_id=f"d{at_ms}", by=who, reason="", **about)
         case ["settings"]:
             changed = {name: float(value) for name, value in fields.items()}
             whole = msgspec.to_builtins(msgspec.structs.replace(EngineSettings(), **changed))
             return SettingsChanged(at_ms, whole)
     return None
+
+
+def read_decision(at_ms: int, said: tuple[str, str, str, int], fields: dict[str, str]) -> Decided:
+    """A decision; ``crew:7`` is crew 7 itself, who and version make its id: ann3."""
+    who, action, about, version = said
+    role, _, name = who.rpartition(":")
+    words = {word: word for word in ("cause", "kind", "crew", "reason", "undoes")}
+    words |= {"device": "device_id", "other": "other_id"}
+    times = {"etr": "etr_ms", "earliest": "earliest_ms", "when": "when_ms"}
+    given: dict[str, Any] = {words[k]: v for k, v in fields.items() if k in words}
+    given |= {times[k]: ms(v) for k, v in fields.items() if k in times}
+    known = AS_SEEN if version == "v?" else int(version[1:])
+    return Decided(
+        at_ms=at_ms, decision_id=f"{name}-{action}", outage_id=about, version=known, action=action,
+        by=name, role=role or "dispatcher", **given,
+    )  # fmt: skip
 
 
 def read_readings(times: list[int], words: list[str]) -> list[tuple[int, Reading]]:
@@ -210,6 +236,8 @@ class Told:
 
     changes: list[Change] = field(default_factory=list)
     noticed: list[Finding] = field(default_factory=list)
+    words: list[Decision] = field(default_factory=list)
+    commands: list[Command] = field(default_factory=list)  # with the versions that people saw
     repeats: int = 0
     wake_ms: int | None = None
     engine: Engine | None = None
@@ -245,6 +273,13 @@ class Told:
         ]
 
     @property
+    def decided(self) -> list[str]:
+        """What became of each decision."""
+        became = [f"v{d.version}" if d.accepted else d.why for d in self.words]
+        whats = [f"{d.by} {d.action} {d.outage_id}: " for d in self.words]
+        return [what + word for what, word in zip(whats, became, strict=True)]
+
+    @property
     def findings(self) -> list[str]:
         """What was noticed, each as it was last said."""
         known = {finding.id: finding for finding in self.noticed}
@@ -257,7 +292,7 @@ class Told:
     @property
     def bytes(self) -> bytes:
         """Everything said, as it would be stored."""
-        return msgspec.msgpack.encode((self.changes, self.noticed))
+        return msgspec.msgpack.encode((self.changes, self.noticed, self.words))
 
 
 def drawn(outages: Sequence[Outage]) -> list[str]:
@@ -311,10 +346,13 @@ def play(
     group = network.groups[0]
     engine, told, known = Engine(group, EngineSettings(**settings)), Told(), {}
     for frame in frames:
-        outcome = engine.apply(frame)
+        seen = _seen(frame, known)
+        told.commands += seen.commands
+        outcome = engine.apply(seen)
         check(outcome.changes, known)
         told.changes += outcome.changes
         told.noticed += outcome.findings
+        told.words += outcome.decisions
         told.repeats += len(outcome.repeat_rows)
         told.wake_ms = outcome.wake_ms
         if frame.position == crash_after:
@@ -323,13 +361,24 @@ def play(
     return told
 
 
+def _seen(frame: Frame, known: dict[str, Outage]) -> Frame:
+    """With the versions that people see who decide at its beginning."""
+    commands = list(frame.commands)
+    for i, c in enumerate(commands):
+        if isinstance(c, Decided) and c.version == AS_SEEN and c.outage_id in known:
+            commands[i] = msgspec.structs.replace(c, version=known[c.outage_id].version)
+    return replace(frame, commands=tuple(commands))
+
+
 @pytest.fixture(scope="session")
 def day() -> Callable[..., Told]:
     """What the engine says to a drawn day."""
 
     def tell(network: Network, text: str, **settings: Any) -> Told:
         stream = read_day(network, text)
-        return play(stream.frames(), network, **settings)
+        decided = [c.at_ms for c in stream.commands if isinstance(c, Decided)]
+        cuts = [at_ms + after for at_ms in decided for after in (-1, 0)]
+        return play(stream.frames(cuts), network, **settings)
 
     return tell
 

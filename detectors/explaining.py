@@ -1,0 +1,105 @@
+"""Why an outage is believed: evidence for it and against it, in words, codes and numbers."""
+
+import numpy as np
+
+from detectors.hearing import NEVER
+from detectors.inference import GUARD_MS, Declared
+from detectors.reconcile import Scene
+from detectors.running import Running
+from grid.network import NodeKind
+from grid.reasons import Evidence
+from grid.times import to_rfc3339
+
+
+def evidence_of(scene: Scene, outage: Running, found: Declared) -> tuple[Evidence, ...]:
+    """All that speaks for an outage, then what speaks against it, and what it comes to."""
+    lines = [*_people(scene, outage), *_device(scene, outage)]
+    lines += [*_silence(scene, outage, found), *_against(scene, outage, found)]
+    probability = round(found.probability, 2)
+    text = f"probability {found.probability:.2f}"
+    return (*lines, Evidence(code="probability", text=text, for_=None, p=probability))
+
+
+def sentences(lines: tuple[Evidence, ...]) -> tuple[str, ...]:
+    """What speaks for it, and the probability, as sentences."""
+    return tuple(line.text for line in lines if line.for_ is not False)
+
+
+def _people(scene: Scene, outage: Running) -> list[Evidence]:
+    name = scene.book.group.ids[outage.node]
+    lines = []
+    if outage.placed_by is not None:
+        text = f"{outage.placed_by} put it at {name}"
+        at = to_rfc3339(outage.placed_ms)
+        lines.append(Evidence(code="placed", text=text, device_id=name, at=at))
+    if outage.vouched_by is not None:
+        lines.append(Evidence(code="vouched", text=f"{outage.vouched_by} confirmed it"))
+    return lines
+
+
+def _device(scene: Scene, outage: Running) -> list[Evidence]:
+    """The word of the device itself, and of the one above it."""
+    group, positions = scene.book.group, scene.positions
+    name, position = group.ids[outage.node], positions.get(outage.node)
+    lines = []
+    if position is not None and position.closed is False:
+        how = "opened by command" if position.commanded else "tripped"
+        code, at = "commanded" if position.commanded else "tripped", to_rfc3339(position.since_ms)
+        lines.append(Evidence(code=code, text=f"{name} {how} at {at}", device_id=name, at=at))
+    above = int(group.parent[outage.node])
+    while above > 0:
+        upper = positions.get(above)
+        stale_ms = scene.limits.telemetry_stale_s * 1000
+        if upper is not None and upper.closed and scene.now_ms - upper.heard_ms <= stale_ms:
+            text = f"{group.ids[above]} above says that it is closed"
+            lines.append(Evidence(code="closed_above", text=text, device_id=group.ids[above]))
+        above = int(group.parent[above])
+    return lines
+
+
+def _silence(scene: Scene, outage: Running, found: Declared) -> list[Evidence]:
+    group, evidence = scene.book.group, scene.evidence
+    below = group.below(found.node)
+    gasps = evidence.gasp_ms[below] >= found.since_ms - GUARD_MS
+    terminals = int((gasps & (group.kind[below] == NodeKind.TRANSFORMER)).sum())
+    count, own = len(outage.members), found.gasps - terminals
+    lines = []
+    if terminals:
+        text = f"{terminals} transformer terminals report no voltage"
+        lines.append(Evidence(code="terminals", text=text, n=terminals))
+    if own > 0:
+        text = f"{own} of {count} meters sent a last gasp"
+        lines.append(Evidence(code="gasps", text=text, n=own, of=count))
+    if found.overdue:
+        text = f"{found.overdue} heartbeats were due and did not come"
+        lines.append(Evidence(code="overdue", text=text, n=found.overdue, of=count))
+    if outage.parent is not None:
+        text = "dark since before the power above came back"
+        lines.append(Evidence(code="left_behind", text=text))
+    return lines
+
+
+def _against(scene: Scene, outage: Running, found: Declared) -> list[Evidence]:
+    """Meters that report power, gasps that did not come, and whose concentrator is mute."""
+    book, evidence = scene.book, scene.evidence
+    members = book.meters_below(found.node)
+    others = members[~np.isin(members, outage.members)]
+    heard = evidence.heard_ms[others] > found.since_ms + GUARD_MS
+    powered = int((heard & (evidence.gasp_ms[others] == NEVER)).sum())
+    out = outage.members[outage.out]
+    quiet = int((evidence.gasp_ms[out] == NEVER).sum())
+    relay = book.group.dcu[out]
+    mute = int(evidence.mute_dcu[relay[relay >= 0]].sum())
+    lines = []
+    if powered:
+        text = f"{powered} of {len(members)} meters behind it report power"
+        lines.append(
+            Evidence(code="report_power", text=text, for_=False, n=powered, of=len(members))
+        )
+    if quiet:
+        text = f"{quiet} of {len(out)} meters sent no last gasp"
+        lines.append(Evidence(code="no_gasp", text=text, for_=False, n=quiet, of=len(out)))
+    if mute:
+        text = f"{mute} of {len(out)} meters are behind a concentrator that is mute"
+        lines.append(Evidence(code="mute", text=text, for_=False, n=mute, of=len(out)))
+    return lines
