@@ -13,8 +13,7 @@ Received is when it happened, unless ``received=`` says otherwise.  Commands of 
 ``12:00 lost mqtt``, ``12:20 deaf mqtt from=12:00``, ``12:21 caught_up mqtt``,
 ``11:00 plan P1 T1 13:00..15:00 kind=planned``, ``11:05 cancel P1``, ``11:00 ping M1``,
 ``11:00 settings close_after_s=60``, ``12:09 ann relocate S1-1 v? device=T1 reason=seen``,
-``12:10 crew:7 on_site S1-1 v?``, ``12:11 ann open F1``.
-What no day may break is checked after each page of the change log.
+``12:11 ann open F1``.  What no day may break is checked after each page of the change log.
 """
 
 import re
