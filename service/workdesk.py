@@ -6,7 +6,7 @@ outcome is read from the database, where the engine's commit puts it.
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
 import msgspec
@@ -19,10 +19,9 @@ from grid.public import PublicCall, PublicCrew, PublicDecision
 from grid.work import Action
 from store.postgres import Store
 
+UNSEEN = frozenset({Action.UNDO, Action.NOTE, Action.ACKNOWLEDGE})
+"""What no customer is told of."""
 LOOK_AGAIN_S = (0.02, 0.5)  # the first pause, and the longest
-
-Told = Callable[[str, int], Awaitable[bool]]
-"""Whether anybody was told of an outage because of its version, or a later one."""
 
 
 class Stream(Protocol):
@@ -32,22 +31,14 @@ class Stream(Protocol):
         """Put a command into the stream of a group."""
 
 
-async def never_told(_outage_id: str, _version: int) -> bool:
-    """Nobody tells anybody anything here."""
-    return False
-
-
 class ServiceWorkDesk:
     """The ``dispatch.workdesk.WorkDesk`` of one running service."""
 
-    def __init__(
-        self, store: Store, stream: Stream, network: Network, wait_s: float, told: Told = never_told
-    ) -> None:
+    def __init__(self, store: Store, stream: Stream, network: Network, wait_s: float) -> None:
         self._store = store
         self._stream = stream
         self._network = network
         self._wait_s = wait_s
-        self._told = told
 
     async def decide(self, new: NewDecision) -> Answered:
         """Let the engine decide on it; returns once what became of it is committed.
@@ -116,9 +107,11 @@ class ServiceWorkDesk:
 
     async def _require_untold(self, new: NewDecision) -> None:
         """Undo until told: what people were told is corrected by another decision, not undone."""
-        decisions = [d for d in await self._store.work.decisions(new.outage_id) if d.accepted]
-        wanted = [d for d in decisions if new.undoes in (None, d.id) and d.action != Action.UNDO]
-        if wanted and await self._told(new.outage_id, wanted[-1].version):
+        decisions = await self._store.work.decisions(new.outage_id)
+        undone = {d.undoes for d in decisions if d.accepted}
+        standing = [d for d in decisions if d.accepted and d.id not in undone]
+        wanted = [d for d in standing if new.undoes in (None, d.id) and d.action not in UNSEEN]
+        if wanted and await self._store.work.told_since(new.outage_id, wanted[-1].version):
             raise Refused("customers were told of it already; decide anew instead")
 
     async def _ask(self, command: Command, decision_id: str, group: int) -> PublicDecision:

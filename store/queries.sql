@@ -437,6 +437,12 @@ FROM decisions WHERE id = %s
 SELECT id, outage_id, at, by, role, action, reason, accepted, why, version, undoes
 FROM decisions WHERE outage_id = %(outage_id)s ORDER BY at, id LIMIT %(limit)s
 
+-- name: told_since
+-- Was anybody told, or may they have been, of a version of an outage or a later one?
+SELECT EXISTS (SELECT FROM notices n JOIN notice_decisions d USING (decision_no)
+               WHERE d.outage_id = %(outage_id)s AND d.version >= %(version)s
+                 AND n.state IN ('sending', 'sent', 'delivered', 'undelivered', 'unknown'))
+
 -- name: crews
 -- Crews, and the outages each is busy with.
 SELECT c.crew_id, c.name, c.district, c.active,

@@ -74,6 +74,16 @@ class WorkStore:
             cursor = await connection.execute(SQL["decisions_of"], asked)
             return tuple(_decision(row) for row in await cursor.fetchall())
 
+    async def told_since(self, outage_id: str, version: int) -> bool:
+        """Whether customers were told, or may have been, of a version of an outage or a later
+        one.
+        """
+        asked = {"outage_id": outage_id, "version": version}
+        async with self._reach.connection() as connection:
+            cursor = await connection.execute(SQL["told_since"], asked)
+            row = await cursor.fetchone()
+            return bool(row and row[0])
+
     async def outage_calls(self, outage_id: str) -> tuple[PublicCall, ...]:
         """Calls of an outage's customers since an hour before it began, newest first."""
         asked = {"outage_id": outage_id, "limit": self._settings.listed_max}
