@@ -11,6 +11,7 @@ and ended meanwhile is found too.
 
 import numpy as np
 
+from detectors.asking import Asking
 from detectors.book import NOBODY, Book
 from detectors.bound import contradict, pins
 from detectors.decisions import Decisions, decide, throw
@@ -26,7 +27,7 @@ from detectors.findings import (
     phase_word,
 )
 from detectors.hearing import NEVER, URGENT, Hearing, Said, fold, hear_live, said, silence
-from detectors.inference import Priors, solve
+from detectors.inference import Priors, Verdict, solve
 from detectors.lifecycle import close, explain, match_plan, switched
 from detectors.listening import Listening, Relays
 from detectors.positions import Moved, Position, Switching, read_position
@@ -46,6 +47,7 @@ from grid.frame import (
     Deaf,
     Decided,
     Frame,
+    PingSent,
     PlanCancelled,
     PlanEntered,
     Rows,
@@ -55,7 +57,7 @@ from grid.frame import (
     first_ms,
 )
 from grid.network import Bools, Group, NodeKind
-from grid.outage import ENDED, Change, Outcome, State
+from grid.outage import ENDED, Change, Outcome, Ping, State
 
 KEPT_ROWS_MAX = 1_000_000  # of a backlog; at the limit it is gone through as far as it is in
 TRANSFORMER = int(NodeKind.TRANSFORMER)
@@ -94,7 +96,9 @@ class Engine:
         self.kept: list[Rows] = []
         self.rates = Rates()
         self._at_ms: int | None = None  # when what is gone through late is said
+        self.asking = Asking()
         self._changes: list[Change] = []
+        self._pings: list[Ping] = []
         self._nodes: dict[str, int | None] = {}
 
     def apply(self, frame: Frame) -> Outcome:
@@ -116,9 +120,11 @@ class Engine:
         self._rows(frame.rows[begin:][new[begin:]])
         self._advance(frame.until_ms)
         changes, self._changes = tuple(self._changes), []
+        pings, self._pings = tuple(self._pings), []
         return Outcome(
             changes=changes,
             findings=self.findings.page(),
+            pings=pings,
             wake_ms=None if self.catching_up else self.waking.next_ms(self.clock_ms),
             repeat_rows=tuple(np.flatnonzero(~new).tolist()),
             decisions=self.decisions.page(),
@@ -232,6 +238,7 @@ class Engine:
             delivery=self.rates.delivery(running, self.limits),
             false_gasp=self.rates.false_gasp(self.meters, self.limits),
             comms_loss=(self.limits.comms_loss, self.limits.comms_loss_quiet),
+            asked=self.asking.waiting(now_ms, self.limits),
             dark=self.book.owner != NOBODY,
             explained_ms=self.book.back_ms,
             dismissed_ms=self.book.dismissed_ms,
@@ -288,7 +295,8 @@ class Engine:
             evidence = gather(self.group, self.hearing, ear, self.limits)
         scene = self._scene(evidence, now_ms)
         contradict(scene)
-        declared = solve(self.tree, evidence, self._priors(now_ms), now_ms)
+        verdict = solve(self.tree, evidence, self._priors(now_ms), now_ms)
+        declared = verdict.declared
         held = reconcile(scene, declared)
         gasped = np.flatnonzero(
             (evidence.gasp_ms != NEVER) & (evidence.gasp_ms < now_ms - SETTLED_MS)
@@ -313,6 +321,7 @@ class Engine:
                 settle_times(self.book, outage, self.hearing)
             self._learn(outage)
         note_comms(self.findings, evidence, held, now_ms)
+        self._ask(evidence, verdict, now_ms)
         self._changes += self.book.page(now_ms if self._at_ms is None else self._at_ms)
         self.waking.decided(
             now_ms,
@@ -322,6 +331,17 @@ class Engine:
             ear=ear,
             limits=self.limits,
         )
+        self.waking.expect(self.asking.due_ms(now_ms, self.limits))
+
+    def _ask(self, evidence: Evidence, verdict: Verdict, now_ms: int) -> None:
+        """Ask those of whom the verdict is least sure; nobody while we hear nothing."""
+        self.asking.forget(evidence, now_ms)
+        if self._at_ms is not None or self.listening.lost or self.limits.pings_per_minute <= 0:
+            return
+        chosen = self.asking.choose(
+            self.group, evidence, verdict, now_ms=now_ms, limits=self.limits
+        )
+        self._pings += [Ping(now_ms, self.group.ids[node]) for node in chosen]
 
     def _learn(self, outage: Running) -> None:
         over = outage.state is State.RESTORED and outage.ended_ms == self.clock_ms
@@ -332,8 +352,10 @@ class Engine:
         match command:
             case SourceLost():
                 self.listening.lose(command.source, command.at_ms)
+                self.asking.clear()
             case Deaf():
                 self.catching_up.add(command.source)
+                self.asking.clear()
                 self.backlog_from_ms = min(self.backlog_from_ms, command.from_ms)
                 self.listening.find(command.source, (command.from_ms, command.until_ms))
             case CaughtUp():
@@ -349,8 +371,11 @@ class Engine:
                 self._person(command)
             case SettingsChanged():
                 self.limits = EngineSettings(**command.settings)
+            case PingSent() if (node := self._node(command.device_id)) is not None:
+                self.asking.sent(node, command.at_ms)
+                self.waking.alarmed(command.at_ms)
             case _:
-                pass  # a ping that was sent changes nothing until it is answered
+                pass
 
     def _person(self, command: Decided | SwitchThrown) -> None:
         if isinstance(command, Decided):

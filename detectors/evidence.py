@@ -44,6 +44,7 @@ class Evidence:
     on_ll: F64  # log P(silence | on)
     overdue: Bools
     pending: Bools  # its outage was restored, it has not spoken since
+    unanswered: I64  # how often it was asked and did not answer
     mute_dcu: Bools  # entry a concentrator: nothing comes through it although it should
     word_ms: I64  # entry a concentrator: when anything last came through it; NEVER
 
@@ -52,6 +53,15 @@ class Evidence:
         """Nodes that give any reason to think of an outage."""
         suspicious: Bools = (self.gasp_ms != NEVER) | self.overdue | self.pending
         return suspicious
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Asked:
+    """Meters that were asked and have not answered in time."""
+
+    nodes: I64
+    first_ms: I64  # ours: when each was first asked
+    times: I64  # how often
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +75,7 @@ class Ear:
     comms_loss: tuple[float, float]  # that a concentrator goes mute, in an outage and without
     relays: tuple[I64, I64] | None = None  # entry a node: its concentrator was mute from, until
     dark: Bools | None = None  # entry a node: a running outage explains its silence
+    asked: Asked | None = None
     explained_ms: I64 | None = None  # device clock, entry a node: its last told step ended then
     dismissed_ms: I64 | None = None  # entry a node: a person dismissed what it said, or did not
 
@@ -89,14 +100,34 @@ def gather(group: Group, hearing: Hearing, ear: Ear, limits: EngineSettings) -> 
     late_ms = ear.now_ms - beat - int(limits.heartbeat_slack_s * 1000)
     overdue = ever & ~gasped & ~dismissed & (late_ms > 0)
     due_ms = np.where(pending, hearing.void_ms, np.where(overdue, beat, FAR))
+    unanswered = _unanswered(ear.asked, heard, due_ms)
     terminal = group.kind == NodeKind.TRANSFORMER
     silent = ever & ~gasped & ~dismissed
     off_ll = np.where(terminal, log(1 - TERMINAL_DELIVERY), log(1 - ear.delivery))
     off_ll[~silent | pending] = 0.0
-    on_ll = _missed(hearing, np.where(overdue, late_ms, 0), pending, ear, limits)
+    on_ll = _missed(hearing, np.where(overdue, np.maximum(late_ms, 0), 0), pending, ear, limits)
     gasp_ll = _worth(np.flatnonzero(gasped), terminal, hearing, ear, limits)
-    mute, word = _clamp(group, (heard, gasp, due_ms), (silent, overdue), (off_ll, on_ll), ear)
-    return Evidence(heard, gasp, gasp_ll, due_ms, off_ll, on_ll, overdue, pending, mute, word)
+    worth = unanswered * log(limits.ping_lost)
+    on_ll += np.where(gasped, 0.0, worth)
+    gasp_ll -= np.where(gasped, worth, 0.0)
+    late = overdue | (unanswered > 0) & ~gasped
+    mute, word = _clamp(group, (heard, gasp, due_ms), (silent, late), (off_ll, on_ll), ear)
+    return Evidence(
+        heard, gasp, gasp_ll, due_ms, off_ll, on_ll, overdue, pending, unanswered, mute, word
+    )
+
+
+def _unanswered(asked: Asked | None, heard: I64, due_ms: I64) -> I64:
+    """How often each node was asked and did not answer; that is as old as the first question.
+    Changes ``due_ms``.
+    """
+    times = np.zeros(len(heard), np.int64)
+    if asked is not None:
+        silent = heard[asked.nodes] < asked.first_ms
+        nodes = asked.nodes[silent]
+        times[nodes] = asked.times[silent]
+        due_ms[nodes] = np.minimum(due_ms[nodes], asked.first_ms[silent])
+    return times
 
 
 def next_beat(hearing: Hearing, heard_ms: I64, ear: Ear, limits: EngineSettings) -> I64:
