@@ -13,8 +13,10 @@ import numpy as np
 from detectors.evidence import Asked, Evidence
 from detectors.hearing import NEVER
 from detectors.inference import Verdict
+from detectors.reconcile import Scene
 from detectors.settings import EngineSettings
 from grid.network import I64, Bools, Group
+from grid.outage import Ping
 
 MINUTE_MS = 60_000
 SHARE = 50  # one in so many customers a minute, but
@@ -73,6 +75,15 @@ class Asking:
         wait_ms = int(limits.ping_wait_s * 1000)
         late = [times[-1] + wait_ms for times in self.asks.values()]
         return min((at for at in late if at > now_ms), default=None)
+
+    def ask(self, scene: Scene, verdict: Verdict, *, deaf: bool) -> list[Ping]:
+        """Ask those of whom a verdict is least sure; nobody while we hear nothing."""
+        group, now_ms = scene.book.group, scene.now_ms
+        self.forget(scene.evidence, now_ms)
+        if deaf or scene.limits.pings_per_minute <= 0:
+            return []
+        chosen = self.choose(group, scene.evidence, verdict, now_ms=now_ms, limits=scene.limits)
+        return [Ping(now_ms, group.ids[node]) for node in chosen]
 
     def choose(
         self,

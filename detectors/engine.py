@@ -27,16 +27,15 @@ from detectors.findings import (
     phase_word,
 )
 from detectors.hearing import NEVER, URGENT, Hearing, Said, fold, hear_live, said, silence
-from detectors.inference import Priors, Verdict, solve
+from detectors.inference import Priors, solve
 from detectors.lifecycle import close, explain, match_plan, switched
 from detectors.listening import Listening, Relays
 from detectors.positions import Moved, Position, Switching, read_position
 from detectors.priors import priors_of
-from detectors.rates import SETTLED_MS, SURE, Rates, count_gasps, storms, teaches
+from detectors.rates import Rates, count_gasps, storms, teaches
 from detectors.reconcile import Scene, reconcile
 from detectors.repeats import Memory, blank, rounds, take
 from detectors.restoration import finish, follow, hear_back, settle_times
-from detectors.running import Running
 from detectors.settings import EngineSettings
 from detectors.tree import tree_of
 from detectors.waking import TICK_MS, Waking
@@ -57,7 +56,7 @@ from grid.frame import (
     first_ms,
 )
 from grid.network import Bools, Group, NodeKind
-from grid.outage import ENDED, Change, Outcome, Ping, State
+from grid.outage import ENDED, Change, Outcome, Ping
 
 KEPT_ROWS_MAX = 1_000_000  # of a backlog; at the limit it is gone through as far as it is in
 TRANSFORMER = int(NodeKind.TRANSFORMER)
@@ -296,13 +295,9 @@ class Engine:
         scene = self._scene(evidence, now_ms)
         contradict(scene)
         verdict = solve(self.tree, evidence, self._priors(now_ms), now_ms)
-        declared = verdict.declared
-        held = reconcile(scene, declared)
-        gasped = np.flatnonzero(
-            (evidence.gasp_ms != NEVER) & (evidence.gasp_ms < now_ms - SETTLED_MS)
-        )
-        self.rates.learn_false(gasped, self.hearing, declared, held, now_ms=now_ms)
-        by_node = {found.node: found for found in declared}
+        held = reconcile(scene, verdict.declared)
+        self.rates.learn_false(evidence, self.hearing, verdict.declared, held, now_ms=now_ms)
+        by_node = {found.node: found for found in verdict.declared}
         plans = [(plan, self._node(plan.device_id)) for plan in self.plans.values()]
         for outage in list(self.book.running.values()):
             found = by_node.get(outage.node)
@@ -319,9 +314,10 @@ class Engine:
             learn(scene, outage, self.history)
             if outage.sequence in self.book.reasons:
                 settle_times(self.book, outage, self.hearing)
-            self._learn(outage)
+            self.rates.learn_delivery(outage, self.clock_ms)
         note_comms(self.findings, evidence, held, now_ms)
-        self._ask(evidence, verdict, now_ms)
+        deaf = self._at_ms is not None or bool(self.listening.lost)
+        self._pings += self.asking.ask(scene, verdict, deaf=deaf)
         self._changes += self.book.page(now_ms if self._at_ms is None else self._at_ms)
         self.waking.decided(
             now_ms,
@@ -333,29 +329,14 @@ class Engine:
         )
         self.waking.expect(self.asking.due_ms(now_ms, self.limits))
 
-    def _ask(self, evidence: Evidence, verdict: Verdict, now_ms: int) -> None:
-        """Ask those of whom the verdict is least sure; nobody while we hear nothing."""
-        self.asking.forget(evidence, now_ms)
-        if self._at_ms is not None or self.listening.lost or self.limits.pings_per_minute <= 0:
-            return
-        chosen = self.asking.choose(
-            self.group, evidence, verdict, now_ms=now_ms, limits=self.limits
-        )
-        self._pings += [Ping(now_ms, self.group.ids[node]) for node in chosen]
-
-    def _learn(self, outage: Running) -> None:
-        over = outage.state is State.RESTORED and outage.ended_ms == self.clock_ms
-        if over and outage.parent is None and outage.probability > SURE:
-            self.rates.learn_delivery(outage)
-
     def _command(self, command: Command) -> None:
         match command:
             case SourceLost():
                 self.listening.lose(command.source, command.at_ms)
                 self.asking.clear()
             case Deaf():
-                self.catching_up.add(command.source)
                 self.asking.clear()
+                self.catching_up.add(command.source)
                 self.backlog_from_ms = min(self.backlog_from_ms, command.from_ms)
                 self.listening.find(command.source, (command.from_ms, command.until_ms))
             case CaughtUp():
@@ -365,17 +346,22 @@ class Engine:
             case PlanEntered():
                 self.plans[command.plan_id] = command
                 self.waking.alarmed(command.at_ms)
+            case SettingsChanged():
+                self.limits = EngineSettings(**command.settings)
+            case _:
+                self._rare(command)
+
+    def _rare(self, command: Command) -> None:
+        match command:
             case PlanCancelled():
                 self.plans.pop(command.plan_id, None)
             case Decided() | SwitchThrown():
                 self._person(command)
-            case SettingsChanged():
-                self.limits = EngineSettings(**command.settings)
-            case PingSent() if (node := self._node(command.device_id)) is not None:
-                self.asking.sent(node, command.at_ms)
-                self.waking.alarmed(command.at_ms)
-            case _:
-                pass
+            case PingSent():
+                node = self._node(command.device_id)
+                if node is not None and self.hearing.on_ms[node] != NEVER:
+                    self.asking.sent(node, command.at_ms)
+                    self.waking.alarmed(command.at_ms)
 
     def _person(self, command: Decided | SwitchThrown) -> None:
         if isinstance(command, Decided):

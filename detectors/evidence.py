@@ -20,6 +20,7 @@ from grid.network import F64, I64, Bools, Group, NodeKind
 FAR = np.int64(1 << 60)
 
 MUTE_MISSING = 3  # so many that were due since its last word, and did not come, make it mute
+BURST_MS = 60_000  # gasps of one fault arrive within
 CLOCKS_MS = 10_000  # what two devices' corrected clocks may differ by
 
 TERMINAL_DELIVERY = 0.9  # terminals have a battery and their own modem
@@ -135,10 +136,17 @@ def next_beat(hearing: Hearing, heard_ms: I64, ear: Ear, limits: EngineSettings)
     periods = hearing.period_ms(limits.heartbeat_s)
     slack_ms = int(limits.heartbeat_slack_s * 1000)
     expected = np.maximum(heard_ms, hearing.void_ms) + periods
+    # an answer or a reading between two reports does not put off the next report
+    between = (hearing.beat_ms > hearing.back_ms) & (hearing.on_ms > hearing.beat_ms)
+    between &= hearing.beat_ms > hearing.off_ms
+    between &= heard_ms > hearing.void_ms
+    at = np.flatnonzero(between)
+    since = hearing.on_ms[at] - hearing.beat_ms[at]
+    expected[at] -= since % periods[at]
     if ear.relays is not None:
         begin, end = ear.relays
-        missed = expected + slack_ms <= begin
-        expected = np.where(missed, expected, np.maximum(expected, end + periods))
+        swallowed = (expected + slack_ms > begin) & (expected < end)
+        expected = np.where(swallowed, end + periods, expected)
     return due(expected, periods, slack_ms, ear.gaps)
 
 
@@ -187,7 +195,8 @@ def _clamp(
     mute = np.zeros(count, np.bool_)
     word = np.full(count, NEVER, np.int64)
     relayed = np.flatnonzero((group.dcu >= 0) & silent)
-    if count == 0 or not overdue[relayed].any():
+    gasped = np.flatnonzero(gasp != NEVER)
+    if count == 0 or not (overdue[relayed].any() or len(gasped)):
         return mute, word
     spoke = np.full(count, NEVER, np.int64)
     through = np.flatnonzero(group.dcu >= 0)
@@ -198,7 +207,8 @@ def _clamp(
     own = due[relayed] > word[group.dcu[relayed]]
     late = relayed[overdue[relayed] & own]
     missing = np.bincount(group.dcu[late], minlength=count)
-    quiet = (missing > 0) & (spoke <= word)
+    quiet = (missing > 0) | (word < _gasps_since(group, gasp, gasped, through))
+    quiet &= spoke <= word
     member = relayed[quiet[group.dcu[relayed]] & own]
     if len(member) == 0:
         return mute, word
@@ -213,6 +223,21 @@ def _clamp(
         missing = np.bincount(group.dcu[late[~ear.dark[late]]], minlength=count)
     mute = quiet & (missing >= np.minimum(MUTE_MISSING, members)) & (missing > 0)
     return mute, word
+
+
+def _gasps_since(group: Group, gasp: I64, gasped: I64, through: I64) -> I64:
+    """Entry a concentrator: when the last burst of gasps began on a feeder of its meters; from
+    then on it should have let some through.  NEVER where there was none.
+    """
+    feeder = group.feeder[gasped]
+    last = np.full(len(gasp), NEVER, np.int64)
+    np.maximum.at(last, feeder, gasp[gasped])
+    burst = gasp[gasped] > last[feeder] - BURST_MS
+    first = last.copy()
+    np.minimum.at(first, feeder[burst], gasp[gasped[burst]])
+    since = np.full(len(group.dcus), NEVER, np.int64)
+    np.maximum.at(since, group.dcu[through], first[group.feeder[through]])
+    return since
 
 
 def _share(silence_ll: F64, mute: float) -> F64:
