@@ -14,9 +14,7 @@ import traceback
 import bench
 from bench.machine import describe
 
-NO_BENCH = frozenset(
-    {"__main__", "machine", "measure", "peers", "pipes", "feed_server", "feed_crowd"}
-)
+NO_BENCH = frozenset({"__main__", "machine", "measure", "peers"})
 
 
 def names() -> list[str]:

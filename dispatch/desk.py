@@ -9,6 +9,7 @@ from typing import Protocol
 
 import msgspec
 
+from dispatch.noticedesk import NoticeDesk
 from dispatch.workdesk import WorkDesk
 from grid.public import (
     CustomerStatus,
@@ -67,6 +68,10 @@ class Watched(Protocol):
 
 class Desk(Watched, Protocol):
     """The service, as a person at a desk may ask it."""
+
+    @property
+    def notices(self) -> NoticeDesk:
+        """What customers were told."""
 
     @property
     def work(self) -> WorkDesk:

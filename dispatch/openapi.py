@@ -20,6 +20,7 @@ from dispatch.answers import (
     Decisions,
     FeedToken,
     Findings,
+    Notices,
     Outages,
     Planned,
     Problem,
@@ -42,7 +43,8 @@ from grid.public import (
 
 REF = "#/components/schemas/{name}"
 STRUCTS = (
-    Alive, Readiness, Outages, PublicOutageDetail, Findings, CustomerStatus, PublicCall, Planned,
+    Alive, Readiness, Outages, PublicOutageDetail, Notices, Findings, CustomerStatus, PublicCall,
+    Planned,
     PublicPlan, CallBody, PlanBody, SignInBody, Session, FeedToken, Code, Problem, ActionBody,
     Settled, Conflict, Decisions,
     PublicDecision, Calls, Crews, PublicCrew, CrewBody, SwitchBody,

@@ -18,7 +18,6 @@ from notify.client import Client
 from notify.closing import Closing
 from notify.log import FeedLog, FeedRow
 from notify.messages import Pos, Since, Subscribed, pub, text_frame, write
-from notify.returning import Returning
 from notify.settings import FeedSettings
 from notify.tally import Tally
 
@@ -61,7 +60,6 @@ class Hub:
         self._channels: dict[str, Channel] = {}
         self._news: set[str] = set()  # channels to be looked at
         self._woken = asyncio.Event()
-        self._returning = Returning(feed_log, settings)
         self._reading = asyncio.Semaphore(settings.reads_parallel_max)
         self._offers = 0  # made since the last turn of the others
         self._snapshots: dict[str, asyncio.Task[tuple[str, int, bytes]]] = {}
@@ -104,11 +102,13 @@ class Hub:
 
     async def _open(self, channel: str, since: Since | None) -> Opening:
         if since is not None:
-            found = await self._returning.ask(channel, since.offset)
-            back = found.top - since.offset
-            near = since.epoch == found.epoch and 0 <= back <= self._settings.replay_max
-            if near and (not back or _follows(found.rows, since.offset)):
-                return Opening(found.epoch, since.offset, found.top, None, found.rows)
+            async with self._reading:
+                epoch, top = await self._log.feed_position(channel)
+            back = top - since.offset
+            if since.epoch == epoch and 0 <= back <= self._settings.replay_max:
+                rows = await self._read(channel, since.offset) if back else ()
+                if not back or _follows(rows, since.offset):
+                    return Opening(epoch, since.offset, top, None, rows)
         epoch, offset, body = await self._snapshot(channel)
         return Opening(epoch, offset, offset, body)
 
@@ -201,7 +201,6 @@ class Hub:
 
     def close(self) -> None:
         """Stop reading for those who are still joining."""
-        self._returning.close()
         for task in self._snapshots.values():
             task.cancel()
 

@@ -55,7 +55,6 @@ TIME = re.compile(r"\d\d:\d\d(:\d\d(\.\d\d\d)?)?")
 SPAN = re.compile(r"(.*?)(\d+)\.\.\1(\d+)")
 AS_SEEN = -1  # of a decision's version
 PHASES = {"A": 1, "B": 2, "C": 4}
-UNASKED = {"pings_per_minute": 0.0}  # in a drawn day nobody would answer
 
 
 def ms(text: str) -> int:
@@ -343,8 +342,8 @@ def play(
     **settings: Any,
 ) -> Told:
     """Let a new engine have the frames; after ``crash_after`` of them it is restored from bytes."""
-    limits = EngineSettings(**(UNASKED | settings))
-    engine, told, known = Engine(network.groups[0], limits), Told(), {}
+    group = network.groups[0]
+    engine, told, known = Engine(group, EngineSettings(**settings)), Told(), {}
     for frame in frames:
         seen = _seen(frame, known)
         told.commands += seen.commands
@@ -356,7 +355,7 @@ def play(
         told.repeats += len(outcome.repeat_rows)
         told.wake_ms = outcome.wake_ms
         if frame.position == crash_after:
-            engine = restore(network.groups[0], take(engine))
+            engine = restore(group, take(engine))
     told.engine = engine
     return told
 
