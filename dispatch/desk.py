@@ -9,7 +9,6 @@ from typing import Protocol
 
 import msgspec
 
-from dispatch.noticedesk import NoticeDesk
 from dispatch.workdesk import WorkDesk
 from grid.public import (
     CustomerStatus,
@@ -68,10 +67,6 @@ class Watched(Protocol):
 
 class Desk(Watched, Protocol):
     """The service, as a person at a desk may ask it."""
-
-    @property
-    def notices(self) -> NoticeDesk:
-        """What customers were told."""
 
     @property
     def work(self) -> WorkDesk:

@@ -20,7 +20,6 @@ from dispatch.answers import (
     Decisions,
     FeedToken,
     Findings,
-    Notices,
     Outages,
     Planned,
     Problem,
@@ -43,8 +42,7 @@ from grid.public import (
 
 REF = "#/components/schemas/{name}"
 STRUCTS = (
-    Alive, Readiness, Outages, PublicOutageDetail, Notices, Findings, CustomerStatus, PublicCall,
-    Planned,
+    Alive, Readiness, Outages, PublicOutageDetail, Findings, CustomerStatus, PublicCall, Planned,
     PublicPlan, CallBody, PlanBody, SignInBody, Session, FeedToken, Code, Problem, ActionBody,
     Settled, Conflict, Decisions,
     PublicDecision, Calls, Crews, PublicCrew, CrewBody, SwitchBody,

@@ -27,15 +27,12 @@ from ingest.modbus import ModbusGateway
 from ingest.mqtt import MqttGateway
 from ingest.packing import Packer
 from notify.feeds import Feeds
-from notify.situations import decider
-from service import care, http, place, signin, simulated, stored, texting, tokens, watch
+from service import care, http, place, signin, simulated, stored, tokens, watch
 from service.clock import now_ms
 from service.desk import ServiceDesk
 from service.follow import Where
 from service.health import Health
 from service.maps import Maps
-from service.outbox_metrics import OutboxFigures
-from service.phones import Phones
 from service.progress import Progress
 from service.pulse import Pulse
 from service.run import Run
@@ -81,9 +78,7 @@ async def _serve(run: Run, told: Progress, failure: Failure) -> None:
         told.step("opening the store")
         sealed = sealing.Keys(run.keys.phone, run.keys.index)
         store = await opened.enter_async_context(
-            open_store(
-                run.database_url, sealed, settings.store, decider(texting.rules_of(settings))
-            )
+            open_store(run.database_url, sealed, settings.store)
         )
         told.step("reading the network")
         graph, network = await stored.network_of(store, run.network, now_ms(), told.note)
@@ -97,7 +92,7 @@ async def _serve(run: Run, told: Progress, failure: Failure) -> None:
         maps = Maps(store, (graph, network), engines, spine.health, pulse.heard.ages_s, now_ms)
         app = make_app(
             spine.desk, partial(_verify, run), store.audit, settings.api, now_ms, signin=signing,
-            maps=maps, phones=_phones(run, field), metrics_token=settings.secrets.metrics_token,
+            maps=maps,            metrics_token=settings.secrets.metrics_token,
         )  # fmt: skip
         await opened.enter_async_context(http.serving(app, settings.http, failure))
         breakers: Sequence[BreakerAddress] = network.breakers
@@ -105,7 +100,6 @@ async def _serve(run: Run, told: Progress, failure: Failure) -> None:
             told.step("starting the simulated field")
             breakers = await field.play(graph, _play(run))
         await _listen(run, spine, network, breakers, beside)
-        await _text(run, store, spine, beside)
         await beside("alive", care.keep_alive(run.revivers, settings.care.alive_s))
         await beside("care", care.keep_house(store, now_ms, settings.care.every_s))
 
@@ -170,10 +164,7 @@ async def _spine(
     health.watch("engine", lambda: _unless(runner.caught_up_with, "a backlog is coming in"))
     health.watch("feeds", lambda: _unless(feeds.ready, "not listening, or the log cannot be read"))
     work = ServiceWorkDesk(store, runner, network, settings.api.decision_wait_s)
-    planned = texting.Planned(store.outbox, texting.rules_of(settings), now_ms)
-    desk = ServiceDesk(
-        store, runner, network, health, pulse.metrics, now_ms, work=work, planned=planned
-    )
+    desk = ServiceDesk(store, runner, network, health, pulse.metrics, now_ms, work=work)
     return _Spine(runner, health, pulse, desk, mqtt)
 
 
@@ -201,24 +192,6 @@ async def _listen(
     await beside("mqtt", mqtt.run())
 
 
-async def _text(run: Run, store: Store, spine: _Spine, beside: Beside) -> None:
-    """The sender of texts, where there is a gateway."""
-    if not run.settings.sms.url:
-        return
-    replied = texting.replies(store, now_ms, spine.desk.still_out)
-    sender = texting.sender(store.outbox, run.settings, now_ms, replied)
-    figures = OutboxFigures(store.outbox, now_ms)
-    figures.show(spine.pulse.metrics, sender)
-    await beside("outbox figures", figures.look())
-    await beside("texts", texting.send(sender, store.outbox))
-
-
-def _phones(run: Run, field: simulated.Field | None) -> Phones | None:
-    if field is None or not run.smsc_port:
-        return None
-    return Phones(run.data / "field" / simulated.SMSC_LOG, field.reply)
-
-
 def _play(run: Run) -> simulated.Play:
     folder = run.data / "field"
     return simulated.Play(
@@ -230,7 +203,6 @@ def _play(run: Run) -> simulated.Play:
         data=str(run.data),
         cert=run.settings.http.tls_cert,
         again=run.again,
-        smsc_port=run.smsc_port,
     )
 
 

@@ -14,7 +14,6 @@ from dispatch.api import make_app
 from dispatch.codes import Codes
 from dispatch.desk import Component, NewCall, NewPlan
 from dispatch.mapdesk import Power, Premises, PremisesCall, Source
-from dispatch.memory import MemoryNotices, MemoryPhones
 from dispatch.settings import ApiSettings, SiteSettings
 from dispatch.signin import SignIn
 from dispatch.workdesk import Answered, NewCrew, NewDecision, NewSwitching
@@ -121,7 +120,6 @@ class MemoryDesk:
 
     away: bool = False
     work: MemoryWork = field(default_factory=MemoryWork)
-    notices: MemoryNotices = field(default_factory=lambda: MemoryNotices(NOW))
     calls: list[NewCall] = field(default_factory=list)
     asked: list[dict[str, Any]] = field(default_factory=list)
     kept: dict[str, PublicPlan] = field(default_factory=dict)
@@ -263,7 +261,7 @@ class MemoryMaps:
 
     async def power(self, district: str | None) -> Power:
         self.desk._reach()
-        return Power("v", to_rfc3339(NOW), {"S1-3": [3]}, [5], 2)
+        return Power("v", to_rfc3339(NOW), {"S1-3": [3]}, [5], 2, {"S1-3": 1}, {})
 
     def sources(self) -> Sequence[Source]:
         return [Source("meters", True, 1.5, None), Source("mqtt", False, None, "no subscription")]
@@ -353,8 +351,7 @@ async def make_api() -> AsyncIterator[Callable[..., Api]]:
         desk = MemoryDesk()
         app = make_app(
             desk, lambda text: verify(KEY, text, NOW), audit, ApiSettings(**limits), lambda: NOW,
-            signin=a_signin(), maps=MemoryMaps(desk), phones=MemoryPhones(NOW),
-            metrics_token="prometheus",
+            signin=a_signin(), maps=MemoryMaps(desk), metrics_token="prometheus",
         )  # fmt: skip
         transport = httpx.ASGITransport(app, raise_app_exceptions=raises, client=(address, 4711))
         client = httpx.AsyncClient(transport=transport, base_url="http://lastgasp")

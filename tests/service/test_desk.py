@@ -13,12 +13,10 @@ from grid.frame import PlanCancelled, PlanEntered
 from grid.graph import Graph
 from grid.network import Network
 from grid.reading import Kind
-from service import texting
 from service.clock import now_ms
 from service.desk import ServiceDesk
 from service.health import Health
 from service.metrics import Metrics
-from service.settings import Settings
 from service.tasks import Failure, running
 from service.workdesk import ServiceWorkDesk
 from store import sealing
@@ -57,11 +55,7 @@ async def desk(store: Store) -> AsyncIterator[ServiceDesk]:
     )  # fmt: skip
     async with running("runner", runner.run(), Failure(), stop_s=5.0):
         work = ServiceWorkDesk(store, runner, NETWORK, 5.0)
-        rules = texting.rules_of(Settings())
-        yield ServiceDesk(
-            store, runner, NETWORK, Health(now_ms), Metrics(), now_ms, work=work,
-            planned=texting.Planned(store.outbox, rules, now_ms),
-        )  # fmt: skip
+        yield ServiceDesk(store, runner, NETWORK, Health(now_ms), Metrics(), now_ms, work=work)
 
 
 async def recorded(store: Store, network: Network) -> list[object]:
