@@ -4,10 +4,10 @@ BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help install run services check test soak bench lint unit peers clean
+.PHONY: help install run services check test soak test-containers bench lint unit peers clean
 
 help:  ## list these
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 12
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 18
 
 install: .venv/.installed  ## make .venv with all extras
 
@@ -27,6 +27,11 @@ test: install lint unit peers  ## everything that this machine can run; says wha
 
 soak: install  ## the tests that take many minutes
 	$(PYTEST) -m soak --timeout=3600 $(ARGS)
+
+test-containers: install  ## docker-compose.yml in real containers (podman; root on Debian), with kills
+	@scripts/containers.sh install
+	@scripts/containers.sh images
+	$(PYTEST) tests/containers -m soak -v --timeout=1800 $(ARGS)
 
 bench: install  ## all benchmarks, one line of JSON each
 	$(BIN)/python -m bench all

@@ -675,7 +675,8 @@ BEGIN
             || format(off, format(bucket, 'off_at')) || 'WITH NO DATA';
     ELSE
         EXECUTE 'CREATE FUNCTION load_between(begun timestamptz, until timestamptz)
-            RETURNS SETOF load_kept LANGUAGE sql STABLE AS $f$'
+            RETURNS SETOF load_kept LANGUAGE sql STABLE SECURITY DEFINER
+            SET search_path FROM CURRENT AS $f$'
             || format(load, format(bin, 'r.received_at'),
                 'AND r.received_at >= begun AND r.received_at < until') || '$f$';
         EXECUTE 'CREATE VIEW load_half_hours AS SELECT * FROM load_kept UNION ALL
@@ -848,3 +849,13 @@ CREATE OR REPLACE VIEW change_log AS
            reason, committed_at
     FROM changes ORDER BY at, outage_id, version;
 COMMENT ON VIEW change_log IS 'What happened to each outage, and why.';
+
+-- Whoever draws dashboards reads these and nothing else (deploy/timescaledb/init.sh makes the role).
+DO $$
+BEGIN
+    IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'lastgasp_reader') THEN
+        GRANT USAGE ON SCHEMA public TO lastgasp_reader;
+        GRANT SELECT ON outages_now, dark_feeders, open_findings, feeder_load, district_load,
+            load_half_hours, interruption_half_hours, reliability_days TO lastgasp_reader;
+    END IF;
+END $$;

@@ -22,8 +22,6 @@ class Power(msgspec.Struct, frozen=True):
     dark: Mapping[str, Sequence[int]]  # outage id -> meters' nodes
     silent: Sequence[int]
     customers: int
-    calls: Mapping[str, int]  # outage id -> trouble calls of its customers
-    told: Mapping[str, int]  # outage id -> texts that were sent of it
 
 
 class Source(msgspec.Struct, frozen=True):

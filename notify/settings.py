@@ -14,6 +14,7 @@ class FeedSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     listen: str = "127.0.0.1:8471"
     tls_cert: str = ""  # PEM file; at scale let a proxy do TLS, it costs 256 KiB a connection
     tls_key: str = ""
+    url: str = ""  # where browsers reach it, like wss://outage.example.org:8471; empty: on listen
     origins: tuple[str, ...] = ("http://127.0.0.1:8470", "http://localhost:8470")  # of web pages
     trusted_proxies: tuple[str, ...] = ()  # addresses whose X-Forwarded-For is believed
 

@@ -154,6 +154,22 @@ def doctor(
 
 
 @app.command()
+def ready(
+    url: Annotated[str, typer.Argument(help="Like https://127.0.0.1:8480.")],
+    ca: Annotated[
+        Path | None, typer.Option("--ca", help="PEM file of the authority to trust.")
+    ] = None,
+) -> None:
+    """Ask a service or a role whether it is ready; what is not is said."""
+    from service import ready as asking
+
+    missing = asking.ask(url, ca)
+    for part in missing:
+        typer.echo(part)
+    raise typer.Exit(exits.UNREACHABLE if missing else 0)
+
+
+@app.command()
 def simulate(
     scenario: Annotated[str, typer.Argument(help="A file, or the name of a shipped one.")],
     network: Annotated[str, typer.Option("--network", help="As of up.")],

@@ -8,7 +8,7 @@ import typer
 
 from grid.errors import ConfigError, Unreachable
 from grid.people import Principal, Role
-from service import exits, keys, place
+from service import exits, place
 from service.clock import now_ms
 from service.doctor import Check, examine
 
@@ -35,7 +35,7 @@ def token(role: str, subject: str, district: str | None, data: Path, ttl_s: int)
         )
     now = now_ms()
     principal = Principal(known, subject, district, now + ttl_s * 1000)
-    return tokens.issue(keys.open_keys(data).token, principal, ttl_s, now)
+    return tokens.issue(place.keys_of(data).token, principal, ttl_s, now)
 
 
 def link(token: str, data: Path) -> str:

@@ -13,7 +13,8 @@ from pathlib import Path
 import msgspec
 
 from grid.errors import ConfigError
-from service import postgres
+from service import keys, postgres
+from service.keys import Keys
 from service.settings import Settings, environment, load
 
 DATA = Path("lastgasp-data")
@@ -45,6 +46,18 @@ def place_of(data: Path, config: Path | None, database: str | None) -> Place:
     """
     settings = load(config, environment())
     return Place(data, settings, database or settings.secrets.database_url)
+
+
+def keys_of(data: Path) -> Keys:
+    """The keys of an installation: a cluster's in its folder of secrets, else beside the data.
+
+    Raises:
+        ConfigError: They cannot be used.
+    """
+    secrets = environment().get("LASTGASP_SECRETS", "")
+    if secrets and (Path(secrets) / "keys").is_dir():
+        return keys.read_folder(Path(secrets) / "keys")
+    return keys.open_keys(data)
 
 
 @contextlib.contextmanager

@@ -22,7 +22,7 @@ from pathlib import Path
 import msgspec
 
 from grid.errors import ConfigError, LastgaspError
-from service import exits, keys, place
+from service import exits, place
 from service import logging as our_logging
 from service.keys import Keys
 from service.settings import Settings, environment
@@ -95,7 +95,7 @@ def prepared(options: Options) -> RoleRun:
         role=options.role,
         settings=found.settings,
         data=options.data,
-        keys=_keys(options.data),
+        keys=place.keys_of(options.data),
         database_url=found.database_url,
         network=options.network,
     )
@@ -118,14 +118,6 @@ def of_environment() -> RoleRun:
             network=None,
         )
     )
-
-
-def _keys(data: Path) -> Keys:
-    """The keys that all roles share: in the folder of secrets, or beside the data."""
-    secrets = environment().get("LASTGASP_SECRETS", "")
-    if secrets and (Path(secrets) / "keys").is_dir():
-        return keys.read_folder(Path(secrets) / "keys")
-    return keys.open_keys(data)
 
 
 def _become_worker(options: Options, wanted: RoleRun) -> None:

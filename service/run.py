@@ -32,9 +32,9 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def feeds_url(self) -> str:
-        """Where the feeds are, for this machine."""
+        """Where the feeds are, for browsers."""
         feeds = self.settings.feeds
-        return f"{'wss' if feeds.tls_cert else 'ws'}://{_local(feeds.listen)}"
+        return feeds.url or f"{'wss' if feeds.tls_cert else 'ws'}://{_local(feeds.listen)}"
 
 
 def _local(listen: str) -> str:

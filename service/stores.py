@@ -5,8 +5,8 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TypeVar
 
-from service import keys, place
 from service import logging as our_logging
+from service import place
 from service.settings import LogSettings
 from store import sealing
 from store.postgres import Store, open_store
@@ -31,7 +31,7 @@ def with_store(
     found = place.place_of(data, config, database)
     if not make:
         place.refuse_nothing(found)
-    made = keys.open_keys(data)
+    made = place.keys_of(data)
     our_logging.set_up(LogSettings(level="warning"))  # what a command says is its own words
 
     async def run(url: str) -> Result:

@@ -1,0 +1,104 @@
+"""The story of docker-compose.yml, told in real containers: a first start from nothing, the demo's
+faults, every server and role killed once meanwhile, and the truth beside what was found.
+"""
+
+import json
+from itertools import chain
+from pathlib import Path
+
+import pytest
+
+from simulators.truth import from_lines, last_story
+from simulators.verdict import compare, found_of
+
+pytestmark = pytest.mark.soak
+
+SERVERS = ("mosquitto", "kafka", "timescaledb", "prometheus")
+ROLES = ("mqtt-gateway", "modbus-gateway", "worker", "push", "dispatch")
+STATES = ("predicted", "confirmed", "partially_restored", "restored", "closed", "verify",
+          "rejected", "momentary")  # fmt: skip
+STORY_S = 900.0
+
+
+@pytest.mark.timeout(1800)
+def test_the_demo_is_found_out_although_every_part_is_killed_once(cluster, tmp_path: Path) -> None:
+    _first_start(cluster)
+    assert cluster.run("worker", "id", "--user").strip() == "10001"
+    for service in ("worker", "mqtt-gateway", "modbus-gateway", "kafka", "timescaledb",
+                    "mosquitto", "push", "dispatch"):  # fmt: skip
+        cluster.kill(service)
+        cluster.healthy(service)
+    cluster.healthy(*SERVERS, *ROLES)
+    cluster.say("everything is healthy again")
+    verdict = cluster.wait(
+        lambda: _perfect(cluster, tmp_path), STORY_S, "dispatch to say the truth"
+    )
+    cluster.say(verdict)
+    _is_watched(cluster)
+    _stops_in_time(cluster)
+    _keeps_its_secrets(cluster)
+
+
+def _first_start(cluster) -> None:
+    cluster.start("secrets")
+    cluster.ended("secrets")
+    cluster.start(*SERVERS, "field-secrets", "field-network")
+    cluster.healthy(*SERVERS)
+    cluster.say("servers are healthy")
+    for service in ("admin", "field-secrets", "field-network"):
+        cluster.start(service)
+        cluster.ended(service)
+    cluster.start("field-import")
+    cluster.ended("field-import")
+    cluster.start(*ROLES)
+    cluster.healthy(*ROLES)
+    cluster.say("roles are healthy")
+    cluster.start("simulators")
+    cluster.healthy("simulators")
+    cluster.say("the story begins")
+
+
+def _perfect(cluster, folder: Path) -> str:
+    """What the verdict says once it is right in everything; empty until then."""
+    told = cluster.run("simulators", "cat", "/field/world/truth.jsonl").encode().splitlines()
+    lines = last_story(from_lines(told))
+    listed = cluster.ask(*(f"/api/outages?state={state}" for state in STATES))
+    found = list(chain.from_iterable(answer["outages"] for answer in listed))
+    details = cluster.ask(*(f"/api/outages/{outage['id']}" for outage in found)) if found else []
+    verdict = compare(lines, found_of(details))
+    (folder / "outages.json").write_text(json.dumps(details))
+    ended = all(outage["state"] in ("closed", "momentary", "rejected") for outage in found)
+    if not (details and ended and verdict.perfect):
+        return ""
+    return f"{len(details)} outages, all as they were: customers, devices and times"
+
+
+def _is_watched(cluster) -> None:
+    targets = cluster.prometheus("targets")["activeTargets"]
+    jobs = {t["labels"]["job"] for t in targets if t["health"] == "up"}
+    assert jobs == set(ROLES)
+    groups = cluster.prometheus("rules")["groups"]
+    bad = [r["name"] for g in groups for r in g["rules"] if r["health"] == "err"]
+    assert bad == []
+    cluster.say("Prometheus reads every role by TLS with its token")
+
+
+def _stops_in_time(cluster) -> None:
+    """SIGTERM ends a role cleanly: exit code 0, no SIGKILL after the time that it has."""
+    for service in ROLES:
+        name = cluster.name(service)
+        cluster.podman("stop", "--time", "20", name)
+        code = cluster.podman("inspect", name, "--format", "{{.State.ExitCode}}").strip()
+        assert code == "0", f"{service} ended with {code}"
+    cluster.say("every role stops when it is told to")
+
+
+def _keeps_its_secrets(cluster) -> None:
+    """A second start makes no new ones, and nothing secret is in a log."""
+    before = cluster.run("timescaledb", "cat", "/secrets/lastgasp.password")
+    cluster.podman("start", cluster.name("secrets"))
+    cluster.ended("secrets")
+    assert cluster.run("timescaledb", "cat", "/secrets/lastgasp.password") == before
+    for service in (*SERVERS, *ROLES, "admin", "secrets", "simulators"):
+        assert before.strip() not in cluster.podman("logs", cluster.name(service))
+    cluster.say("secrets are kept, and in no log")
