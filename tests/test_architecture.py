@@ -21,6 +21,7 @@ DOCS = (
     "CHANGELOG.md",
     "docs/detection.md",
     "docs/feeds.md",
+    "docs/notices.md",
     "docs/operations.md",
     "docs/protocols.md",
     "docs/scenarios.md",
