@@ -14,7 +14,9 @@ import traceback
 import bench
 from bench.machine import describe
 
-NO_BENCH = frozenset({"__main__", "machine", "measure", "peers"})
+NO_BENCH = frozenset(
+    {"__main__", "machine", "measure", "peers", "pipes", "feed_server", "feed_crowd"}
+)
 
 
 def names() -> list[str]:

@@ -204,7 +204,7 @@ class _Ours:
         self._running = asyncio.create_task(self._gateway.run())
 
     async def ready(self) -> None:
-        while not self._gateway.ready:  # noqa: ASYNC110 - nobody is told of it
+        while not self._gateway.ready:
             await asyncio.sleep(0.01)
 
     async def through(self) -> None:

@@ -62,13 +62,13 @@ def run() -> dict[str, object]:
         "trips": len(delays),
         "poll_ms": round(POLL_S * 1000),
         "p50_ms": round(median(delays), 1),
-        "p99_ms": round(_percentile(delays, 99), 1),
+        "p99_ms": round(percentile(delays, 99), 1),
         "max_ms": round(max(delays), 1),
-        "p99_ms_of_runs": [round(_percentile(part, 99), 1) for part in parts],
+        "p99_ms_of_runs": [round(percentile(part, 99), 1) for part in parts],
     }
 
 
-def _percentile(values: list[float], percent: int) -> float:
+def percentile(values: list[float], percent: int) -> float:
     """The smallest value that so many per cent do not exceed."""
     ordered = sorted(values)
     return ordered[max(0, -(-len(ordered) * percent // 100) - 1)]

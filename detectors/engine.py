@@ -11,6 +11,7 @@ and ended meanwhile is found too.
 
 import numpy as np
 
+from detectors.asking import Asking
 from detectors.book import NOBODY, Book
 from detectors.bound import contradict, pins
 from detectors.decisions import Decisions, decide, throw
@@ -31,11 +32,10 @@ from detectors.lifecycle import close, explain, match_plan, switched
 from detectors.listening import Listening, Relays
 from detectors.positions import Moved, Position, Switching, read_position
 from detectors.priors import priors_of
-from detectors.rates import SETTLED_MS, SURE, Rates, count_gasps, storms, teaches
+from detectors.rates import Rates, count_gasps, storms, teaches
 from detectors.reconcile import Scene, reconcile
 from detectors.repeats import Memory, blank, rounds, take
 from detectors.restoration import finish, follow, hear_back, settle_times
-from detectors.running import Running
 from detectors.settings import EngineSettings
 from detectors.tree import tree_of
 from detectors.waking import TICK_MS, Waking
@@ -46,6 +46,7 @@ from grid.frame import (
     Deaf,
     Decided,
     Frame,
+    PingSent,
     PlanCancelled,
     PlanEntered,
     Rows,
@@ -55,7 +56,7 @@ from grid.frame import (
     first_ms,
 )
 from grid.network import Bools, Group, NodeKind
-from grid.outage import ENDED, Change, Outcome, State
+from grid.outage import ENDED, Change, Outcome, Ping
 
 KEPT_ROWS_MAX = 1_000_000  # of a backlog; at the limit it is gone through as far as it is in
 TRANSFORMER = int(NodeKind.TRANSFORMER)
@@ -94,7 +95,9 @@ class Engine:
         self.kept: list[Rows] = []
         self.rates = Rates()
         self._at_ms: int | None = None  # when what is gone through late is said
+        self.asking = Asking()
         self._changes: list[Change] = []
+        self._pings: list[Ping] = []
         self._nodes: dict[str, int | None] = {}
 
     def apply(self, frame: Frame) -> Outcome:
@@ -116,9 +119,11 @@ class Engine:
         self._rows(frame.rows[begin:][new[begin:]])
         self._advance(frame.until_ms)
         changes, self._changes = tuple(self._changes), []
+        pings, self._pings = tuple(self._pings), []
         return Outcome(
             changes=changes,
             findings=self.findings.page(),
+            pings=pings,
             wake_ms=None if self.catching_up else self.waking.next_ms(self.clock_ms),
             repeat_rows=tuple(np.flatnonzero(~new).tolist()),
             decisions=self.decisions.page(),
@@ -232,6 +237,7 @@ class Engine:
             delivery=self.rates.delivery(running, self.limits),
             false_gasp=self.rates.false_gasp(self.meters, self.limits),
             comms_loss=(self.limits.comms_loss, self.limits.comms_loss_quiet),
+            asked=self.asking.waiting(now_ms, self.limits),
             dark=self.book.owner != NOBODY,
             explained_ms=self.book.back_ms,
             dismissed_ms=self.book.dismissed_ms,
@@ -288,13 +294,10 @@ class Engine:
             evidence = gather(self.group, self.hearing, ear, self.limits)
         scene = self._scene(evidence, now_ms)
         contradict(scene)
-        declared = solve(self.tree, evidence, self._priors(now_ms), now_ms)
-        held = reconcile(scene, declared)
-        gasped = np.flatnonzero(
-            (evidence.gasp_ms != NEVER) & (evidence.gasp_ms < now_ms - SETTLED_MS)
-        )
-        self.rates.learn_false(gasped, self.hearing, declared, held, now_ms=now_ms)
-        by_node = {found.node: found for found in declared}
+        verdict = solve(self.tree, evidence, self._priors(now_ms), now_ms)
+        held = reconcile(scene, verdict.declared)
+        self.rates.learn_false(evidence, self.hearing, verdict.declared, held, now_ms=now_ms)
+        by_node = {found.node: found for found in verdict.declared}
         plans = [(plan, self._node(plan.device_id)) for plan in self.plans.values()]
         for outage in list(self.book.running.values()):
             found = by_node.get(outage.node)
@@ -311,8 +314,10 @@ class Engine:
             learn(scene, outage, self.history)
             if outage.sequence in self.book.reasons:
                 settle_times(self.book, outage, self.hearing)
-            self._learn(outage)
+            self.rates.learn_delivery(outage, self.clock_ms)
         note_comms(self.findings, evidence, held, now_ms)
+        deaf = self._at_ms is not None or bool(self.listening.lost)
+        self._pings += self.asking.ask(scene, verdict, deaf=deaf)
         self._changes += self.book.page(now_ms if self._at_ms is None else self._at_ms)
         self.waking.decided(
             now_ms,
@@ -322,17 +327,15 @@ class Engine:
             ear=ear,
             limits=self.limits,
         )
-
-    def _learn(self, outage: Running) -> None:
-        over = outage.state is State.RESTORED and outage.ended_ms == self.clock_ms
-        if over and outage.parent is None and outage.probability > SURE:
-            self.rates.learn_delivery(outage)
+        self.waking.expect(self.asking.due_ms(now_ms, self.limits))
 
     def _command(self, command: Command) -> None:
         match command:
             case SourceLost():
                 self.listening.lose(command.source, command.at_ms)
+                self.asking.clear()
             case Deaf():
+                self.asking.clear()
                 self.catching_up.add(command.source)
                 self.backlog_from_ms = min(self.backlog_from_ms, command.from_ms)
                 self.listening.find(command.source, (command.from_ms, command.until_ms))
@@ -343,14 +346,22 @@ class Engine:
             case PlanEntered():
                 self.plans[command.plan_id] = command
                 self.waking.alarmed(command.at_ms)
+            case SettingsChanged():
+                self.limits = EngineSettings(**command.settings)
+            case _:
+                self._rare(command)
+
+    def _rare(self, command: Command) -> None:
+        match command:
             case PlanCancelled():
                 self.plans.pop(command.plan_id, None)
             case Decided() | SwitchThrown():
                 self._person(command)
-            case SettingsChanged():
-                self.limits = EngineSettings(**command.settings)
-            case _:
-                pass  # a ping that was sent changes nothing until it is answered
+            case PingSent():
+                node = self._node(command.device_id)
+                if node is not None and self.hearing.on_ms[node] != NEVER:
+                    self.asking.sent(node, command.at_ms)
+                    self.waking.alarmed(command.at_ms)
 
     def _person(self, command: Decided | SwitchThrown) -> None:
         if isinstance(command, Decided):

@@ -20,6 +20,7 @@ from grid.network import F64, I64, Bools, Group, NodeKind
 FAR = np.int64(1 << 60)
 
 MUTE_MISSING = 3  # so many that were due since its last word, and did not come, make it mute
+BURST_MS = 60_000  # gasps of one fault arrive within
 CLOCKS_MS = 10_000  # what two devices' corrected clocks may differ by
 
 TERMINAL_DELIVERY = 0.9  # terminals have a battery and their own modem
@@ -44,6 +45,7 @@ class Evidence:
     on_ll: F64  # log P(silence | on)
     overdue: Bools
     pending: Bools  # its outage was restored, it has not spoken since
+    unanswered: I64  # how often it was asked and did not answer
     mute_dcu: Bools  # entry a concentrator: nothing comes through it although it should
     word_ms: I64  # entry a concentrator: when anything last came through it; NEVER
 
@@ -52,6 +54,15 @@ class Evidence:
         """Nodes that give any reason to think of an outage."""
         suspicious: Bools = (self.gasp_ms != NEVER) | self.overdue | self.pending
         return suspicious
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Asked:
+    """Meters that were asked and have not answered in time."""
+
+    nodes: I64
+    first_ms: I64  # ours: when each was first asked
+    times: I64  # how often
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +76,7 @@ class Ear:
     comms_loss: tuple[float, float]  # that a concentrator goes mute, in an outage and without
     relays: tuple[I64, I64] | None = None  # entry a node: its concentrator was mute from, until
     dark: Bools | None = None  # entry a node: a running outage explains its silence
+    asked: Asked | None = None
     explained_ms: I64 | None = None  # device clock, entry a node: its last told step ended then
     dismissed_ms: I64 | None = None  # entry a node: a person dismissed what it said, or did not
 
@@ -89,14 +101,34 @@ def gather(group: Group, hearing: Hearing, ear: Ear, limits: EngineSettings) -> 
     late_ms = ear.now_ms - beat - int(limits.heartbeat_slack_s * 1000)
     overdue = ever & ~gasped & ~dismissed & (late_ms > 0)
     due_ms = np.where(pending, hearing.void_ms, np.where(overdue, beat, FAR))
+    unanswered = _unanswered(ear.asked, heard, due_ms)
     terminal = group.kind == NodeKind.TRANSFORMER
     silent = ever & ~gasped & ~dismissed
     off_ll = np.where(terminal, log(1 - TERMINAL_DELIVERY), log(1 - ear.delivery))
     off_ll[~silent | pending] = 0.0
-    on_ll = _missed(hearing, np.where(overdue, late_ms, 0), pending, ear, limits)
+    on_ll = _missed(hearing, np.where(overdue, np.maximum(late_ms, 0), 0), pending, ear, limits)
     gasp_ll = _worth(np.flatnonzero(gasped), terminal, hearing, ear, limits)
-    mute, word = _clamp(group, (heard, gasp, due_ms), (silent, overdue), (off_ll, on_ll), ear)
-    return Evidence(heard, gasp, gasp_ll, due_ms, off_ll, on_ll, overdue, pending, mute, word)
+    worth = unanswered * log(limits.ping_lost)
+    on_ll += np.where(gasped, 0.0, worth)
+    gasp_ll -= np.where(gasped, worth, 0.0)
+    late = overdue | (unanswered > 0) & ~gasped
+    mute, word = _clamp(group, (heard, gasp, due_ms), (silent, late), (off_ll, on_ll), ear)
+    return Evidence(
+        heard, gasp, gasp_ll, due_ms, off_ll, on_ll, overdue, pending, unanswered, mute, word
+    )
+
+
+def _unanswered(asked: Asked | None, heard: I64, due_ms: I64) -> I64:
+    """How often each node was asked and did not answer; that is as old as the first question.
+    Changes ``due_ms``.
+    """
+    times = np.zeros(len(heard), np.int64)
+    if asked is not None:
+        silent = heard[asked.nodes] < asked.first_ms
+        nodes = asked.nodes[silent]
+        times[nodes] = asked.times[silent]
+        due_ms[nodes] = np.minimum(due_ms[nodes], asked.first_ms[silent])
+    return times
 
 
 def next_beat(hearing: Hearing, heard_ms: I64, ear: Ear, limits: EngineSettings) -> I64:
@@ -104,10 +136,17 @@ def next_beat(hearing: Hearing, heard_ms: I64, ear: Ear, limits: EngineSettings)
     periods = hearing.period_ms(limits.heartbeat_s)
     slack_ms = int(limits.heartbeat_slack_s * 1000)
     expected = np.maximum(heard_ms, hearing.void_ms) + periods
+    # an answer or a reading between two reports does not put off the next report
+    between = (hearing.beat_ms > hearing.back_ms) & (hearing.on_ms > hearing.beat_ms)
+    between &= hearing.beat_ms > hearing.off_ms
+    between &= heard_ms > hearing.void_ms
+    at = np.flatnonzero(between)
+    since = hearing.on_ms[at] - hearing.beat_ms[at]
+    expected[at] -= since % periods[at]
     if ear.relays is not None:
         begin, end = ear.relays
-        missed = expected + slack_ms <= begin
-        expected = np.where(missed, expected, np.maximum(expected, end + periods))
+        swallowed = (expected + slack_ms > begin) & (expected < end)
+        expected = np.where(swallowed, end + periods, expected)
     return due(expected, periods, slack_ms, ear.gaps)
 
 
@@ -156,7 +195,8 @@ def _clamp(
     mute = np.zeros(count, np.bool_)
     word = np.full(count, NEVER, np.int64)
     relayed = np.flatnonzero((group.dcu >= 0) & silent)
-    if count == 0 or not overdue[relayed].any():
+    gasped = np.flatnonzero(gasp != NEVER)
+    if count == 0 or not (overdue[relayed].any() or len(gasped)):
         return mute, word
     spoke = np.full(count, NEVER, np.int64)
     through = np.flatnonzero(group.dcu >= 0)
@@ -167,7 +207,8 @@ def _clamp(
     own = due[relayed] > word[group.dcu[relayed]]
     late = relayed[overdue[relayed] & own]
     missing = np.bincount(group.dcu[late], minlength=count)
-    quiet = (missing > 0) & (spoke <= word)
+    quiet = (missing > 0) | (word < _gasps_since(group, gasp, gasped, through))
+    quiet &= spoke <= word
     member = relayed[quiet[group.dcu[relayed]] & own]
     if len(member) == 0:
         return mute, word
@@ -182,6 +223,21 @@ def _clamp(
         missing = np.bincount(group.dcu[late[~ear.dark[late]]], minlength=count)
     mute = quiet & (missing >= np.minimum(MUTE_MISSING, members)) & (missing > 0)
     return mute, word
+
+
+def _gasps_since(group: Group, gasp: I64, gasped: I64, through: I64) -> I64:
+    """Entry a concentrator: when the last burst of gasps began on a feeder of its meters; from
+    then on it should have let some through.  NEVER where there was none.
+    """
+    feeder = group.feeder[gasped]
+    last = np.full(len(gasp), NEVER, np.int64)
+    np.maximum.at(last, feeder, gasp[gasped])
+    burst = gasp[gasped] > last[feeder] - BURST_MS
+    first = last.copy()
+    np.minimum.at(first, feeder[burst], gasp[gasped[burst]])
+    since = np.full(len(group.dcus), NEVER, np.int64)
+    np.maximum.at(since, group.dcu[through], first[group.feeder[through]])
+    return since
 
 
 def _share(silence_ll: F64, mute: float) -> F64:

@@ -73,6 +73,9 @@ def _silence(scene: Scene, outage: Running, found: Declared) -> list[Evidence]:
     if found.overdue:
         text = f"{found.overdue} heartbeats were due and did not come"
         lines.append(Evidence(code="overdue", text=text, n=found.overdue, of=count))
+    if found.unanswered:
+        text = f"{found.unanswered} meters were asked and did not answer"
+        lines.append(Evidence(code="unanswered", text=text, n=found.unanswered, of=count))
     if outage.parent is not None:
         text = "dark since before the power above came back"
         lines.append(Evidence(code="left_behind", text=text))

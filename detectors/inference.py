@@ -6,7 +6,7 @@ below are explained by something smaller, and a heartbeat that was due before th
 anyway.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -46,6 +46,16 @@ class Declared:
     gasps: int
     overdue: int
     silent: int
+    unanswered: int  # meters that were asked and did not answer
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Verdict:
+    """What is declared, and how sure it is of each device that anything points to."""
+
+    declared: tuple[Declared, ...] = ()
+    nodes: I64 = field(default_factory=lambda: np.zeros(0, np.int64))  # ascending
+    dead: F64 = field(default_factory=lambda: np.zeros(0))  # P(its meters are dead)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,15 +66,16 @@ class _Weights:
     gasps: I64
     overdue: I64
     silent: I64
+    unanswered: I64
     waiting: I64
 
 
-def solve(tree: Tree, evidence: Evidence, priors: Priors, now_ms: int) -> tuple[Declared, ...]:
+def solve(tree: Tree, evidence: Evidence, priors: Priors, now_ms: int) -> Verdict:
     """The most probable set of open points, top-down first; empty when nothing is suspicious."""
     suspects = np.flatnonzero(evidence.suspicious | priors.open)
     suspects = suspects[suspects > 0]
     if len(suspects) == 0:
-        return ()
+        return Verdict()
     nodes = with_ancestors(tree, suspects)
     heard = highest_below(tree, evidence.heard_ms, nodes)
     reason = highest_below(tree, _reasons(evidence, priors, suspects), nodes)
@@ -84,7 +95,7 @@ def solve(tree: Tree, evidence: Evidence, priors: Priors, now_ms: int) -> tuple[
     open_point = alive[:-1] * open_here
     dead = 1 - alive[:-1] * (1 - open_here)
     customers = tree.customers_from[nodes + tree.size[nodes]] - tree.customers_from[nodes]
-    return tuple(
+    declared = tuple(
         _declared(
             (int(nodes[i]), int(nodes[i] + tree.size[nodes[i]])),
             weights,
@@ -94,6 +105,7 @@ def solve(tree: Tree, evidence: Evidence, priors: Priors, now_ms: int) -> tuple[
         )
         for i in found
     )
+    return Verdict(declared, nodes, dead)
 
 
 def _reasons(evidence: Evidence, priors: Priors, suspects: I64) -> I64:
@@ -136,6 +148,7 @@ def _weigh(tree: Tree, evidence: Evidence, nodes: I64, heard: I64, now_ms: int) 
         gasps=count(live),
         overdue=count(counted & evidence.overdue[below]),
         silent=count(off_ll < 0),
+        unanswered=count((evidence.unanswered[below] > 0) & (evidence.due_ms[below] >= limit)),
         waiting=count(counted & evidence.pending[below]),
     )
 
@@ -221,4 +234,5 @@ def _declared(
         gasps=int(weights.gasps[i]),
         overdue=int(weights.overdue[i]),
         silent=int(weights.silent[i]),
+        unanswered=int(weights.unanswered[i]),
     )

@@ -39,6 +39,9 @@ def moved(engine: Engine, group: Group) -> Engine:
     new.position, new.clock_ms = engine.position, engine.clock_ms
     new.listening, new.backlog_from_ms = engine.listening, engine.backlog_from_ms
     new.catching_up, new.rates = engine.catching_up, engine.rates
+    asks = engine.asking.asks.items()
+    new.asking.asks = {int(to[n]): times for n, times in asks if to[n] != GONE}
+    new.asking.sent_ms = engine.asking.sent_ms
     new.rates.lonely = {int(to[n]) for n in new.rates.lonely if to[n] != GONE}
     new.kept = [_rows(rows, to, dcu) for rows in engine.kept]
     new.book.sequence, new.book.spoke = engine.book.sequence, engine.book.spoke

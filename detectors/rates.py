@@ -9,11 +9,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from detectors.hearing import Hearing
+from detectors.evidence import Evidence
+from detectors.hearing import NEVER, Hearing
 from detectors.inference import Declared
 from detectors.running import Running
 from detectors.settings import EngineSettings
-from grid.network import I64, Bools
+from grid.network import Bools
 from grid.outage import State
 
 SURE = 0.98  # probability of an outage that teaches
@@ -53,14 +54,17 @@ class Rates:
         seen = FALSE_WEIGHT * limits.false_gasp + self.false + self.unexplained
         return float(np.clip(seen / (FALSE_WEIGHT + meters), limits.false_gasp, 0.1))
 
-    def learn_delivery(self, outage: Running) -> None:
-        """A sure outage is over."""
+    def learn_delivery(self, outage: Running, now_ms: int) -> None:
+        """Learn from a sure outage that is over now."""
+        over = outage.state is State.RESTORED and outage.ended_ms == now_ms
+        if not over or outage.parent is not None or outage.probability <= SURE:
+            return
         self.gasped = self.gasped * OUTAGES_KEPT + outage.taught[0]
         self.dark = self.dark * OUTAGES_KEPT + outage.taught[1]
 
     def learn_false(
         self,
-        gasped: I64,
+        evidence: Evidence,
         hearing: Hearing,
         declared: tuple[Declared, ...],
         held: Bools,
@@ -70,12 +74,14 @@ class Rates:
         """Count gasps that were answered by power, or stand alone among the living.
 
         Args:
-            gasped: Nodes whose last word is a gasp, of some age.
+            evidence: Gasps that are young may still find others.
             hearing: What was heard.
             declared: The verdict.
             held: Nodes that it holds for dark.
             now_ms: Stream time.
         """
+        old = (evidence.gasp_ms != NEVER) & (evidence.gasp_ms < now_ms - SETTLED_MS)
+        gasped = np.flatnonzero(old)
         if self.false:
             self.false *= 0.5 ** ((now_ms - self.at_ms) / FALSE_HALF_LIFE_MS)
         self.at_ms = now_ms

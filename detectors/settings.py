@@ -29,6 +29,9 @@ class EngineSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     missed_beat: float = 1e-4  # and later than twice the slack
     comms_loss: float = 0.1  # a concentrator with customers in the dark goes mute
     comms_loss_quiet: float = 0.01  # one without does
+    pings_per_minute: float = 120.0  # meters of a group that are asked, at most; 0: none
+    ping_wait_s: float = 10.0  # an answer that has not come by then is late
+    ping_lost: float = 0.05  # a live meter does not answer
     prior_calm: float = 0.1  # of the priors below, while no sure fault makes others likely
     prior_breaker: float = 1e-3
     prior_switch: float = 1e-3

@@ -10,6 +10,7 @@ import numpy as np
 
 from detectors import hearing as hearing_columns
 from detectors import repeats
+from detectors.asking import Asking
 from detectors.decisions import Taken
 from detectors.engine import Engine
 from detectors.etr import Cell
@@ -23,7 +24,7 @@ from grid.frame import READING, PlanEntered
 from grid.network import Group
 from grid.outage import Finding
 
-FORMAT = 6
+FORMAT = 7
 
 
 class _Body(msgspec.Struct, frozen=True, array_like=True):
@@ -53,6 +54,8 @@ class _Body(msgspec.Struct, frozen=True, array_like=True):
     backlog_from_ms: int
     kept: bytes
     rates: tuple[float, float, float, int, tuple[int, ...], int]
+    asks: dict[int, list[int]]
+    sent_ms: list[int]
     taken: list[Taken]
     history: dict[str, Cell]
 
@@ -109,6 +112,8 @@ def take(engine: Engine) -> bytes:
             tuple(sorted(engine.rates.lonely)),
             engine.rates.unexplained,
         ),
+        asks=engine.asking.asks,
+        sent_ms=engine.asking.sent_ms,
         taken=engine.decisions.taken,
         history=dict(sorted(engine.history.cells.items())),
     )
@@ -171,6 +176,7 @@ def restore(group: Group, snapshot: bytes) -> Engine:
     engine.relays = Relays(body.mute, body.relays)
     engine.catching_up, engine.backlog_from_ms = set(body.catching_up), body.backlog_from_ms
     engine.kept = [np.frombuffer(body.kept, READING)] if body.kept else []
+    engine.asking = Asking(body.asks, body.sent_ms)
     gasped, dark, false, at_ms, lonely, unexplained = body.rates
     engine.rates = Rates(gasped, dark, false, at_ms, set(lonely), unexplained)
     engine.decisions.taken, engine.history.cells = body.taken, body.history

@@ -84,6 +84,11 @@ class Waking:
     def _on_tick(self, at_ms: int) -> int:
         return -(-at_ms // TICK_MS) * TICK_MS
 
+    def expect(self, at_ms: int | None) -> None:
+        """Something may be late from this stream time on."""
+        if at_ms is not None:
+            self.quiet_until_ms = min(self.quiet_until_ms, at_ms)
+
     def decided(
         self,
         now_ms: int,

@@ -43,6 +43,7 @@ from notify.turnstile import Turnstile, too_fast
 
 log = structlog.get_logger()
 
+BACKLOG = 4_096  # connections that the kernel holds until they are accepted; it may hold fewer
 RETRY_S = 2  # of who connects too fast
 BROKEN = {1002: "bad_frame", 1007: "not_utf8", 1009: "message_too_large"}
 
@@ -150,6 +151,7 @@ class Feeds:
             ping_timeout=self.settings.pong_s,
             close_timeout=self.settings.close_s,
             server_header=None,
+            backlog=BACKLOG,
             logger=_quiet,
         ) as server:
             self.port = next(iter(server.sockets)).getsockname()[1]

@@ -18,6 +18,7 @@ from notify.client import Client
 from notify.closing import Closing
 from notify.log import FeedLog, FeedRow
 from notify.messages import Pos, Since, Subscribed, pub, text_frame, write
+from notify.returning import Returning
 from notify.settings import FeedSettings
 from notify.tally import Tally
 
@@ -60,6 +61,7 @@ class Hub:
         self._channels: dict[str, Channel] = {}
         self._news: set[str] = set()  # channels to be looked at
         self._woken = asyncio.Event()
+        self._returning = Returning(feed_log, settings)
         self._reading = asyncio.Semaphore(settings.reads_parallel_max)
         self._offers = 0  # made since the last turn of the others
         self._snapshots: dict[str, asyncio.Task[tuple[str, int, bytes]]] = {}
@@ -102,13 +104,11 @@ class Hub:
 
     async def _open(self, channel: str, since: Since | None) -> Opening:
         if since is not None:
-            async with self._reading:
-                epoch, top = await self._log.feed_position(channel)
-            back = top - since.offset
-            if since.epoch == epoch and 0 <= back <= self._settings.replay_max:
-                rows = await self._read(channel, since.offset) if back else ()
-                if not back or _follows(rows, since.offset):
-                    return Opening(epoch, since.offset, top, None, rows)
+            found = await self._returning.ask(channel, since.offset)
+            back = found.top - since.offset
+            near = since.epoch == found.epoch and 0 <= back <= self._settings.replay_max
+            if near and (not back or _follows(found.rows, since.offset)):
+                return Opening(found.epoch, since.offset, found.top, None, found.rows)
         epoch, offset, body = await self._snapshot(channel)
         return Opening(epoch, offset, offset, body)
 
@@ -201,6 +201,7 @@ class Hub:
 
     def close(self) -> None:
         """Stop reading for those who are still joining."""
+        self._returning.close()
         for task in self._snapshots.values():
             task.cancel()
 

@@ -36,6 +36,9 @@ class FeedLog(Protocol):
     async def feed_position(self, channel: str) -> tuple[str, int]:
         """The epoch, and the channel's last offset (0 where it has none)."""
 
+    async def feed_positions(self, channels: Sequence[str]) -> tuple[str, Mapping[str, int]]:
+        """As ``feed_position``, of many channels in one round trip."""
+
     async def feed_read(self, channel: str, after: int, limit: int) -> Sequence[FeedRow]:
         """At most ``limit`` rows with offsets above ``after``, ascending; trimmed ones are gone."""
 

@@ -72,6 +72,11 @@ class MemoryLog:
         await self._read("position")
         return self.epoch, self._tops.get(channel, 0)
 
+    async def feed_positions(self, channels: Sequence[str]) -> tuple[str, Mapping[str, int]]:
+        """The epoch and the last offsets."""
+        await self._read("positions")
+        return self.epoch, {name: self._tops.get(name, 0) for name in channels}
+
     async def feed_read(self, channel: str, after: int, limit: int) -> Sequence[MemoryRow]:
         """Rows after an offset."""
         await self._read("read")

@@ -31,7 +31,7 @@ class FeedSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     messages_per_minute_max: Count = 600  # from a client
     messages_burst_max: Count = 120
 
-    open_s: Seconds = 5.0  # for the handshake
+    open_s: Seconds = 10.0  # for the handshake; when thousands come back at once it takes seconds
     auth_s: Seconds = 10.0  # from the handshake to the token
     heartbeat_s: Seconds = 25.0
     tick_s: Seconds = 1.0  # deadlines are looked at, and heartbeats spread, by this

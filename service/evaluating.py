@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from itertools import count
 
+import msgspec
 import numpy as np
 
 from detectors.settings import EngineSettings
@@ -140,7 +141,8 @@ def quiet(source: str, days: int, seed: int, settings: EngineSettings) -> tuple[
             outage = change.outage
             false.setdefault(outage.id, f"{outage.device_id}: {'; '.join(outage.evidence)}")
 
-    replay = Replay(network, settings, hear)
+    unasked = msgspec.structs.replace(settings, pings_per_minute=0.0)  # nobody would answer
+    replay = Replay(network, unasked, hear)
     for end_ms, rows in quiet_hours(network, days, START_MS, seed):
         if len(rows):
             replay.rows(rows)

@@ -15,7 +15,7 @@ from detectors.engine import Engine
 from detectors.settings import EngineSettings
 from devices.mqtt_v1 import PREFIX, BadElement, decode, parse_topic
 from grid.errors import BadPayload
-from grid.frame import Frame, Rows
+from grid.frame import NO_ROWS, Command, Frame, PingSent, Rows
 from grid.network import Network
 from grid.outage import Change, Outage, Outcome, Ping
 from ingest.packing import Packer
@@ -45,6 +45,7 @@ class Replay:
         self._packer = Packer(network)
         self._hear = hear
         self._waiting: list[Rows] = []
+        self._commands: dict[int, list[Command]] = {}
         self._now_ms = 0
         self.refused: dict[str, int] = {}
 
@@ -53,6 +54,8 @@ class Replay:
         self._now_ms = max(self._now_ms, received_ms)
         try:
             spoken = parse_topic(topic, PREFIX)
+            if spoken.leaf == "ping":
+                self._asked(spoken.id, self._now_ms)
             if spoken.leaf in ("ping", "ack"):
                 return
             bad: list[BadElement] = []
@@ -76,6 +79,11 @@ class Replay:
         if len(self._waiting) >= LINES_A_FRAME:
             self.advance(self._now_ms)
 
+    def _asked(self, device_id: str, at_ms: int) -> None:
+        place = self._network.places.get(device_id)
+        if place is not None:
+            self._commands.setdefault(place.group, []).append(PingSent(at_ms, device_id))
+
     def _refuse(self, reason: str) -> None:
         if reason not in self.refused and len(self.refused) >= REASONS_MAX:
             reason = "other reasons"
@@ -97,11 +105,10 @@ class Replay:
 
     def _apply(self, engine: Engine, rows: Rows | None) -> Outcome:
         group = engine.group.no
-        frame = Frame(group, engine.position + 1, self._network.version, self._now_ms)
-        if rows is not None:
-            mine = rows[rows["group"] == group]
-            frame = Frame(group, engine.position + 1, frame.network, self._now_ms, mine)
-        return engine.apply(frame)
+        mine = NO_ROWS if rows is None else rows[rows["group"] == group]
+        commands = tuple(self._commands.pop(group, ()))
+        version, position = self._network.version, engine.position + 1
+        return engine.apply(Frame(group, position, version, self._now_ms, mine, commands))
 
 
 def change_line(change: Change) -> dict[str, object]:
@@ -189,6 +196,8 @@ def run(
         for ping in pings:
             say(ping_line(ping))
 
+    if not lockstep:  # nobody would answer
+        settings = msgspec.structs.replace(settings, pings_per_minute=0.0)
     replay = Replay(network, settings, hear)
     for line in read_lines(lines):
         if line.tick is not None:

@@ -46,6 +46,13 @@ async def position(connection: Connection, channel: str) -> tuple[str, int]:
     return row[0], row[1]
 
 
+async def positions(connection: Connection, channels: Sequence[str]) -> tuple[str, dict[str, int]]:
+    """The epoch, and the last offset of each of some channels, at least one."""
+    cursor = await connection.execute(SQL["feed_positions"], (list(channels),))
+    found = await cursor.fetchall()
+    return found[0][0], {channel: top for _, channel, top in found}
+
+
 async def read(connection: Connection, channel: str, after: int, limit: int) -> tuple[FeedRow, ...]:
     """At most ``limit`` rows with offsets above ``after``, ascending."""
     cursor = await connection.execute(SQL["feed_read"], (channel, after, limit), binary=True)

@@ -285,13 +285,18 @@ class Store:
 
     async def feed_position(self, channel: str) -> tuple[str, int]:
         """The epoch, and the channel's last offset (0 where it has none)."""
-        async with self._reach.connection() as connection:
+        async with self._reach.reading() as connection:
             return await feedlog.position(connection, channel)
+
+    async def feed_positions(self, channels: Sequence[str]) -> tuple[str, Mapping[str, int]]:
+        """As ``feed_position``, of many channels in one round trip."""
+        async with self._reach.reading() as connection:
+            return await feedlog.positions(connection, channels)
 
     async def feed_read(self, channel: str, after: int, limit: int) -> tuple[FeedRow, ...]:
         """At most ``limit`` rows with offsets above ``after``, ascending; trimmed ones are gone."""
         limit = min(limit, self._settings.feed_read_max)
-        async with self._reach.connection() as connection:
+        async with self._reach.reading() as connection:
             return await feedlog.read(connection, channel, after, limit)
 
     async def feed_read_many(
@@ -299,7 +304,7 @@ class Store:
     ) -> Mapping[str, Sequence[FeedRow]]:
         """As ``feed_read``, for many channels in one round trip; those without news are absent."""
         limit = min(limit, self._settings.feed_read_max)
-        async with self._reach.connection() as connection:
+        async with self._reach.reading() as connection:
             return await feedlog.read_many(connection, after, limit)
 
     async def feed_snapshot(self, channel: str) -> tuple[str, int, bytes]:

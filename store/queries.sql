@@ -385,6 +385,13 @@ SELECT epoch, coalesce((SELECT top FROM feed_channels WHERE channel = %s), 0) FR
 SELECT epoch, coalesce((SELECT feed_top FROM customer_power WHERE customer_id = %s), 0)
 FROM feed_epoch
 
+-- name: feed_positions
+-- The epoch, and where many channels are, dispatch channels and customers' alike.
+SELECT epoch, channel, coalesce(c.top, p.feed_top, 0)
+FROM feed_epoch CROSS JOIN unnest(%s::text[]) AS asked (channel)
+LEFT JOIN feed_channels c USING (channel)
+LEFT JOIN customer_power p ON channel LIKE 'customer:%%' AND customer_id = substr(channel, 10)
+
 -- name: feed_read
 -- What a channel said after an offset.
 SELECT "offset", at, type, convert_to(body::text, 'UTF8') FROM feed_log

@@ -40,6 +40,19 @@ class Reach:
         return self.within(self._settings.answer_s)
 
     @asynccontextmanager
+    async def reading(self) -> AsyncIterator[Connection]:
+        """As ``connection``, for statements that each stand alone: without a transaction, which
+        would cost two more round trips.
+        """
+        async with self.connection() as connection:
+            await connection.set_autocommit(True)
+            try:
+                yield connection
+            finally:
+                if not connection.closed:
+                    await connection.set_autocommit(False)
+
+    @asynccontextmanager
     async def within(self, limit_s: float | None) -> AsyncIterator[Connection]:
         """A connection; what was not committed at the end is, and rolled back where the block
         raises.

@@ -33,6 +33,9 @@ class FeedLogContract:
         assert len({epoch for epoch, _ in positions}) == 1
         assert isinstance(positions[0][0], str)
         assert positions[0][0]
+        names = (*ALL, "customer:nobody")
+        epoch, tops = await subject.log.feed_positions(names)
+        assert (epoch, tops) == (positions[0][0], dict.fromkeys(names, 0))
         assert list(await subject.log.feed_read(DISPATCH, 0, 10)) == []
         assert dict(await subject.log.feed_read_many({DISPATCH: 0, CUSTOMER: 0}, 10)) == {}
 
@@ -43,6 +46,7 @@ class FeedLogContract:
             rows = await subject.log.feed_read(name, 0, 10)
             assert [row.offset for row in rows] == [1, 2, 3, 4, 5]
             assert (await subject.log.feed_position(name))[1] == 5
+        assert (await subject.log.feed_positions(ALL))[1] == dict.fromkeys(ALL, 5)
 
     async def test_a_read_gives_what_comes_after_up_to_a_limit(self, subject: Subject) -> None:
         for _ in range(5):

@@ -18,7 +18,7 @@ source S1
       meter M5..M8
 """)
 NODE = {name: node for node, name in enumerate(NETWORK.groups[0].ids)}
-LIMITS = EngineSettings(heartbeat_s=900.0, heartbeat_slack_s=30.0)
+LIMITS = EngineSettings(heartbeat_s=900.0, heartbeat_slack_s=30.0, pings_per_minute=0.0)
 DELIVERY = 0.5
 FALSE, LOSS = LIMITS.false_gasp, (LIMITS.comms_loss, LIMITS.comms_loss_quiet)
 
@@ -84,6 +84,18 @@ def test_who_was_never_heard_is_neither_silent_nor_overdue(judged) -> None:
 def test_the_learned_period_of_each_meter_is_its_own(judged) -> None:
     told = judged("11:57 11:58 11:59 M5 heartbeat\n11:59 M6 heartbeat", "12:01")
     assert (told.overdue[NODE["M5"]], told.overdue[NODE["M6"]]) == (True, False)
+
+
+def test_an_answer_between_two_reports_does_not_put_off_the_next(judged) -> None:
+    text = "11:30 11:45 12:00 M5 heartbeat\n12:10 M5 ping_reply"
+    assert not judged(text, "12:15:30").overdue[NODE["M5"]]
+    assert judged(text, "12:15:31").overdue[NODE["M5"]]
+
+
+def test_after_a_power_up_the_next_report_is_a_period_away(judged) -> None:
+    text = "11:30 11:45 12:00 M5 heartbeat\n12:05 M5 last_gasp\n12:10 M5 power_up"
+    assert not judged(text, "12:25:30").overdue[NODE["M5"]]
+    assert judged(text, "12:25:31").overdue[NODE["M5"]]
 
 
 # -- our own ears --------------------------------------------------------------------------------

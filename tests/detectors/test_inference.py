@@ -41,7 +41,7 @@ class Case:
     priors: Priors
 
     def solved(self):
-        return solve(self.tree, self.evidence, self.priors, NOW)
+        return solve(self.tree, self.evidence, self.priors, NOW).declared
 
 
 def drawn_tree(dice: Random) -> Tree:
@@ -93,6 +93,7 @@ def random_case(seed: int) -> Case:
         on_ll=weights(-9, -1, overdue),
         overdue=overdue,
         pending=pending,
+        unanswered=np.zeros(count, np.int64),
         mute_dcu=np.zeros(0, np.bool_),
         word_ms=np.zeros(0, np.int64),
     )
@@ -352,6 +353,7 @@ def test_the_oracle_knows_a_case_by_heart() -> None:
         on_ll=np.zeros(4),
         overdue=np.zeros(4, np.bool_),
         pending=np.zeros(4, np.bool_),
+        unanswered=np.zeros(4, np.int64),
         mute_dcu=np.zeros(0, np.bool_),
         word_ms=np.zeros(0, np.int64),
     )

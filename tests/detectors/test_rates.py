@@ -22,7 +22,7 @@ source S1
 """)
 WARM = "11:55 12:00 M1..M48 heartbeat\n"
 LIVE = "12:02:20 M43..M48 heartbeat\n"
-LIMITS = EngineSettings()
+LIMITS = EngineSettings(pings_per_minute=0.0)  # nobody would answer
 
 
 @pytest.fixture

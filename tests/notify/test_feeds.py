@@ -274,3 +274,40 @@ async def test_what_a_person_has_seen_is_told(serving: Serving) -> None:
         await peer.say("ack", channel="customer:C-1", offset=1)
         await peer.ask("ping")
         assert running.seen == [("C-1", "customer:C-1", 1)]
+
+
+async def test_those_who_come_back_together_are_read_together(serving: Serving) -> None:
+    async with serving() as running:
+        names, since = [f"C-{n}" for n in range(20)], {"epoch": "e1", "offset": 1}
+        for name in names:
+            for _ in range(3):
+                running.commit(f"customer:{name}")
+        peers = [await running.customer(name) for name in names]
+        running.log.gate.clear()
+        for name, peer in zip(names, peers, strict=True):
+            await peer.say("subscribe", channel=f"customer:{name}", since=since)
+        await running.until(lambda: all(c.talk.channels for c in running.feeds._clients))
+        running.log.gate.set()
+        for peer in peers:
+            assert (await peer.hear("subscribed"))["recovered"] is True
+            assert [pub["offset"] for pub in await peer.pubs(2)] == [2, 3]
+        assert running.log.reads["positions"] <= 2
+        assert running.log.reads["read"] == 0
+
+
+async def test_of_one_channel_each_who_returns_gets_what_they_missed_themselves(
+    serving: Serving,
+) -> None:
+    async with serving(page_max=2) as running:
+        for _ in range(8):
+            running.commit("dispatch")
+        peers = [await running.dispatcher() for _ in range(8)]
+        running.log.gate.clear()
+        for offset, peer in enumerate(peers):
+            since = {"epoch": "e1", "offset": offset}
+            await peer.say("subscribe", channel="dispatch", since=since)
+        running.log.gate.set()
+        for offset, peer in enumerate(peers):
+            assert [pub["offset"] for pub in await peer.pubs(8 - offset)] == list(
+                range(offset + 1, 9)
+            )

@@ -1,0 +1,159 @@
+"""Which meters to ask whether they have power, and what an answer that does not come is worth.
+
+Asked are those of whom the posterior is least sure, where nobody beside them was asked yet: at the
+edges of what is believed, and around gasps that nothing else explains.  An answer is a reading.  No
+answer is NoResponse and never "off": it weighs as much as answers are lost seldom, and nothing when
+its concentrator is mute.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from detectors.evidence import Asked, Evidence
+from detectors.hearing import NEVER
+from detectors.inference import Verdict
+from detectors.reconcile import Scene
+from detectors.settings import EngineSettings
+from grid.network import I64, Bools, Group
+from grid.outage import Ping
+
+MINUTE_MS = 60_000
+SHARE = 50  # one in so many customers a minute, but
+FEW = 12  # at least so many
+KEPT_MS = 900_000  # an ask is forgotten after
+ASKS_MAX = 3  # of one meter, until it is heard
+DEVICES_MAX = 24  # a verdict asks about, the most uncertain first
+METERS_A_DEVICE = 2  # asked at once
+UNSURE = 0.05  # 4 P (1 - P) of a device that is worth a question
+
+
+@dataclass(slots=True)
+class Asking:
+    """Whom we asked.  Bounded by the budget a minute and what is kept."""
+
+    asks: dict[int, list[int]] = field(default_factory=dict)  # node -> stream times, ascending
+    sent_ms: list[int] = field(default_factory=list)  # of the last minute
+
+    def sent(self, node: int, at_ms: int) -> None:
+        """A meter was asked."""
+        self.asks.setdefault(node, []).append(at_ms)
+        self.sent_ms.append(at_ms)
+
+    def clear(self) -> None:
+        """Nothing can be heard: who was asked may have answered."""
+        self.asks.clear()
+
+    def waiting(self, now_ms: int, limits: EngineSettings) -> Asked | None:
+        """Who has not answered in time, since when, and how often; None if nobody."""
+        wait_ms = int(limits.ping_wait_s * 1000)
+        late = {
+            node: [at for at in times if at + wait_ms <= now_ms]
+            for node, times in self.asks.items()
+        }
+        nodes = [node for node, times in late.items() if times]
+        if not nodes:
+            return None
+        return Asked(
+            np.array(nodes, np.int64),
+            np.array([late[node][0] for node in nodes], np.int64),
+            np.array([len(late[node]) for node in nodes], np.int64),
+        )
+
+    def forget(self, evidence: Evidence, now_ms: int) -> None:
+        """Let go of who was heard since, and of what is old."""
+        self.sent_ms = [at for at in self.sent_ms if at > now_ms - MINUTE_MS]
+        heard = evidence.heard_ms
+        self.asks = {
+            node: times
+            for node, times in self.asks.items()
+            if heard[node] < times[0] and times[-1] > now_ms - KEPT_MS
+        }
+
+    def due_ms(self, now_ms: int, limits: EngineSettings) -> int | None:
+        """When the next answer will be late; None if none is awaited."""
+        wait_ms = int(limits.ping_wait_s * 1000)
+        late = [times[-1] + wait_ms for times in self.asks.values()]
+        return min((at for at in late if at > now_ms), default=None)
+
+    def ask(self, scene: Scene, verdict: Verdict, *, deaf: bool) -> list[Ping]:
+        """Ask those of whom a verdict is least sure; nobody while we hear nothing."""
+        group, now_ms = scene.book.group, scene.now_ms
+        self.forget(scene.evidence, now_ms)
+        if deaf or scene.limits.pings_per_minute <= 0:
+            return []
+        chosen = self.choose(group, scene.evidence, verdict, now_ms=now_ms, limits=scene.limits)
+        return [Ping(now_ms, group.ids[node]) for node in chosen]
+
+    def choose(
+        self,
+        group: Group,
+        evidence: Evidence,
+        verdict: Verdict,
+        *,
+        now_ms: int,
+        limits: EngineSettings,
+    ) -> list[int]:
+        """Meters to ask now, the most informative first; they count as asked."""
+        budget = self._budget(group, limits)
+        if budget <= 0 or len(verdict.nodes) == 0:
+            return []
+        unsure = 4 * verdict.dead * (1 - verdict.dead)
+        order = np.lexsort((verdict.nodes, -unsure))
+        order = order[unsure[order] > UNSURE][:DEVICES_MAX]
+        if len(order) == 0:
+            return []
+        able = self._able(group, evidence, now_ms, limits)
+        nearest = _nearest(group, verdict.nodes)
+        awaited = self._awaited(now_ms, limits)
+        asked = {int(nearest[node]) for node in awaited}  # answers first, then more questions
+        chosen: list[int] = []
+        for place in order.tolist():
+            if place in asked:
+                continue
+            node = int(verdict.nodes[place])
+            below = node + np.flatnonzero(
+                (nearest[group.below(node)] == place) & able[group.below(node)]
+            )
+            chosen += _spread(below, min(METERS_A_DEVICE, budget - len(chosen)))
+        for node in chosen:
+            self.sent(node, now_ms)
+        return chosen
+
+    def _able(self, group: Group, evidence: Evidence, now_ms: int, limits: EngineSettings) -> Bools:
+        """Meters that have ever spoken and may answer."""
+        fresh_ms = now_ms - int(limits.ping_wait_s * 1000)
+        heard = evidence.heard_ms
+        able = (np.diff(group.customer_from) > 0) & (heard != NEVER) & (heard < fresh_ms)
+        if len(group.dcus):
+            able &= ~(evidence.mute_dcu[group.dcu] & (group.dcu >= 0))
+        able[[node for node, times in self.asks.items() if len(times) >= ASKS_MAX]] = False
+        able[self._awaited(now_ms, limits)] = False
+        answering: Bools = able
+        return answering
+
+    def _awaited(self, now_ms: int, limits: EngineSettings) -> list[int]:
+        wait_ms = int(limits.ping_wait_s * 1000)
+        return [node for node, times in self.asks.items() if times[-1] + wait_ms > now_ms]
+
+    def _budget(self, group: Group, limits: EngineSettings) -> int:
+        """What is left for this minute: less in a small group, that none is asked to exhaustion."""
+        share = max(len(group.customer_ids) // SHARE, FEW)
+        return min(int(limits.pings_per_minute), share) - len(self.sent_ms)
+
+
+def _nearest(group: Group, nodes: I64) -> I64:
+    """Entry a node: the place among ``nodes`` (ascending) of itself or the nearest above it."""
+    nearest = np.full(len(group.ids), -1, np.int64)
+    for place, node in enumerate(nodes.tolist()):
+        nearest[node : node + int(group.size[node])] = place
+    return nearest
+
+
+def _spread(nodes: I64, count: int) -> list[int]:
+    """So many of the nodes, evenly apart."""
+    if count <= 0 or len(nodes) == 0:
+        return []
+    step = max(len(nodes) // count, 1)
+    picked: list[int] = nodes[step // 2 :: step][:count].tolist()
+    return picked

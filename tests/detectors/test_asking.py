@@ -1,0 +1,144 @@
+"""The specification of pings: whom the engine asks, and what an answer that does not come is
+worth.
+"""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from detectors.engine import Engine
+from detectors.settings import EngineSettings
+from grid.drawing import draw
+from grid.frame import Frame
+from grid.outage import RUNNING, Outage
+from grid.times import to_rfc3339
+
+NETWORK = draw("""
+source S1
+  breaker B1
+    fuse F1
+      transformer T1
+        meter M1..M3
+      transformer T2
+        meter M4..M6 dcu=D1
+    fuse F2
+      transformer T3
+        meter M7..M40
+""")
+WARM = "11:45 12:00 M1..M40 heartbeat\n"
+
+
+def clock(at_ms: int) -> str:
+    """The time of the day of whole seconds."""
+    return to_rfc3339(at_ms)[11:19]
+
+
+@pytest.fixture
+def answered(stream):
+    """A drawn day, second by second, in which all meters but the dark ones answer within two
+    seconds: who was asked, and how the outages stand.
+    """
+
+    def live(text: str, dark: tuple[str, ...] = (), **settings: float) -> tuple[list[str], Any]:
+        engine = Engine(NETWORK.groups[0], EngineSettings(**settings))
+        drawn = stream(NETWORK, text)
+        asked: list[str] = []
+        outages: dict[str, Outage] = {}
+        begin, rows = int(drawn.rows["stream_ms"][0]), drawn.rows
+        for position, now in enumerate(range(begin, drawn.until_ms + 1, 1000), 1):
+            due = rows["stream_ms"] <= now
+            commands = tuple(c for c in drawn.commands if now - 1000 < c.at_ms <= now)
+            frame = Frame(0, position, NETWORK.version, now, rows[due], commands)
+            rows = rows[~due]
+            told = engine.apply(frame)
+            outages |= {c.outage.id: c.outage for c in told.changes}
+            for ping in told.pings:
+                asked.append(ping.device_id)
+                if ping.device_id not in dark:
+                    at = clock(ping.at_ms + 2000)
+                    answer = stream(NETWORK, f"{at} {ping.device_id} ping_reply").rows
+                    rows = np.concatenate([rows, answer])
+                    rows = rows[np.argsort(rows["stream_ms"], kind="stable")]
+        running = [o for o in outages.values() if o.state in RUNNING]
+        return asked, [(o.device_id, o.customers_out, o.evidence) for o in running]
+
+    return live
+
+
+def test_on_a_quiet_day_nobody_is_asked(answered) -> None:
+    assert answered(f"{WARM} 12:14 end")[0] == []
+
+
+def test_around_a_gasp_that_nothing_explains_its_neighbours_are_asked(answered) -> None:
+    asked, _ = answered(f"{WARM} 12:02 M2 last_gasp\n 12:02:02 end")
+    assert {"M1", "M3"} <= set(asked)
+    assert not set(asked) & {f"M{i}" for i in range(7, 41)}, "nothing points there"
+
+
+def test_answers_refute_a_false_gasp(answered) -> None:
+    asked, running = answered(f"{WARM} 12:02 M2 last_gasp\n 12:04 end")
+    assert running == []
+    assert len(asked) < 10
+
+
+def test_answers_that_do_not_come_make_one_gasp_an_outage(answered, day) -> None:
+    text = f"{WARM} 12:02 M2 last_gasp\n 12:02:50 end"
+    _, [(device, out, evidence)] = answered(text, ("M1", "M2", "M3"))
+    assert (device, out) == ("T1", 3)
+    assert "3 meters were asked and did not answer" in evidence
+    assert day(NETWORK, text).outages == [], "unasked, it is too little"
+
+
+def test_the_edge_of_an_outage_is_asked_for(answered) -> None:
+    """Both transformers of the fuse are dark; one has gasped."""
+    dark = tuple(f"M{i}" for i in range(1, 7))
+    asked, [(device, out, _)] = answered(f"{WARM} 12:02 M1..M3 last_gasp\n 12:03 end", dark)
+    assert (device, out) == ("F1", 6)
+    assert set(asked) & {"M4", "M5", "M6"}
+
+
+def test_nobody_is_asked_twice_before_the_answer_is_late(answered) -> None:
+    asked, _ = answered(f"{WARM} 12:02 M2 last_gasp\n 12:02:09 end", ("M1", "M2", "M3"))
+    assert len(asked) == len(set(asked))
+
+
+def test_nobody_is_asked_more_than_three_times(answered) -> None:
+    asked, _ = answered(f"{WARM} 12:02 M2 last_gasp\n 12:06 end", ("M1", "M2", "M3"))
+    assert max(asked.count(meter) for meter in asked) <= 3
+
+
+def test_no_more_are_asked_in_a_minute_than_the_budget(answered) -> None:
+    text = f"{WARM} 12:02 M2 last_gasp\n 12:02:50 end"
+    dark = tuple(f"M{i}" for i in range(1, 7))
+    assert len(answered(text, dark, pings_per_minute=2.0)[0]) == 2
+    assert answered(text, dark, pings_per_minute=0.0)[0] == []
+
+
+def test_a_meter_that_never_spoke_is_not_asked(answered) -> None:
+    text = "11:45 12:00 M2..M40 heartbeat\n12:02 M2 last_gasp\n 12:03 end"
+    assert "M1" not in answered(text)[0]
+
+
+def test_while_we_hear_nothing_nobody_is_asked(answered) -> None:
+    assert answered(f"{WARM} 12:01 lost mqtt\n 12:02 M2 last_gasp\n 12:03 end")[0] == []
+
+
+def test_no_answer_alone_is_no_outage(day) -> None:
+    """NoResponse is not off."""
+    told = day(NETWORK, f"{WARM} 12:02 ping M1\n 12:02:30 M2..M40 heartbeat\n 12:10 end")
+    assert told.outages == []
+
+
+def test_a_recorded_ping_weighs_like_our_own(day) -> None:
+    """A day of recorded lines: the planner is off, and what was asked then stands in them."""
+    told = day(NETWORK, f"""{WARM}
+        12:02:00 M2 last_gasp
+        12:02:02 ping M1
+        12:02:03 ping M2
+        12:02:04 ping M3
+        12:02:10 M4..M6 ping_reply
+        12:02:20 M7..M40 heartbeat
+        12:02:50 end
+    """)  # fmt: skip
+    assert told.outages == ["transformer T1: predicted fault", "  12:02:00 -: M1..M3"]
