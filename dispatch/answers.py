@@ -105,6 +105,22 @@ class Session(msgspec.Struct, frozen=True):
     arrival_min: int
 
 
+class FeedPage(msgspec.Struct, frozen=True):
+    """What a channel told after a position: ``pubs``, as a websocket has them, up to ``offset``.
+
+    Not ``recovered``: there is no way without a gap; ``snapshot`` is the state at ``offset``.
+    Ask again with ``since`` EPOCH:OFFSET; at once while ``offset`` is below ``top``.
+    """
+
+    channel: str
+    epoch: str
+    offset: int
+    top: int
+    recovered: bool
+    snapshot: msgspec.Raw
+    pubs: tuple[msgspec.Raw, ...]
+
+
 class FeedToken(msgspec.Struct, frozen=True):
     """A short-lived token for the feeds."""
 

@@ -17,6 +17,7 @@ from dispatch.asked import CallBody, PlanBody, moment
 from dispatch.bearer import Bearers, Dispatcher, Someone, Worker, only
 from dispatch.deciding import for_crew, require_outage
 from dispatch.desk import Desk, Watched
+from dispatch.feedroutes import routes as feed_routes
 from dispatch.guard import Guard
 from dispatch.intake import new_call, new_plan, read_body
 from dispatch.mapdesk import MapDesk
@@ -67,6 +68,7 @@ def make_app(
             {"name": "pool", "description": "Planned outages and trouble calls"},
             {"name": "customers", "description": "For one customer, and for dispatchers"},
             {"name": "pages", "description": "What the pages draw and tell"},
+            {"name": "feeds", "description": "The feeds without a websocket"},
             {"name": "session", "description": "How the pages sign in"},
             {"name": "service", "description": "Open on this machine itself"},
         ],
@@ -82,6 +84,7 @@ def make_app(
     app.include_router(_calls(desk, settings, now_ms))
     app.include_router(_plans(desk, settings, now_ms))
     app.include_router(_customers(desk, trail))
+    app.include_router(feed_routes(desk, now_ms))
     app.include_router(_reference(app))
     app.include_router(map_routes(desk, maps, trail))
     app.include_router(session_routes(signin))

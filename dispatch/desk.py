@@ -9,6 +9,7 @@ from typing import Protocol
 
 import msgspec
 
+from dispatch.feeddesk import FeedDesk
 from dispatch.workdesk import WorkDesk
 from grid.public import (
     CustomerStatus,
@@ -67,6 +68,10 @@ class Watched(Protocol):
 
 class Desk(Watched, Protocol):
     """The service, as a person at a desk may ask it."""
+
+    @property
+    def feed(self) -> FeedDesk:
+        """The feed log."""
 
     @property
     def work(self) -> WorkDesk:

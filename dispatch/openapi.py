@@ -18,6 +18,7 @@ from dispatch.answers import (
     Conflict,
     Crews,
     Decisions,
+    FeedPage,
     FeedToken,
     Findings,
     Outages,
@@ -43,7 +44,8 @@ from grid.public import (
 REF = "#/components/schemas/{name}"
 STRUCTS = (
     Alive, Readiness, Outages, PublicOutageDetail, Findings, CustomerStatus, PublicCall, Planned,
-    PublicPlan, CallBody, PlanBody, SignInBody, Session, FeedToken, Code, Problem, ActionBody,
+    PublicPlan, CallBody, PlanBody, SignInBody, Session, FeedPage,
+    FeedToken, Code, Problem, ActionBody,
     Settled, Conflict, Decisions,
     PublicDecision, Calls, Crews, PublicCrew, CrewBody, SwitchBody,
     Geography, Power, Sources, Premises,

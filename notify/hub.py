@@ -16,7 +16,7 @@ import structlog
 from grid.errors import Unreachable
 from notify.client import Client
 from notify.closing import Closing
-from notify.log import FeedLog, FeedRow
+from notify.log import FeedLog, FeedRow, follows
 from notify.messages import Pos, Since, Subscribed, pub, text_frame, write
 from notify.returning import Returning
 from notify.settings import FeedSettings
@@ -107,7 +107,7 @@ class Hub:
             found = await self._returning.ask(channel, since.offset)
             back = found.top - since.offset
             near = since.epoch == found.epoch and 0 <= back <= self._settings.replay_max
-            if near and (not back or _follows(found.rows, since.offset)):
+            if near and (not back or follows(found.rows, since.offset)):
                 return Opening(found.epoch, since.offset, found.top, None, found.rows)
         epoch, offset, body = await self._snapshot(channel)
         return Opening(epoch, offset, offset, body)
@@ -142,7 +142,7 @@ class Hub:
             if at >= (opening.top if live is None else live.offset):
                 break
             rows = await self._read(channel, at)
-            if not _follows(rows, at):
+            if not follows(rows, at):
                 return client.hang_up(Closing.INSUFFICIENT_STATE)
         if live is None:
             live = self._channels[channel] = Channel(channel, opening.epoch, at)
@@ -229,7 +229,7 @@ class Hub:
                 continue
             if live.offset != after[name]:
                 self._news.add(name)  # left and joined anew while we read
-            elif not _follows(rows, live.offset):
+            elif not follows(rows, live.offset):
                 self._lose(live)
             else:
                 await self._fan_out(live, rows)
@@ -283,11 +283,6 @@ def _subscribed(channel: str, requested: str, opening: Opening, since: Since | N
             snapshot=snapshot,
         )
     )
-
-
-def _follows(rows: Sequence[FeedRow], after: int) -> bool:
-    """Whether rows go on where one was, without a hole."""
-    return bool(rows) and all(row.offset == after + i for i, row in enumerate(rows, 1))
 
 
 def _dispatch_first(channel: str) -> tuple[bool, str]:

@@ -56,3 +56,8 @@ class FeedLog(Protocol):
         None: it may have been any.  It comes first, when listening has begun, for nobody listened
         to what was before.
         """
+
+
+def follows(rows: Sequence[FeedRow], after: int) -> bool:
+    """Whether rows go on where one was, without a hole."""
+    return bool(rows) and all(row.offset == after + i for i, row in enumerate(rows, 1))

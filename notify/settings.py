@@ -48,6 +48,7 @@ class FeedSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     reads_parallel_max: Count = 4  # of the database's connections, for joining clients
     read_channels_max: Count = 2_000  # in one round trip
     poll_s: Seconds = 5.0  # the log is looked at even when nobody wakes us
+    streams_max: Count = 500  # readers of server-sent events, of the HTTP API
     audit_max: Count = 1_000  # lines waiting for the database
     audit_per_minute_max: Count = 600  # lines beyond it are in the log only
 

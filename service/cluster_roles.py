@@ -24,9 +24,11 @@ from ingest.modbus import ModbusGateway
 from ingest.mqtt import MqttGateway
 from ingest.packing import Packer
 from notify.feeds import Feeds
+from notify.pages import Pages
 from service import care, cluster_admin, http, role_health, signin, stored, tokens
 from service.clock import now_ms
 from service.desk import ServiceDesk
+from service.feeddesk import ServiceFeedDesk
 from service.glimpse import Glimpse
 from service.health import Health
 from service.heard import Heard
@@ -246,7 +248,12 @@ async def _dispatch(run: RoleRun, failure: Failure) -> None:
             database_url=run.database_url, scenario=None, revivers={}, again=False, board=False,
         )  # fmt: skip
         work = ServiceWorkDesk(store, intake, network, settings.api.decision_wait_s)
-        desk = ServiceDesk(store, intake, network, parts.health, parts.metrics, now_ms, work=work)
+        pages = Pages(store, settings.feeds, now_ms)
+        await parts.beside("pages", pages.run())
+        desk = ServiceDesk(
+            store, intake, network, parts.health, parts.metrics, now_ms,
+            work=work, feed=ServiceFeedDesk(pages),
+        )  # fmt: skip
         app = make_app(
             desk, parts.verify, store.audit, settings.api, now_ms,
             signin=signin.of(whole, now_ms), maps=maps,

@@ -22,6 +22,7 @@ from grid.public import (
 )
 from grid.reading import Kind, Reading
 from ingest.packing import Packer
+from service.feeddesk import ServiceFeedDesk
 from service.health import Health
 from service.metrics import Metrics
 from service.workdesk import ServiceWorkDesk
@@ -48,8 +49,10 @@ class ServiceDesk:
         now_ms: Callable[[], int],
         *,
         work: ServiceWorkDesk,
+        feed: ServiceFeedDesk,
     ) -> None:
         self.work = work
+        self.feed = feed
         self._store = store
         self._runner = runner
         self._network = network

@@ -27,9 +27,11 @@ from ingest.modbus import ModbusGateway
 from ingest.mqtt import MqttGateway
 from ingest.packing import Packer
 from notify.feeds import Feeds
+from notify.pages import Pages
 from service import care, http, place, signin, simulated, stored, tokens, watch
 from service.clock import now_ms
 from service.desk import ServiceDesk
+from service.feeddesk import ServiceFeedDesk
 from service.follow import Where
 from service.health import Health
 from service.maps import Maps
@@ -164,7 +166,10 @@ async def _spine(
     health.watch("engine", lambda: _unless(runner.caught_up_with, "a backlog is coming in"))
     health.watch("feeds", lambda: _unless(feeds.ready, "not listening, or the log cannot be read"))
     work = ServiceWorkDesk(store, runner, network, settings.api.decision_wait_s)
-    desk = ServiceDesk(store, runner, network, health, pulse.metrics, now_ms, work=work)
+    pages = Pages(store, settings.feeds, now_ms)
+    await beside("pages", pages.run())
+    feed = ServiceFeedDesk(pages)
+    desk = ServiceDesk(store, runner, network, health, pulse.metrics, now_ms, work=work, feed=feed)
     return _Spine(runner, health, pulse, desk, mqtt)
 
 

@@ -308,11 +308,7 @@ class Store:
             return await feedlog.read_many(connection, after, limit)
 
     async def feed_snapshot(self, channel: str) -> tuple[str, int, bytes]:
-        """Epoch, offset, and the JSON of the channel's state at exactly that offset.
-
-        A customer's is their CustomerStatus (``null`` for one we do not know), a dispatch
-        channel's ``{"outages": [...], "findings": [...]}`` of what has not ended.
-        """
+        """Epoch, offset, and the JSON of the channel's state at exactly that offset."""
         async with self._reach.connection() as connection:
             return await feedlog.snapshot(connection, channel, self._settings.listed_max)
 

@@ -36,6 +36,10 @@ from grid.public import (
     PublicStep,
 )
 from grid.times import to_rfc3339
+from notify.memory import MemoryLog
+from notify.pages import Pages
+from notify.settings import FeedSettings
+from service.feeddesk import ServiceFeedDesk
 from service.tokens import SESSION, issue, verify
 
 KEY = b"k" * 32
@@ -119,6 +123,10 @@ class MemoryDesk:
     """Three outages, two districts, three customers; ``away`` makes every answer Unreachable."""
 
     away: bool = False
+    log: MemoryLog = field(default_factory=MemoryLog)
+    withdrawn: set[str] = field(default_factory=set)  # subjects
+    feed: ServiceFeedDesk = field(init=False)
+    pages: Pages = field(init=False)
     work: MemoryWork = field(default_factory=MemoryWork)
     calls: list[NewCall] = field(default_factory=list)
     asked: list[dict[str, Any]] = field(default_factory=list)
@@ -133,6 +141,11 @@ class MemoryDesk:
     devices: Mapping[str, tuple[str, ...]] = field(
         default_factory=lambda: {"T1": ("north",), "T3": ("south",), "B1": ("north", "south")}
     )
+
+    def __post_init__(self) -> None:
+        limits = FeedSettings(poll_s=60.0, streams_max=2, replay_max=20, page_max=5)
+        self.pages = Pages(self.log, limits, lambda: NOW)
+        self.feed = ServiceFeedDesk(self.pages, lambda who: who.subject not in self.withdrawn)
 
     async def outages(
         self,

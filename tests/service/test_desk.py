@@ -13,8 +13,11 @@ from grid.frame import PlanCancelled, PlanEntered
 from grid.graph import Graph
 from grid.network import Network
 from grid.reading import Kind
+from notify.pages import Pages
+from notify.settings import FeedSettings
 from service.clock import now_ms
 from service.desk import ServiceDesk
+from service.feeddesk import ServiceFeedDesk
 from service.health import Health
 from service.metrics import Metrics
 from service.tasks import Failure, running
@@ -55,7 +58,10 @@ async def desk(store: Store) -> AsyncIterator[ServiceDesk]:
     )  # fmt: skip
     async with running("runner", runner.run(), Failure(), stop_s=5.0):
         work = ServiceWorkDesk(store, runner, NETWORK, 5.0)
-        yield ServiceDesk(store, runner, NETWORK, Health(now_ms), Metrics(), now_ms, work=work)
+        feed = ServiceFeedDesk(Pages(store, FeedSettings(), now_ms))
+        yield ServiceDesk(
+            store, runner, NETWORK, Health(now_ms), Metrics(), now_ms, work=work, feed=feed
+        )
 
 
 async def recorded(store: Store, network: Network) -> list[object]:
