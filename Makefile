@@ -43,11 +43,11 @@ lint: install
 	$(BIN)/lint-imports
 
 unit: install
-	$(PYTEST) -q -m "not services and not soak" --cov --cov-report= $(ARGS)
+	$(PYTEST) -q -m "not services and not soak" -n 2 --cov --cov-report= $(ARGS)
 	$(BIN)/python scripts/branch_floor.py
 
 peers: install
-	$(PYTEST) -q -m "services and not soak" --durations=15 $(ARGS)
+	$(PYTEST) -q -m "services and not soak" -n 2 --durations=15 $(ARGS)
 
 clean:  ## remove what can be made again: .venv, build, caches
 	rm -rf --one-file-system .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage
