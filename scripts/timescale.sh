@@ -3,6 +3,8 @@
 #
 #   scripts/timescale.sh install            once; about a minute and 700 MB, kept between runs
 #   scripts/timescale.sh start NAME PORT    a fresh cluster on 127.0.0.1:PORT, superuser postgres, no password
+#   scripts/timescale.sh kill NAME          kill -9 of all its processes
+#   scripts/timescale.sh again NAME PORT    starts it again, as it was
 #   scripts/timescale.sh stop NAME          stops it and throws it away
 #
 # The server runs inside the folder (chroot) as user postgres.  /proc is mounted in a mount namespace of the
@@ -55,12 +57,22 @@ CONF
 }
 
 start() {
+    as_postgres cp -a "$clusters/template" "$clusters/$1"
+    again "$1" "$2"
+}
+
+again() {
     cluster=$clusters/$1
-    as_postgres cp -a "$clusters/template" "$cluster"
     as_postgres "$bin/pg_ctl" -D "$cluster" -l "$cluster/log" -o "-p $2" -w -t 60 start >/dev/null || {
         cat "$root$cluster/log" >&2
         exit 1
     }
+}
+
+kill_all() {
+    leader=$(head -n 1 "$root$clusters/$1/postmaster.pid")
+    kill -9 "$leader" $(cat "/proc/$leader/task/$leader/children")
+    while kill -0 "$leader" 2>/dev/null; do sleep 0.05; done
 }
 
 stop() {
@@ -72,9 +84,11 @@ stop() {
 case "${1-}" in
     install) install ;;
     start) start "$2" "$3" ;;
+    kill) kill_all "$2" ;;
+    again) again "$2" "$3" ;;
     stop) stop "$2" ;;
     *)
-        sed -n '2,9s/^# \{0,1\}//p' "$0" >&2
+        sed -n '2,11s/^# \{0,1\}//p' "$0" >&2
         exit 2
         ;;
 esac

@@ -5,8 +5,11 @@ the process; its parts are opened when Faust starts and closed when it stops.
 """
 
 import asyncio
+import sys
+import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 
 from service import logging as our_logging
 from service.clock import now_ms
@@ -26,7 +29,9 @@ worker = Worker(topic_of(run.settings.kafka, "frames"), run.settings.kafka, run.
 @asynccontextmanager
 async def opened(crash: Callable[[BaseException], Awaitable[None]]) -> AsyncIterator[None]:
     """The parts beside Faust, from before it consumes until after it has stopped."""
-    our_logging.set_up(run.settings.log)  # Faust has set up its own meanwhile
+    our_logging.set_up(
+        run.settings.log, stream=sys.__stderr__
+    )  # Faust has set up its own meanwhile
     failure = Failure()
     async with AsyncExitStack() as stack:
         parts = Parts(run, stack, failure)
@@ -59,6 +64,6 @@ app = make_app(
     run.settings.kafka,
     credentials_of(run),
     client_id=run.sender,
-    folder=run.data / "faust",
+    folder=Path(tempfile.mkdtemp(prefix="lastgasp-faust-")),
     beside=opened,
 )

@@ -11,7 +11,7 @@ import re
 import sys
 from collections.abc import MutableMapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import structlog
 
@@ -40,10 +40,15 @@ def masked(text: str) -> str:
     return _MOBILE.sub(r"\1****\2", text)
 
 
-def set_up(settings: LogSettings, *, file: Path | None = None) -> None:
-    """Send the log to standard error, or to a file that is turned over at its limit."""
+def set_up(
+    settings: LogSettings, *, file: Path | None = None, stream: TextIO | None = None
+) -> None:
+    """Send the log to standard error, or to a file that is turned over at its limit.
+
+    ``stream``: where standard error is, for a process in which somebody has put themselves before.
+    """
     level = getattr(logging, settings.level.upper())
-    handler: logging.Handler = logging.StreamHandler(sys.stderr)
+    handler: logging.Handler = logging.StreamHandler(stream or sys.stderr)
     if file is not None:
         size = settings.file_mb_max * 1024 * 1024
         handler = logging.handlers.RotatingFileHandler(

@@ -8,8 +8,9 @@ import numpy as np
 import structlog
 
 from detectors.engine import Engine
+from detectors.settings import EngineSettings
 from grid.errors import BadPayload, ConfigError, LastgaspError
-from grid.frame import Rows
+from grid.frame import NOT_YET, Command, Rows, SettingsChanged
 from grid.network import Group, Network
 from service import stored
 from service.metrics import Metrics
@@ -84,8 +85,18 @@ def engines_for(
         network=network.version,
         commit=pulse.commit,
         committed=mouth.committed,
+        opening=partial(settings_to_tell, wanted),
         renumber=partial(renumbered, network, group_in),
     )
+
+
+def settings_to_tell(
+    wanted: EngineSettings, engines: Mapping[int, Engine]
+) -> tuple[tuple[int, Command], ...]:
+    """Settings are part of the recorded stream: an engine that has others is told."""
+    numbers = {name: getattr(wanted, name) for name in wanted.__struct_fields__}
+    others = [n for n, e in engines.items() if e.limits != wanted or e.position == 0]
+    return tuple((number, SettingsChanged(NOT_YET, numbers)) for number in others)
 
 
 async def renumbered(network: Network, group_in: GroupIn, record: Record, rows: Rows) -> Rows:

@@ -113,7 +113,6 @@ def make_app(
         topic_disable_leader=True,
         store="memory://",
         datadir=str(folder),  # Faust makes it, and keeps nothing there: there are no tables
-        worker_redirect_stdouts=False,
         key_serializer="raw",
         value_serializer="raw",
         autodiscover=False,

@@ -56,6 +56,7 @@ class Holding:
 
     claim: Claim
     engines: Mapping[int, Engine]
+    opening: tuple[tuple[int, Command], ...] = ()  # what an engine is told first, by group
 
 
 @dataclass(slots=True, eq=False)
@@ -74,6 +75,11 @@ class _Step:
     quarantined: list[Quarantined]
     advance: Advance
     done: Done
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is nothing to commit: then the offset alone is not worth it."""
+        return not self.done.batch and not self.quarantined and not self.done.tickets
 
 
 class Partition:
@@ -112,6 +118,7 @@ class Partition:
         marks = _marks(claim.marks) if claim.marks else Marks()
         self.claim = claim
         self.engines = holding.engines
+        self._opening = holding.opening
         self.next_offset = claim.next_offset  # of what is applied
         self.committed_offset = claim.next_offset
         self._ahead = 0  # steps that are applied and not committed
@@ -258,9 +265,16 @@ class Partition:
         sequencer = self._sequencer
         # A sender whose clock is wrong must not take everybody's time with it.
         sent_ms = min(record.sent_ms, incoming.appended_ms + int(self._settings.lost_s * 1000))
+        marks, sender = self._watermarks, record.sender
+        if sequencer.stream_ms == 0:  # the first record ever: time begins
+            sequencer.move_to(sent_ms)
+        for command in marks.noticed(sender, sent_ms, max(sequencer.stream_ms, sent_ms)):
+            sequencer.command(command)
         sequencer.move_to(sent_ms)
-        heard = self._watermarks.heard(record.sender, sent_ms, record.commands, sequencer.stream_ms)
-        for command in heard:
+        opening, self._opening = self._opening, ()
+        for group, command in opening:
+            sequencer.command(command, group)
+        for command in marks.heard(sender, sent_ms, record.commands):
             sequencer.command(command, self._group(command, record))
         sequencer.rows(rows)
 
@@ -275,8 +289,7 @@ class Partition:
 
         False: the database will not take it, and the engines are ahead of it.
         """
-        nothing = not step.done.batch and not step.quarantined and not step.done.tickets
-        while not nothing:
+        while not step.empty:
             try:
                 await self._commit(step.done.batch, step.quarantined, step.advance)
                 break
@@ -291,17 +304,14 @@ class Partition:
             except Exception:
                 log.exception("records_not_committed", **self._where(step.records))
                 return False
-        if nothing:
-            for incoming in step.records:
-                incoming.done()
-        else:
-            await self._behind_us(step)
+        await self._behind_us(step)
         return True
 
     async def _behind_us(self, step: _Step) -> None:
         self._ahead -= bool(step.done.batch)
-        self.committed_offset = step.advance.next_offset
-        await self._committed(step.done)
+        if not step.empty:
+            self.committed_offset = step.advance.next_offset
+            await self._committed(step.done)
         for incoming in step.records:
             incoming.done()
 
@@ -345,7 +355,9 @@ class Partition:
         incoming.done()
 
     async def _commit_step(self, step: _Step) -> None:
-        await self._insist(lambda: self._commit(step.done.batch, step.quarantined, step.advance))
+        commit = self._commit
+        if not step.empty:
+            await self._insist(lambda: commit(step.done.batch, step.quarantined, step.advance))
         await self._behind_us(step)
 
     async def _insist(self, call: Callable[[], Awaitable[T]]) -> T:

@@ -37,26 +37,31 @@ class Watermarks:
         self.marks = marks
         self._lost_ms = int(settings.lost_s * 1000)
         self._gone_ms = int(settings.gone_s * 1000)
+        self._there_ms = 0  # the sender of the record in hand, before it
 
-    def heard(
-        self, sender: str, sent_ms: int, commands: Iterable[Command], stream_ms: int
-    ) -> Iterator[Command]:
-        """A record came, at ``stream_ms``: what the engines must know before its rows, in order."""
+    def noticed(self, sender: str, sent_ms: int, stream_ms: int) -> Iterator[Command]:
+        """A record came that brings stream time to ``stream_ms``: what the engines must know
+        before time passes, for it was not listened to.
+        """
         marks = self.marks
         before = marks.until.get(sender)
+        self._there_ms = stream_ms if before is None else min(before, stream_ms)
         marks.until[sender] = max(sent_ms, before or 0)
         since = marks.lost.pop(sender, None)
         if since is not None:
-            marks.back[sender] = stream_ms
+            marks.back[sender] = max(stream_ms, sent_ms)
             yield Deaf(NOT_YET, BUS + sender, since, stream_ms)
         elif before is not None and sent_ms - before > self._lost_ms:
             marks.back[sender] = sent_ms + self._lost_ms  # it stood still: what waited comes now
             yield Deaf(NOT_YET, BUS + sender, before, sent_ms)
         yield from self._absent(stream_ms)
+
+    def heard(self, sender: str, sent_ms: int, commands: Iterable[Command]) -> Iterator[Command]:
+        """What is in the record, once time has passed: it comes before its rows, in order."""
         for command in commands:
-            yield self._completed(command, sender, min(before or stream_ms, stream_ms))
-        if sent_ms >= marks.back.get(sender, sent_ms + 1):
-            del marks.back[sender]
+            yield self._completed(command, sender)
+        if sent_ms >= self.marks.back.get(sender, sent_ms + 1):
+            del self.marks.back[sender]
             yield CaughtUp(NOT_YET, BUS + sender)
 
     def _absent(self, stream_ms: int) -> Iterator[Command]:
@@ -70,7 +75,7 @@ class Watermarks:
             if stream_ms - until > self._gone_ms:
                 yield from self._given_up(sender, stream_ms)
 
-    def _completed(self, command: Command, sender: str, there_ms: int) -> Command:
+    def _completed(self, command: Command, sender: str) -> Command:
         """A gateway's word about its source; ``from_ms`` 0 is "since I was last there"."""
         match command:
             case SourceLost():
@@ -78,7 +83,7 @@ class Watermarks:
             case Deaf():
                 self.marks.away.pop(command.source, None)
                 if command.from_ms == 0:
-                    return Deaf(NOT_YET, command.source, there_ms, command.until_ms)
+                    return Deaf(NOT_YET, command.source, self._there_ms, command.until_ms)
         return command
 
     def listeners(self, kind: str) -> list[str]:

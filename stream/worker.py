@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import structlog
 
 from detectors.engine import Engine
-from grid.errors import Fenced
+from grid.errors import Fenced, Unreachable
+from grid.frame import Command
 from grid.parcel import Claim
 from stream.partition import Commit, Done, Holding, Incoming, Partition, Renumber
 from stream.settings import BusSettings, StreamSettings
@@ -37,6 +38,8 @@ class Engines:
     commit: Commit
     committed: Callable[[Done], Awaitable[None]]
     renumber: Renumber
+    opening: Callable[[Mapping[int, Engine]], tuple[tuple[int, Command], ...]]
+    """What engines are told first, like settings that are not theirs yet."""
 
 
 class Worker:
@@ -74,7 +77,7 @@ class Worker:
             idle = {place: await self._stop(place) for place in tuple(self._held)}
             offsets: dict[Place, int | None] = {}
             for place in sorted(wanted):
-                offsets[place] = await self._hold(place, idle.get(place))
+                offsets[place] = await self._insist(place, idle.get(place))
             self.assigned.set()
             log.info("partitions_assigned", partitions=len(wanted), kept=len(wanted & idle.keys()))
             return offsets
@@ -108,13 +111,22 @@ class Worker:
             for place in tuple(self._held):
                 await self._stop(place)
 
+    async def _insist(self, place: Place, idle: Partition | None) -> int | None:
+        """Hold a partition; while the database is away nothing is assigned."""
+        while True:
+            try:
+                return await self._hold(place, idle)
+            except Unreachable as away:
+                log.warning("assignment_waits", reason=away.message, retry_in_s=away.retry_in_s)
+                await asyncio.sleep(away.retry_in_s)
+
     async def _hold(self, place: Place, idle: Partition | None) -> int | None:
         topic, number = place
         claim = await self._engines.claim(topic, number, None)
         kept = idle is not None and idle.as_committed and idle.committed_offset == claim.next_offset
         engines = idle.engines if idle is not None and kept else await self._load(place)
         partition = Partition(
-            Holding(claim, engines),
+            Holding(claim, engines, self._engines.opening(engines)),
             slugs=self._engines.slugs(number) if topic == self._frames else {},
             network=self._engines.network,
             commit=self._engines.commit,
@@ -130,7 +142,8 @@ class Worker:
 
     async def _begin_again(self, claim: Claim) -> Holding:
         again = await self._engines.claim(claim.topic, claim.partition, claim.generation)
-        return Holding(again, await self._load((claim.topic, claim.partition)))
+        engines = await self._load((claim.topic, claim.partition))
+        return Holding(again, engines, self._engines.opening(engines))
 
     async def _load(self, place: Place) -> Mapping[int, Engine]:
         topic, number = place

@@ -155,6 +155,8 @@ class Story:
 
     def sql(self, query: str) -> list[tuple[Any, ...]]:
         """Rows of the service's own database."""
+        if hasattr(self.service, "sql"):  # a cluster's
+            return self.service.sql(query)  # type: ignore[no-any-return]
         note = json.loads((self.service.data / "service.json").read_bytes())
         folder = shlex.split(note["psql"])[2]  # psql -h FOLDER ...
         with psycopg.connect(host=folder, user="lastgasp", dbname="lastgasp") as connection:
@@ -276,6 +278,18 @@ def tell_with_absences(story: Story, heartbeat_s: float, slack_s: float, away_s:
         service.start()
         story.let_pass(1.5 * heartbeat_s + slack_s)
     return story
+
+
+@pytest.fixture(scope="session")
+def storm_on() -> Callable[[Any], Story]:
+    """The storm, to be lived through by another way to run: ``storm_on(cluster_of)``."""
+
+    def made(cluster_of: Any) -> Story:
+        return Story(
+            cluster_of("city:2000:7", scenario=STORM, config=HURRY.format(heartbeat_s=20.0))
+        )
+
+    return made
 
 
 @pytest.fixture(scope="session")

@@ -72,7 +72,7 @@ class Cluster:
     data: Path
     kafka: Any
     mosquitto: Any
-    database: str
+    database: Any
     http: int
     feeds: int
     network: str
@@ -140,6 +140,7 @@ class Cluster:
 
     def stop(self) -> None:
         """All of it."""
+        self.client.close()
         if self.field_process is not None:
             self.field_process.kill()
             self.field_process.wait(10)
@@ -165,7 +166,7 @@ class Cluster:
 
     @property
     def _env(self) -> dict[str, str]:
-        return {**os.environ, "LASTGASP_DATABASE_URL": self.database}  # noqa: TID251
+        return {**os.environ, "LASTGASP_DATABASE_URL": self.database.url}  # noqa: TID251
 
     def _command(self, member: Member, *arguments: str) -> list[str]:
         common = ["--data", str(self.data), "--config", str(member.config)]
@@ -212,21 +213,27 @@ listen = "127.0.0.1:{health}"
         return httpx.Client(base_url=f"http://127.0.0.1:{self.http}", timeout=10)
 
     def get(self, path: str, token: str | None = None, **query: str) -> Any:
-        """What the API answers, as JSON."""
+        """What the API answers, as JSON; it is asked again while it says to come back (503)."""
         headers = {"Authorization": f"Bearer {token or self.anna}"}
-        answer = self.client.get(path, headers=headers, params=query)
+
+        def asked() -> httpx.Response | None:
+            answer = self.client.get(path, headers=headers, params=query)
+            return None if answer.status_code == 503 else answer
+
+        answer = until(asked, 20, lambda: f"the API: {self.tail()}")
+        assert answer is not None
         assert answer.status_code == 200, answer.text
         return json.loads(answer.content)
 
     def sql(self, query: str) -> list[tuple[Any, ...]]:
         """Rows of the database."""
-        with psycopg.connect(self.database, autocommit=True) as connection:
+        with psycopg.connect(self.database.url, autocommit=True) as connection:
             return connection.execute(query).fetchall()  # type: ignore[call-overload]
 
     def command(self, name: str, *arguments: str) -> str:
         """What a command on this cluster's database prints."""
         ran = subprocess.run(
-            [LASTGASP, *name.split(), "--data", str(self.data), "--database", self.database,
+            [LASTGASP, *name.split(), "--data", str(self.data), "--database", self.database.url,
              *arguments], capture_output=True, text=True, timeout=120, check=False,
         )  # fmt: skip
         assert ran.returncode == 0, ran.stderr
@@ -236,7 +243,7 @@ listen = "127.0.0.1:{health}"
 @pytest.fixture(scope="session")
 def cluster_of(
     kafka: Callable[[], Any],
-    timescale: Any,
+    own_timescale: Callable[[], Any],
     broker_of_devices: Callable[[], Any],
     cluster_network: Callable[[str], str],
     tmp_path_factory: pytest.TempPathFactory,
@@ -247,9 +254,7 @@ def cluster_of(
 
     def make(network: str, *, scenario: str | None = None, config: str = "") -> Cluster:
         data = tmp_path_factory.mktemp("cluster") / "data"
-        database = timescale.fresh("template0")
-        with psycopg.connect(database, autocommit=True) as connection:
-            connection.execute("CREATE EXTENSION timescaledb")
+        database = own_timescale()
         path = None
         if scenario is not None:
             path = data.parent / "scenario.toml"

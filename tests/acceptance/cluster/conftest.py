@@ -6,12 +6,14 @@ import socket
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
+import psycopg
 import pytest
 
 from grid.build import build
@@ -20,7 +22,7 @@ from grid.graph import BreakerAddress
 from grid.network import NodeKind
 from service.sources import load_graph
 
-ROOT = Path(__file__).resolve().parent.parent.parent
+ROOT = Path(__file__).resolve().parent.parent.parent.parent
 LASTGASP = str(Path(sys.executable).with_name("lastgasp"))
 PARTITIONS = 4
 READY_S = 90.0
@@ -179,3 +181,61 @@ def broker_of_devices(
     yield start
     for broker in started:
         broker.stop(kill=True)
+
+
+@dataclass
+class Timescale:
+    """A TimescaleDB of a story's own, which may be killed."""
+
+    name: str
+    port: int
+    script: str = str(ROOT / "scripts" / "timescale.sh")
+
+    @property
+    def url(self) -> str:
+        return f"postgresql://lastgasp@127.0.0.1:{self.port}/lastgasp"
+
+    def start(self) -> None:
+        """A new one, with an empty database that has the extension."""
+        self._run("start", self.name, str(self.port))
+        admin = f"postgresql://postgres@127.0.0.1:{self.port}/"
+        with psycopg.connect(f"{admin}postgres", autocommit=True) as connection:
+            connection.execute("CREATE ROLE lastgasp LOGIN")
+            connection.execute("CREATE DATABASE lastgasp OWNER lastgasp TEMPLATE template0")
+        with psycopg.connect(f"{admin}lastgasp", autocommit=True) as connection:
+            connection.execute("CREATE EXTENSION timescaledb")
+
+    def kill(self) -> None:
+        """``kill -9`` of all its processes."""
+        self._run("kill", self.name)
+
+    def again(self) -> None:
+        """Start it again, as it was."""
+        self._run("again", self.name, str(self.port))
+
+    def stop(self) -> None:
+        """Stop it and throw it away."""
+        self._run("stop", self.name)
+
+    def _run(self, *words: str) -> None:
+        subprocess.run([self.script, *words], check=True, timeout=90)
+
+
+@pytest.fixture(scope="session")
+def own_timescale(
+    free_port: Callable[[], int], left_out: Callable[[str, str], Any]
+) -> Iterator[Callable[[], Timescale]]:
+    """Start databases: ``own_timescale()``."""
+    if not (ROOT / "build" / "trixie" / ".ready").exists() or os.geteuid() != 0:
+        left_out("TimescaleDB", "make services, as root on Debian (debootstrap, 700 MB)")
+    started: list[Timescale] = []
+
+    def start() -> Timescale:
+        database = Timescale(f"t-{uuid.uuid4().hex[:12]}", free_port())
+        started.append(database)
+        database.start()
+        return database
+
+    yield start
+    for database in started:
+        database.stop()
