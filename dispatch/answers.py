@@ -4,11 +4,14 @@ import msgspec
 
 from dispatch.desk import Component
 from dispatch.mapdesk import Source
+from dispatch.noticedesk import PhoneText
 from grid.public import (
     PublicCall,
     PublicCrew,
     PublicDecision,
     PublicFinding,
+    PublicNotice,
+    PublicNoticeDecision,
     PublicOutage,
     PublicPlan,
 )
@@ -69,6 +72,19 @@ class Sources(msgspec.Struct, frozen=True):
     """What the service hears and depends on."""
 
     sources: tuple[Source, ...]
+
+
+class Notices(msgspec.Struct, frozen=True):
+    """What was told, newest first, and what was decided, in order."""
+
+    notices: tuple[PublicNotice, ...]
+    decisions: tuple[PublicNoticeDecision, ...]
+
+
+class Phones(msgspec.Struct, frozen=True):
+    """Texts on the phones of a simulated city, oldest first."""
+
+    texts: tuple[PhoneText, ...]
 
 
 class Alive(msgspec.Struct, frozen=True):

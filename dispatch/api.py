@@ -22,6 +22,8 @@ from dispatch.guard import Guard
 from dispatch.intake import new_call, new_plan, read_body
 from dispatch.mapdesk import MapDesk
 from dispatch.maproutes import routes as map_routes
+from dispatch.noticedesk import PhoneDesk
+from dispatch.noticeroutes import routes as notice_routes
 from dispatch.openapi import gives, takes
 from dispatch.reference import STYLED, page
 from dispatch.settings import ApiSettings
@@ -51,6 +53,7 @@ def make_app(
     *,
     signin: SignIn,
     maps: MapDesk,
+    phones: PhoneDesk | None = None,
     metrics_token: str = "",
 ) -> FastAPI:
     """The app.  ``verify`` raises Refused for a token that is not valid."""
@@ -87,6 +90,7 @@ def make_app(
     app.include_router(feed_routes(desk, now_ms))
     app.include_router(_reference(app))
     app.include_router(map_routes(desk, maps, trail))
+    app.include_router(notice_routes(desk, phones, trail))
     app.include_router(session_routes(signin))
     app.include_router(site.router(signin.feeds_url))
     app.add_middleware(Guard, body_bytes_max=settings.body_bytes_max)

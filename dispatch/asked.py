@@ -32,6 +32,13 @@ class CallBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     text: Text = ""
 
 
+class ReplyBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A text's number, and what its customer answers on a simulated phone."""
+
+    no: Annotated[int, msgspec.Meta(ge=1)]
+    text: Annotated[str, msgspec.Meta(min_length=1, max_length=70)]
+
+
 class PlanBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"from_": "from"}):
     """An outage foreseen for what is behind a device: ``from`` before ``to``."""
 

@@ -10,6 +10,7 @@ from typing import Protocol
 import msgspec
 
 from dispatch.feeddesk import FeedDesk
+from dispatch.noticedesk import NoticeDesk
 from dispatch.workdesk import WorkDesk
 from grid.public import (
     CustomerStatus,
@@ -72,6 +73,10 @@ class Desk(Watched, Protocol):
     @property
     def feed(self) -> FeedDesk:
         """The feed log."""
+
+    @property
+    def notices(self) -> NoticeDesk:
+        """What customers were told."""
 
     @property
     def work(self) -> WorkDesk:

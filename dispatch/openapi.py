@@ -21,6 +21,7 @@ from dispatch.answers import (
     FeedPage,
     FeedToken,
     Findings,
+    Notices,
     Outages,
     Planned,
     Problem,
@@ -43,8 +44,8 @@ from grid.public import (
 
 REF = "#/components/schemas/{name}"
 STRUCTS = (
-    Alive, Readiness, Outages, PublicOutageDetail, Findings, CustomerStatus, PublicCall, Planned,
-    PublicPlan, CallBody, PlanBody, SignInBody, Session, FeedPage,
+    Alive, Readiness, Outages, PublicOutageDetail, Notices, Findings, CustomerStatus, PublicCall,
+    Planned, PublicPlan, CallBody, PlanBody, SignInBody, Session, FeedPage,
     FeedToken, Code, Problem, ActionBody,
     Settled, Conflict, Decisions,
     PublicDecision, Calls, Crews, PublicCrew, CrewBody, SwitchBody,

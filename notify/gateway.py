@@ -66,6 +66,7 @@ class Gateway:
         self.bound = asyncio.Event()
         self.trouble: str | None = "not connected yet"
         self.lost_count = 0
+        self._bound_at_s: float | None = None  # of the loop's clock
         self._settings = settings
         self._credentials = credentials
         self._heard = heard
@@ -95,14 +96,23 @@ class Gateway:
         try:
             await session.bind(self._credentials)
             self._session, self.trouble = session, None
+            self._bound_at_s = asyncio.get_running_loop().time()
             self.bound.set()
             log.info("sms_gateway_bound")
             self.trouble = await session.closed()
         finally:
             self.bound.clear()
+            self._bound_at_s = None
             self._session = None
             self.lost_count += 1
             await session.close()
+
+    @property
+    def bound_s(self) -> float:
+        """For how long it has been bound without a break: receipts had that long to come."""
+        if self._bound_at_s is None:
+            return 0.0
+        return asyncio.get_running_loop().time() - self._bound_at_s
 
     async def submit(self, text: Submit, late: Callable[[list[str]], None]) -> list[str]:
         """Hand a text over; what the gateway calls its segments.

@@ -40,6 +40,7 @@ class Tally:
     """What was sent and what became of it, since the start."""
 
     outcomes: dict[str, int] = field(default_factory=dict)
+    looks: int = 0  # at what is late, left behind or may go again
 
     def count(self, what: str, by: int = 1) -> None:
         """Count something."""
@@ -246,7 +247,10 @@ class Sender:
                 tidied = await self._outbox.tidy(
                     now_ms,
                     left_ms=now_ms - round(settings.lease_s * 1000),
-                    owed_ms=ago(settings.receipt_owed_s),
+                    # a receipt that could not come is not missing
+                    owed_ms=ago(settings.receipt_owed_s)
+                    if self.gateway.bound_s >= settings.receipt_owed_s
+                    else None,
                     safety_ms=ago(settings.resend_safety_s),
                 )
                 for what, count in tidied.items():
@@ -255,6 +259,7 @@ class Sender:
                     self._wake.set()
             except Unreachable as away:
                 log.warning("outbox_away", reason=away.message)
+            self.tally.looks += 1
             await asyncio.sleep(TIDY_S)
 
     async def _ask(self) -> None:

@@ -144,6 +144,24 @@ def token(
 
 
 @app.command()
+def why(
+    customer: Annotated[str, typer.Argument(help="Customer id.")],
+    data: Data = DATA,
+    config: Config = None,
+    database: DatabaseUrl = None,
+) -> None:
+    """Tell what a customer was told, or not, and why."""
+    from service.place import place_of
+    from service.why import story
+
+    zone = place_of(data, config, database).settings.site.time_zone
+    told = _with_store(
+        lambda store: story(store, customer, zone), data=data, config=config, database=database
+    )
+    typer.echo(told)
+
+
+@app.command()
 def doctor(
     data: Data = DATA, config: Config = None, database: DatabaseUrl = None, json: Json = False
 ) -> None:

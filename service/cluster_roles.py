@@ -25,7 +25,8 @@ from ingest.mqtt import MqttGateway
 from ingest.packing import Packer
 from notify.feeds import Feeds
 from notify.pages import Pages
-from service import care, cluster_admin, http, role_health, signin, stored, tokens
+from notify.situations import decider
+from service import care, cluster_admin, http, role_health, signin, stored, texting, tokens
 from service.clock import now_ms
 from service.desk import ServiceDesk
 from service.feeddesk import ServiceFeedDesk
@@ -34,6 +35,7 @@ from service.health import Health
 from service.heard import Heard
 from service.maps import Maps
 from service.metrics import Metrics
+from service.outbox_metrics import OutboxFigures
 from service.roles import RoleRun
 from service.run import Run
 from service.tasks import Failure, running
@@ -72,9 +74,10 @@ class Parts:
         """The database, once it answers."""
         found = self.run
         sealed = sealing.Keys(found.keys.phone, found.keys.index)
+        decide = decider(texting.rules_of(found.settings))
         return await patiently(
             lambda: self.opened.enter_async_context(
-                open_store(found.database_url, sealed, found.settings.store)
+                open_store(found.database_url, sealed, found.settings.store, decide)
             )
         )
 
@@ -235,6 +238,37 @@ async def _push(run: RoleRun, failure: Failure) -> None:
         await asyncio.Event().wait()
 
 
+def _desk(
+    parts: Parts, store: Store, intake: BusIntake, network: Network, *, pages: Pages
+) -> ServiceDesk:
+    settings = parts.run.settings
+    planned = texting.Planned(store.outbox, texting.rules_of(settings), now_ms)
+    work = ServiceWorkDesk(store, intake, network, settings.api.decision_wait_s)
+    return ServiceDesk(
+        store, intake, network, parts.health, parts.metrics, now_ms,
+        work=work, planned=planned, feed=ServiceFeedDesk(pages),
+    )  # fmt: skip
+
+
+async def _texts(run: RoleRun, failure: Failure) -> None:
+    """The sender of texts; several may run on one outbox."""
+    async with AsyncExitStack() as opened:
+        parts = Parts(run, opened, failure)
+        store, settings = await parts.store(), run.settings
+        network = await parts.network(store)
+        pages = Pages(store, settings.feeds, now_ms)  # nobody asks it here
+        desk = _desk(parts, store, await parts.intake(network), network, pages=pages)
+        replied = texting.replies(store, now_ms, desk.still_out)
+        sender = texting.sender(store.outbox, settings, now_ms, replied)
+        figures = OutboxFigures(store.outbox, now_ms)
+        figures.show(parts.metrics, sender)
+        parts.health.watch("gateway", lambda: sender.gateway.trouble)
+        await parts.answering()
+        await parts.beside("outbox figures", figures.look())
+        await parts.beside("texts", texting.send(sender, store.outbox))
+        await asyncio.Event().wait()
+
+
 async def _dispatch(run: RoleRun, failure: Failure) -> None:
     async with AsyncExitStack() as opened:
         parts = Parts(run, opened, failure)
@@ -247,13 +281,9 @@ async def _dispatch(run: RoleRun, failure: Failure) -> None:
             settings=settings, data=cluster_admin.NOWHERE, keys=run.keys, psql="", network=None,
             database_url=run.database_url, scenario=None, revivers={}, again=False, board=False,
         )  # fmt: skip
-        work = ServiceWorkDesk(store, intake, network, settings.api.decision_wait_s)
         pages = Pages(store, settings.feeds, now_ms)
         await parts.beside("pages", pages.run())
-        desk = ServiceDesk(
-            store, intake, network, parts.health, parts.metrics, now_ms,
-            work=work, feed=ServiceFeedDesk(pages),
-        )  # fmt: skip
+        desk = _desk(parts, store, intake, network, pages=pages)
         app = make_app(
             desk, parts.verify, store.audit, settings.api, now_ms,
             signin=signin.of(whole, now_ms), maps=maps,
@@ -285,6 +315,7 @@ PARTS: Mapping[str, Callable[[RoleRun, Failure], Coroutine[Any, Any, None]]] = {
     "mqtt-gateway": _mqtt_gateway,
     "modbus-gateway": _modbus_gateway,
     "push": _push,
+    "texts": _texts,
     "dispatch": _dispatch,
 }
 """Every role but the worker."""

@@ -25,6 +25,7 @@ from ingest.packing import Packer
 from service.feeddesk import ServiceFeedDesk
 from service.health import Health
 from service.metrics import Metrics
+from service.texting import Planned
 from service.workdesk import ServiceWorkDesk
 from store import desk as rows
 from store.postgres import Store
@@ -50,9 +51,12 @@ class ServiceDesk:
         *,
         work: ServiceWorkDesk,
         feed: ServiceFeedDesk,
+        planned: Planned,
     ) -> None:
         self.work = work
         self.feed = feed
+        self.notices = store.outbox
+        self._planned = planned
         self._store = store
         self._runner = runner
         self._network = network
@@ -126,6 +130,14 @@ class ServiceDesk:
             )
         )
 
+    async def still_out(self, customer_id: str, at_ms: int) -> None:
+        """A customer answers a text: they have no power.
+
+        Raises:
+            Refused: The customer's meter is in no feeder.
+        """
+        await self.call(NewCall(customer_id, at_ms, "no_power", "", "sms", at_ms))
+
     async def plans(self, *, open_only: bool = True) -> Sequence[PublicPlan]:
         """Plans by their begin: those that are neither over nor cancelled, or all."""
         return await self._store.plans(self._now_ms() if open_only else None)
@@ -139,7 +151,7 @@ class ServiceDesk:
             NOT_YET, plan_id, new.device_id, new.from_ms, new.to_ms, new.kind, new.reason
         )
         await self._runner.command(entered, place.group)
-        return await self._store.add_plan(
+        kept = await self._store.add_plan(
             rows.NewPlan(
                 plan_id=plan_id,
                 device_id=new.device_id,
@@ -152,12 +164,16 @@ class ServiceDesk:
                 entered_ms=new.entered_ms,
             )
         )
+        await self._planned.announce(kept, self._behind(place))
+        return kept
 
     async def cancel_plan(self, plan_id: str, by: str) -> PublicPlan | None:
         """Cancel a plan; None where there is none with that id."""
         cancelled = await self._store.cancel_plan(plan_id, by, self._now_ms())
         if cancelled is not None:
             place = self._network.places.get(cancelled.device_id)
+            if place is not None:
+                await self._planned.call_off(cancelled, self._behind(place))
             group = place.group if place else None
             await self._runner.command(PlanCancelled(NOT_YET, plan_id), group)
         return cancelled
@@ -169,6 +185,10 @@ class ServiceDesk:
     def metrics(self) -> bytes:
         """Prometheus text format 0.0.4."""
         return self._metrics.text()
+
+    def _behind(self, place: Place) -> tuple[str, ...]:
+        """The customers behind a device."""
+        return self._network.groups[place.group].customers_below(place.node)
 
     def _place(self, device_id: str) -> Place:
         place = self._network.places.get(device_id)

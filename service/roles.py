@@ -4,6 +4,7 @@
     modbus-gateway  breakers' polls into Kafka
     worker          Kafka's records through the engines into the database (service/faust_app.py)
     push            the feeds, from the database
+    texts           the outbox to the SMS gateway ($.sms.url)
     dispatch        the API and the pages
     admin           topics and tables, then it ends
 
@@ -28,7 +29,7 @@ from service.keys import Keys
 from service.settings import Settings, environment
 from service.tasks import Failure, first_of
 
-ROLES = ("admin", "mqtt-gateway", "modbus-gateway", "worker", "push", "dispatch")
+ROLES = ("admin", "mqtt-gateway", "modbus-gateway", "worker", "push", "texts", "dispatch")
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):

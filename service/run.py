@@ -23,6 +23,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     revivers: Mapping[str, Callable[[], bool]]  # start again what has died; whether it had
     again: bool  # a story that was over is told again
     board: bool
+    smsc_port: int = 0  # of the simulated SMS centre; 0: none is simulated
 
     @property
     def http_url(self) -> str:

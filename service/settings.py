@@ -21,7 +21,7 @@ from detectors.settings import EngineSettings
 from dispatch.settings import ApiSettings, SiteSettings
 from grid.errors import ConfigError
 from ingest.settings import ModbusSettings, MqttSettings
-from notify.settings import FeedSettings
+from notify.settings import FeedSettings, NoticeSettings, SmsSettings
 from service.broker import BrokerSettings
 from service.postgres import PostgresSettings
 from store.settings import StoreSettings
@@ -72,6 +72,8 @@ class Secrets(msgspec.Struct, frozen=True, kw_only=True):
     mqtt_password: str = ""  # LASTGASP_MQTT_PASSWORD
     kafka_username: str = ""  # LASTGASP_KAFKA_USERNAME
     kafka_password: str = ""  # LASTGASP_KAFKA_PASSWORD
+    sms_system_id: str = ""  # LASTGASP_SMS_SYSTEM_ID
+    sms_password: str = ""  # LASTGASP_SMS_PASSWORD
     metrics_token: str = ""  # LASTGASP_METRICS_TOKEN: what Prometheus shows from elsewhere
 
     def __repr__(self) -> str:
@@ -88,6 +90,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     mqtt: MqttSettings = MqttSettings()
     modbus: ModbusSettings = ModbusSettings()
     feeds: FeedSettings = FeedSettings()
+    notices: NoticeSettings = NoticeSettings()
+    sms: SmsSettings = SmsSettings()
     http: HttpSettings = HttpSettings()
     health: HealthSettings = HealthSettings()
     kafka: BusSettings = BusSettings()

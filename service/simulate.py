@@ -24,13 +24,14 @@ from service import logging as our_logging
 from service.clock import now_ms
 from service.follow import Where, ask
 from service.settings import LogSettings
-from service.simulated import Play, Playing
+from service.simulated import SMSC_LOG, Play, Playing, Reply
 from service.watch import own_token
 from simulators import scenario as scenarios
 from simulators.breakers import BreakerSettings
 from simulators.links import LinkSettings
 from simulators.mqtt_devices import MqttDeviceSettings
 from simulators.run import Simulators, SimulatorSettings
+from simulators.smsc import Smsc
 from simulators.story import PlannedWork
 
 EnterPlan = Callable[[PlannedWork], Awaitable[None]]
@@ -62,7 +63,7 @@ def main() -> None:
     except LastgaspError as error:
         _answer(Playing(error=error.message))
         return
-    asyncio.run(_until_end_of_input(simulators))
+    asyncio.run(_until_end_of_input(simulators, _smsc_of(play)))
 
 
 def play(
@@ -147,19 +148,36 @@ def _post(where: Where, path: str, body: bytes) -> None:
         raise Refused(f"the API at {where.http} says {status}: {said}")
 
 
-async def _until_end_of_input(simulators: Simulators) -> None:
+def _smsc_of(play: Play) -> Smsc | None:
+    """The SMS centre of the story, which writes down what it takes."""
+    return Smsc(play.smsc_port, Path(play.folder) / SMSC_LOG, now_ms) if play.smsc_port else None
+
+
+async def _until_end_of_input(simulators: Simulators, smsc: Smsc | None) -> None:
     reader = asyncio.StreamReader()
     await asyncio.get_running_loop().connect_read_pipe(
         lambda: asyncio.StreamReaderProtocol(reader), sys.stdin
     )
     playing = asyncio.create_task(simulators.run())
+    texting = asyncio.create_task(smsc.run()) if smsc else None
     await _begun(simulators, playing)
     _answer(Playing(breakers=tuple(simulators.breakers)))
-    ended = asyncio.create_task(reader.read())
-    await asyncio.wait({playing, ended}, return_when=asyncio.FIRST_COMPLETED)
-    playing.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await playing
+    ended = asyncio.create_task(_answering(reader, smsc))
+    parts = {playing, ended} | ({texting} if texting else set())
+    await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
+    for part in parts:
+        part.cancel()
+    for part in parts:
+        with contextlib.suppress(asyncio.CancelledError):
+            await part
+
+
+async def _answering(reader: asyncio.StreamReader, smsc: Smsc | None) -> None:
+    """Customers answer their texts, until the end of the input."""
+    while line := await reader.readline():
+        reply = msgspec.json.decode(line, type=Reply)
+        if smsc is not None:
+            await smsc.reply(reply.number, reply.text)
 
 
 async def _begun(simulators: Simulators, playing: "asyncio.Task[None]") -> None:

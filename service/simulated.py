@@ -19,6 +19,7 @@ from service.tasks import Failure
 READY_S = 60.0
 STOP_S = 5.0
 LINE_BYTES_MAX = 16 * 1024 * 1024
+SMSC_LOG = "smsc.jsonl"  # in the folder of the story
 
 
 class Play(msgspec.Struct, frozen=True):
@@ -32,6 +33,18 @@ class Play(msgspec.Struct, frozen=True):
     data: str  # the service's data folder, for its token key
     cert: str  # of the API, where it has one
     again: bool  # a story that is over is told again
+    smsc_port: int = 0  # an SMS centre listens there; 0: none
+
+
+class Reply(msgspec.Struct, frozen=True):
+    """What it is told while it plays: a customer answers a text."""
+
+    number: str
+    text: str
+
+    def __repr__(self) -> str:
+        """Numbers stay out of logs and tracebacks, simulated ones too."""
+        return "Reply(...)"
 
 
 class Playing(msgspec.Struct, frozen=True):
@@ -62,6 +75,11 @@ class Field:
         playing = await self._answer()
         self._watching = asyncio.create_task(self._watch())
         return playing.breakers
+
+    def reply(self, number: str, text: str) -> None:
+        """A customer answers a text."""
+        assert self._child.stdin is not None
+        self._child.stdin.write(msgspec.json.encode(Reply(number, text)) + b"\n")
 
     async def stop(self) -> None:
         """End it: it ends with its standard input, or else is killed."""

@@ -17,7 +17,7 @@ from types import FrameType
 import msgspec
 
 from grid.errors import ConfigError, LastgaspError
-from service import broker, exits, keys, place, ports, postgres
+from service import broker, exits, keys, place, ports, postgres, texting
 from service import logging as our_logging
 from service.place import Place
 from service.ports import Address
@@ -61,6 +61,12 @@ def run(options: Options) -> int:
         )  # what is wrong with it is said before anything starts
         if options.demo:
             found = _with_heartbeats(found, story.field.heartbeat_s)
+    smsc_port = 0
+    if scenario is not None:
+        settings, smsc_port = texting.simulated(found.settings, demo=options.demo)
+        found = msgspec.structs.replace(found, settings=settings)
+    texting.rules_of(found.settings)  # what is wrong with it is said before anything starts
+    texting.wording_of(found.settings)
     with ExitStack() as opened:
         opened.enter_context(_sigterm_is_ctrl_c())
         opened.enter_context(place.alone(options.data))
@@ -87,6 +93,7 @@ def run(options: Options) -> int:
             revivers=revivers,
             again=options.demo,
             board=options.board,
+            smsc_port=smsc_port,
         )
         failure = _serve(service, told)
         opened.callback(told.step, "stopping the broker and the database")

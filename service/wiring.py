@@ -28,13 +28,16 @@ from ingest.mqtt import MqttGateway
 from ingest.packing import Packer
 from notify.feeds import Feeds
 from notify.pages import Pages
-from service import care, http, place, signin, simulated, stored, tokens, watch
+from notify.situations import decider
+from service import care, http, place, signin, simulated, stored, texting, tokens, watch
 from service.clock import now_ms
 from service.desk import ServiceDesk
 from service.feeddesk import ServiceFeedDesk
 from service.follow import Where
 from service.health import Health
 from service.maps import Maps
+from service.outbox_metrics import OutboxFigures
+from service.phones import Phones
 from service.progress import Progress
 from service.pulse import Pulse
 from service.run import Run
@@ -80,7 +83,9 @@ async def _serve(run: Run, told: Progress, failure: Failure) -> None:
         told.step("opening the store")
         sealed = sealing.Keys(run.keys.phone, run.keys.index)
         store = await opened.enter_async_context(
-            open_store(run.database_url, sealed, settings.store)
+            open_store(
+                run.database_url, sealed, settings.store, decider(texting.rules_of(settings))
+            )
         )
         told.step("reading the network")
         graph, network = await stored.network_of(store, run.network, now_ms(), told.note)
@@ -94,7 +99,7 @@ async def _serve(run: Run, told: Progress, failure: Failure) -> None:
         maps = Maps(store, (graph, network), engines, spine.health, pulse.heard.ages_s, now_ms)
         app = make_app(
             spine.desk, partial(_verify, run), store.audit, settings.api, now_ms, signin=signing,
-            maps=maps,            metrics_token=settings.secrets.metrics_token,
+            maps=maps, phones=_phones(run, field), metrics_token=settings.secrets.metrics_token,
         )  # fmt: skip
         await opened.enter_async_context(http.serving(app, settings.http, failure))
         breakers: Sequence[BreakerAddress] = network.breakers
@@ -102,6 +107,7 @@ async def _serve(run: Run, told: Progress, failure: Failure) -> None:
             told.step("starting the simulated field")
             breakers = await field.play(graph, _play(run))
         await _listen(run, spine, network, breakers, beside)
+        await _text(run, store, spine, beside)
         await beside("alive", care.keep_alive(run.revivers, settings.care.alive_s))
         await beside("care", care.keep_house(store, now_ms, settings.care.every_s))
 
@@ -168,8 +174,11 @@ async def _spine(
     work = ServiceWorkDesk(store, runner, network, settings.api.decision_wait_s)
     pages = Pages(store, settings.feeds, now_ms)
     await beside("pages", pages.run())
-    feed = ServiceFeedDesk(pages)
-    desk = ServiceDesk(store, runner, network, health, pulse.metrics, now_ms, work=work, feed=feed)
+    desk = ServiceDesk(
+        store, runner, network, health, pulse.metrics, now_ms, work=work,
+        feed=ServiceFeedDesk(pages),
+        planned=texting.Planned(store.outbox, texting.rules_of(settings), now_ms),
+    )  # fmt: skip
     return _Spine(runner, health, pulse, desk, mqtt)
 
 
@@ -197,6 +206,24 @@ async def _listen(
     await beside("mqtt", mqtt.run())
 
 
+async def _text(run: Run, store: Store, spine: _Spine, beside: Beside) -> None:
+    """The sender of texts, where there is a gateway."""
+    if not run.settings.sms.url:
+        return
+    replied = texting.replies(store, now_ms, spine.desk.still_out)
+    sender = texting.sender(store.outbox, run.settings, now_ms, replied)
+    figures = OutboxFigures(store.outbox, now_ms)
+    figures.show(spine.pulse.metrics, sender)
+    await beside("outbox figures", figures.look())
+    await beside("texts", texting.send(sender, store.outbox))
+
+
+def _phones(run: Run, field: simulated.Field | None) -> Phones | None:
+    if field is None or not run.smsc_port:
+        return None
+    return Phones(run.data / "field" / simulated.SMSC_LOG, field.reply)
+
+
 def _play(run: Run) -> simulated.Play:
     folder = run.data / "field"
     return simulated.Play(
@@ -208,6 +235,7 @@ def _play(run: Run) -> simulated.Play:
         data=str(run.data),
         cert=run.settings.http.tls_cert,
         again=run.again,
+        smsc_port=run.smsc_port,
     )
 
 

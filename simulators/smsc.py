@@ -8,7 +8,6 @@ Its log is append-only, a JSON object a line: ``taken`` with number and text, ``
 import asyncio
 import contextlib
 import json
-import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -61,6 +60,7 @@ class Smsc:
         host: str = "127.0.0.1",
     ) -> None:  # fmt: skip
         self.taken = 0
+        self._counted = 0  # by those before us
         self._address = (host, port)
         self._path = log
         self._now_ms = now_ms
@@ -78,6 +78,7 @@ class Smsc:
         """Take texts, for ever."""
         host, port = self._address
         server = smpp34.Server(host, port, system_id="lastgasp-sim")
+        self._remember()
         with self._path.open("ab") as log:
             self._log = log
             await server.start()
@@ -88,6 +89,16 @@ class Smsc:
                 for task in self._tasks:
                     task.cancel()
                 await server.stop()
+
+    def _remember(self) -> None:
+        """Receipts that were owed when the process before this one ended are owed still."""
+        lines = read_log(self._path)
+        self._counted = sum(line["what"] == "taken" for line in lines)
+        given = {line["message_id"] for line in lines if line["what"] == "receipt"}
+        for line in lines:
+            if line["what"] == "taken" and line["message_id"] not in given:
+                fields = {name: line[name] for name in Taken.__struct_fields__}
+                self._owe(Taken(**fields), lost=False)
 
     async def _event(self, event: Any) -> None:
         if isinstance(event, smpp34.Esme):
@@ -107,7 +118,7 @@ class Smsc:
             return
         text = self._take(event)
         receipts = 0 if dice() < faults.mute else 2 if dice() < faults.twice else 1
-        numbers = [self._owe(text, event, lost=dice() < faults.lost) for _ in range(receipts)]
+        numbers = [self._owe(text, lost=dice() < faults.lost) for _ in range(receipts)]
         early, silent = dice() < faults.early, dice() < faults.silent
         if silent:
             self._held.append(event)
@@ -137,7 +148,7 @@ class Smsc:
         text = body.decode("utf-16-be") if ucs2 else str(smsutil.decode(body))
         references = [t.as_int() for t in event.tlvs if t.tag == REFERENCE]
         taken = Taken(
-            self._now_ms(), f"{os.getpid():x}{self.taken:08x}", event.source_addr,
+            self._now_ms(), f"{self._counted + self.taken:08x}", event.source_addr,
             event.destination_addr, text, references[0] if references else None, part,
         )  # fmt: skip
         self._write("taken", **msgspec.structs.asdict(taken))
@@ -145,7 +156,7 @@ class Smsc:
 
     # -- receipts and replies ----------------------------------------------------------------------
 
-    def _owe(self, text: Taken, event: "smpp34.SubmitSmEvent", *, lost: bool) -> int:
+    def _owe(self, text: Taken, *, lost: bool) -> int:
         stat = "UNDELIV" if lost else "DELIVRD"
         said = f"id:{text.message_id} sub:001 dlvrd:00{int(not lost)} stat:{stat} err:000 text:"
         tlvs = []
@@ -154,7 +165,7 @@ class Smsc:
             tlvs.append(smpp34.Tlv(REFERENCE, value))
         self._receipts += 1
         self._pending[self._receipts] = {
-            "destination_addr": event.source_addr, "source_addr": event.destination_addr,
+            "destination_addr": text.source, "source_addr": text.number,
             "esm_class": RECEIPT, "short_message": said.encode(), "tlvs": tlvs,
         }  # fmt: skip
         while len(self._pending) > PENDING_MAX:
@@ -172,7 +183,8 @@ class Smsc:
             answer = await session.deliver_sm(**owed)
             if answer.is_success:
                 self._pending.pop(number, None)
-                self._write("receipt", number=owed["source_addr"])
+                message_id = owed["short_message"].split()[0].decode().removeprefix("id:")
+                self._write("receipt", number=owed["source_addr"], message_id=message_id)
 
     async def reply(self, number: str, text: str, to: str = "95598") -> bool:
         """Send what a customer typed; whether it was taken."""

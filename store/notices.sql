@@ -93,6 +93,10 @@ UPDATE notices SET state = 'expired', reason = 'too_late', ended_at = %(now)s
 WHERE notice_no IN (SELECT notice_no FROM notices WHERE state = 'queued' AND expires_at <= %(now)s
                     ORDER BY notice_no LIMIT %(limit)s FOR UPDATE SKIP LOCKED)
 
+-- name: one_by_one
+-- What became of texts is written by one at a time: they touch the same rows in any order.
+SELECT pg_advisory_xact_lock(1818325367)
+
 -- name: notices_sent
 -- The gateway has them.
 WITH sent AS MATERIALIZED (
@@ -232,12 +236,6 @@ FROM notice_decisions WHERE outage_id = %(outage_id)s ORDER BY decision_no LIMIT
 SELECT at, outage_id, version, phase, send, reason, cardinality(customers)
 FROM notice_decisions WHERE at > %(since)s AND customers @> ARRAY[%(customer_id)s]
 ORDER BY decision_no LIMIT %(limit)s
-
--- name: told_because_of
--- Whether anybody was told of an outage because of a version, or a later one.
-SELECT EXISTS (SELECT FROM notice_decisions d JOIN notices n USING (decision_no)
-               WHERE d.outage_id = %s AND d.version >= %s
-                 AND n.state NOT IN ('queued', 'held', 'expired'))
 
 -- name: last_told_by_phone
 -- Customers with a number who were told something lately, the last first.

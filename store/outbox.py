@@ -83,6 +83,7 @@ class Outbox:
         ]  # fmt: skip
         numbers = [s.notice_no for s in some]
         async with self._reach.connection() as connection:
+            await connection.execute(SQL["one_by_one"])
             await take_in(connection, "notices_sent", rows)
             cursor = await connection.execute(SQL["take_receipts"], (numbers,))
             early = [
@@ -101,11 +102,13 @@ class Outbox:
             for b in some
         ]  # fmt: skip
         async with self._reach.connection() as connection:
+            await connection.execute(SQL["one_by_one"])
             await take_in(connection, "notices_back", rows)
 
     async def unknown(self, some: Sequence[Unknown]) -> None:
         """Nobody knows of these."""
         async with self._reach.connection() as connection:
+            await connection.execute(SQL["one_by_one"])
             await take_in(connection, "notices_unknown", some)
 
     async def tidy(
@@ -117,6 +120,7 @@ class Outbox:
             expired = await connection.execute(
                 SQL["expire_notices"], {"now": now, "limit": EXPIRED_MAX}
             )
+            await connection.execute(SQL["one_by_one"])
             left = await connection.execute(SQL["notices_left"], {"before": moment(left_ms)})
             again = await connection.execute(
                 SQL["resend_unknown"],
@@ -133,6 +137,7 @@ class Outbox:
     async def receipts(self, some: Sequence[Receipt]) -> int:
         """Apply receipts; how many are of nothing we know yet, which are kept."""
         async with self._reach.connection() as connection:
+            await connection.execute(SQL["one_by_one"])
             asked = list({r.message_id for r in some})
             cursor = await connection.execute(SQL["known_messages"], (asked,))
             known = {message_id for (message_id,) in await cursor.fetchall()}
@@ -224,13 +229,6 @@ class Outbox:
                 PublicNoticeDecision(to_rfc3339(moment_ms(at)), *rest)
                 for at, *rest in await cursor.fetchall()
             )
-
-    async def was_told(self, outage_id: str, version: int) -> bool:
-        """Whether anybody was told of an outage because of that version, or of a later one."""
-        async with self._reach.connection() as connection:
-            cursor = await connection.execute(SQL["told_because_of"], (outage_id, version))
-            row = await cursor.fetchone()
-        return bool(row and row[0])
 
     async def last_told(self, phone: str, now_ms: int) -> tuple[str, ...]:
         """Customers with a number who were told something lately, the last first."""

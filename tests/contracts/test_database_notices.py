@@ -331,15 +331,6 @@ async def test_figures_of_what_waits(store, house, dark, at) -> None:
     assert (await store.outbox.figures(at("12:03:00"))).unknown == 1
 
 
-async def test_whether_somebody_was_told_of_a_version(store, house, dark, at) -> None:
-    await house.move_in(store)
-    await store.commit([dark("12:00:10", "confirmed")], ())
-    assert not await store.outbox.was_told("S1-1", 1)
-    await claim_both(store, at)
-    assert await store.outbox.was_told("S1-1", 1)
-    assert not await store.outbox.was_told("S1-1", 2)
-
-
 async def test_a_reply_is_from_whoever_was_told_last(store, two_claimed, at) -> None:
     one, _ = two_claimed
     assert await store.outbox.last_told(f"+86{one.phone}", at("12:05:00")) == ("C-M1",)

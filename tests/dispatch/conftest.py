@@ -14,6 +14,7 @@ from dispatch.api import make_app
 from dispatch.codes import Codes
 from dispatch.desk import Component, NewCall, NewPlan
 from dispatch.mapdesk import Power, Premises, PremisesCall, Source
+from dispatch.memory import MemoryNotices, MemoryPhones
 from dispatch.settings import ApiSettings, SiteSettings
 from dispatch.signin import SignIn
 from dispatch.workdesk import Answered, NewCrew, NewDecision, NewSwitching
@@ -128,6 +129,7 @@ class MemoryDesk:
     feed: ServiceFeedDesk = field(init=False)
     pages: Pages = field(init=False)
     work: MemoryWork = field(default_factory=MemoryWork)
+    notices: MemoryNotices = field(default_factory=lambda: MemoryNotices(NOW))
     calls: list[NewCall] = field(default_factory=list)
     asked: list[dict[str, Any]] = field(default_factory=list)
     kept: dict[str, PublicPlan] = field(default_factory=dict)
@@ -364,7 +366,8 @@ async def make_api() -> AsyncIterator[Callable[..., Api]]:
         desk = MemoryDesk()
         app = make_app(
             desk, lambda text: verify(KEY, text, NOW), audit, ApiSettings(**limits), lambda: NOW,
-            signin=a_signin(), maps=MemoryMaps(desk), metrics_token="prometheus",
+            signin=a_signin(), maps=MemoryMaps(desk), phones=MemoryPhones(NOW),
+            metrics_token="prometheus",
         )  # fmt: skip
         transport = httpx.ASGITransport(app, raise_app_exceptions=raises, client=(address, 4711))
         client = httpx.AsyncClient(transport=transport, base_url="http://lastgasp")

@@ -54,6 +54,8 @@ async def test_every_answer_is_what_the_openapi_document_says(api: Any) -> None:
         ("POST", "/api/crews", "/api/crews", {"id": "crew-7", "name": "Crew 7"}),
         ("GET", "/api/crews", "/api/crews", None),
         ("POST", "/api/switches/T1", "/api/switches/{device_id}", SWITCH),
+        ("GET", "/api/outages/S1-2/notices", "/api/outages/{outage_id}/notices", None),
+        ("GET", "/api/customers/C-1/notices", "/api/customers/{customer_id}/notices", None),
         ("GET", "/api/network", "/api/network", None),
         ("GET", "/api/power", "/api/power", None),
         ("GET", "/api/sources", "/api/sources", None),

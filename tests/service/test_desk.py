@@ -15,11 +15,13 @@ from grid.network import Network
 from grid.reading import Kind
 from notify.pages import Pages
 from notify.settings import FeedSettings
+from service import texting
 from service.clock import now_ms
 from service.desk import ServiceDesk
 from service.feeddesk import ServiceFeedDesk
 from service.health import Health
 from service.metrics import Metrics
+from service.settings import Settings
 from service.tasks import Failure, running
 from service.workdesk import ServiceWorkDesk
 from store import sealing
@@ -60,8 +62,9 @@ async def desk(store: Store) -> AsyncIterator[ServiceDesk]:
         work = ServiceWorkDesk(store, runner, NETWORK, 5.0)
         feed = ServiceFeedDesk(Pages(store, FeedSettings(), now_ms))
         yield ServiceDesk(
-            store, runner, NETWORK, Health(now_ms), Metrics(), now_ms, work=work, feed=feed
-        )
+            store, runner, NETWORK, Health(now_ms), Metrics(), now_ms, work=work, feed=feed,
+            planned=texting.Planned(store.outbox, texting.rules_of(Settings()), now_ms),
+        )  # fmt: skip
 
 
 async def recorded(store: Store, network: Network) -> list[object]:

@@ -1,0 +1,185 @@
+"""Texts, wired: rules and words out of the settings, the sender, replies, and planned work.
+
+``sender`` takes a store and settings and nothing else of a service: it runs as a task of ``up``, or
+as a process of its own.
+"""
+
+import asyncio
+import socket
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import msgspec
+import structlog
+
+from grid.errors import ConfigError, Refused, Unreachable
+from grid.notice import Decision, Phase, Recipient
+from grid.public import PublicPlan
+from grid.times import from_rfc3339
+from notify import ahead
+from notify.gateway import Credentials, address_of
+from notify.phases import Rules, hour
+from notify.sender import Replied, Sender
+from notify.wording import Wording
+from service.settings import Settings
+from store.outbox import Outbox
+from store.postgres import Store
+
+log = structlog.get_logger(__name__)
+
+STILL_OUT = frozenset({"1", "OFF", "没电", "停电", "无电"})
+TELL_OF = frozenset({"planned", "temporary"})  # plans that customers are told of ahead
+DEMO_HOLD_S = 10.0
+OWED_S = 30.0  # the simulated centre gives a receipt for everything
+Call = Callable[[str, int], Awaitable[None]]
+"""A customer says that they have no power, and when."""
+
+
+def rules_of(settings: Settings) -> Rules:
+    """When customers are told what.
+
+    Raises:
+        ConfigError: A time of day, a phase or the gateway's address is none.
+    """
+    notices = settings.notices
+    unknown = set(notices.phases) - {phase.value for phase in Phase}
+    if unknown:
+        raise ConfigError(f"no phase is called {min(unknown)!r} - at $.notices.phases")
+    if settings.sms.url:
+        address_of(settings.sms)
+    return Rules(
+        notices,
+        ZoneInfo(settings.site.time_zone),
+        hour(notices.quiet_from, "$.notices.quiet_from"),
+        hour(notices.quiet_to, "$.notices.quiet_to"),
+        sms=bool(settings.sms.url),
+    )
+
+
+def wording_of(settings: Settings) -> Wording:
+    """What texts say.
+
+    Raises:
+        ConfigError: A text is too long, or no template.
+    """
+    notices = settings.notices
+    return Wording(
+        ZoneInfo(settings.site.time_zone),
+        signatures={"zh": notices.signature_zh, "en": notices.signature_en},
+        hotline=settings.site.phone,
+        folder=Path(notices.templates) if notices.templates else None,
+    )
+
+
+def sender(
+    outbox: Outbox, settings: Settings, now_ms: Callable[[], int], replied: Replied
+) -> Sender:
+    """The sender of one gateway.
+
+    Raises:
+        ConfigError: As ``wording_of``; or there is no gateway.
+    """
+    if not settings.sms.url:
+        raise ConfigError("there is no SMS gateway; set $.sms.url to smpp://HOST:PORT")
+    secrets = settings.secrets
+    credentials = Credentials(secrets.sms_system_id, secrets.sms_password)
+    return Sender(outbox, wording_of(settings), settings.sms, credentials, now_ms, replied)
+
+
+async def send(sender: Sender, outbox: Outbox) -> None:
+    """Run a sender and wake it when something is queued, for ever."""
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(sender.run())
+        tasks.create_task(_woken(sender, outbox))
+
+
+async def _woken(sender: Sender, outbox: Outbox) -> None:
+    while True:
+        try:
+            async for _ in outbox.news():
+                sender.wake()
+        except Unreachable as away:
+            await asyncio.sleep(away.retry_in_s)  # it looks by itself meanwhile
+
+
+def replies(store: Store, now_ms: Callable[[], int], call: Call) -> Replied:
+    """What becomes of a customer's words: "1" and "OFF" are trouble calls, the rest is counted."""
+
+    async def replied(phone: str, text: str) -> None:
+        word = text.strip().upper().translate({ord("１"): "1"}).rstrip(".。!！")
+        at_ms = now_ms()
+        whose: Sequence[str] = ()
+        if word in STILL_OUT:
+            whose = await store.outbox.last_told(phone, at_ms)
+            whose = whose or await store.customers_by_phone(phone)
+        if not whose:
+            log.info("reply_not_understood", length=len(text))
+            return
+        try:
+            await call(whose[0], at_ms)
+        except Refused as no:
+            log.warning("reply_refused", reason=no.message)
+
+    return replied
+
+
+class Planned:
+    """Tells the customers behind a device of planned work, and takes it back."""
+
+    def __init__(self, outbox: Outbox, rules: Rules, now_ms: Callable[[], int]) -> None:
+        self._outbox = outbox
+        self._rules = rules
+        self._now_ms = now_ms
+
+    async def announce(self, plan: PublicPlan, customers: Iterable[str]) -> None:
+        """Queue what customers are told ahead."""
+        if plan.kind not in TELL_OF:
+            return
+        now_ms = self._now_ms()
+        begin, end = from_rfc3339(plan.from_), from_rfc3339(plan.to)
+        people = await self._outbox.recipients(customers, now_ms)
+        decided: list[tuple[Decision, Sequence[str]]] = [
+            (one, alike)
+            for who, alike in _alike(people)
+            for one in ahead.announce(begin, end, now_ms, who, self._rules)
+        ]
+        await self._outbox.add(plan.id, now_ms, decided)
+
+    async def call_off(self, plan: PublicPlan, customers: Iterable[str]) -> None:
+        """Take back what waits, and tell whoever was told."""
+        now_ms = self._now_ms()
+        begin, end = from_rfc3339(plan.from_), from_rfc3339(plan.to)
+        if plan.kind not in TELL_OF or end <= now_ms:
+            return
+        people = await self._outbox.recipients(customers, now_ms)
+        decided = [
+            (ahead.call_off(plan.id, begin, end, now_ms, who, self._rules), alike)
+            for who, alike in _alike(people)
+        ]
+        await self._outbox.add(plan.id, now_ms, decided)
+
+
+def _alike(people: dict[str, Recipient]) -> list[tuple[Recipient, tuple[str, ...]]]:
+    groups: dict[Recipient, list[str]] = {}
+    for customer, who in people.items():
+        groups.setdefault(who, []).append(customer)
+    return [(who, tuple(some)) for who, some in groups.items()]
+
+
+def simulated(settings: Settings, *, demo: bool) -> tuple[Settings, int]:
+    """Settings for a story: its texts go to an SMS centre that sends nothing, and its port.
+
+    The demo's outages pass in minutes, at whatever hour it is shown.
+    """
+    replace = msgspec.structs.replace
+    notices = settings.notices
+    if demo:
+        notices = replace(notices, hold_s=DEMO_HOLD_S, quiet_from="00:00", quiet_to="00:00")
+    if settings.sms.url:  # a gateway of one's own, be it for a story
+        return replace(settings, notices=notices), 0
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = int(probe.getsockname()[1])
+    sms = replace(settings.sms, url=f"smpp://127.0.0.1:{port}", receipt_owed_s=OWED_S)
+    return replace(settings, notices=notices, sms=sms), port

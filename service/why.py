@@ -1,0 +1,69 @@
+"""``lastgasp why CUSTOMER``: what they were to be told, what became of it, and why not."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from zoneinfo import ZoneInfo
+
+from grid.errors import ConfigError
+from grid.public import PublicNotice, PublicNoticeDecision
+from grid.times import from_rfc3339
+from notify.windows import local
+from store.postgres import Store
+
+SAID: Mapping[str, str] = {
+    "due": "it is a phase that is texted",
+    "material_etr": "the estimate moved enough to matter, or the old one had passed",
+    "correction": "what they were told before was wrong",
+    "promised": "the next word was promised by then",
+    "ahead": "planned work is told before it begins",
+    "sms_off": "no gateway is set up ($.sms.url)",
+    "no_phone": "no telephone number is known",
+    "not_texted": "the page and the feed tell it; $.notices.phases does not name it",
+    "not_ours": "it is no fault of the network: told by other means, or ahead",
+    "not_sure": "their meter has not said that power is back",
+    "never_told": "nothing was said of it, so nothing had to be ended",
+    "already_told": "they know that they have no power",
+    "immaterial_etr": "the estimate moved too little to matter",
+    "budget": "this outage has had its texts ($.notices.texts_max)",
+    "momentary": "it was a moment only",
+    "too_late": "it was too late to be of use",
+    "superseded": "something newer took its place before it was sent",
+    "no_answer": "the gateway did not answer; a receipt will tell",
+    "sender_died": "the sender ended before the gateway's answer was kept; a receipt will tell",
+    "no_receipt": "the gateway owed a receipt and gave none, so it never had it",
+    "invalid_number": "the number is none",
+    "throttled": "the gateway took no more for the moment",
+    "gateway_away": "the gateway was away",
+}
+
+
+async def story(store: Store, customer_id: str, zone: str) -> str:
+    """All of it, oldest first; times on the site's clock.
+
+    Raises:
+        ConfigError: There is no such customer.
+    """
+    decisions = await store.outbox.decisions(customer_id=customer_id)
+    notices = await store.outbox.of_customer(customer_id)
+    if not decisions and not notices and await store.customer_status(customer_id) is None:
+        raise ConfigError(f"no customer has the id {customer_id!r}; see: lastgasp network export")
+    lines = sorted([*_decided(decisions), *_became(notices)])
+    clock = ZoneInfo(zone)
+    told = [f"{local(ms, clock):%Y-%m-%d %H:%M:%S}  {text}" for ms, _, text in lines]
+    return "\n".join(told or [f"nothing was decided for {customer_id} yet"])
+
+
+def _decided(decisions: Sequence[PublicNoticeDecision]) -> Iterator[tuple[int, int, str]]:
+    for one in decisions:
+        what = "tell" if one.send else "do not tell"
+        alike = f", as {one.customers - 1} more" if one.customers > 1 else ""
+        why = SAID.get(one.reason, one.reason)
+        yield from_rfc3339(one.at), 0, f"{one.outage_id}  {what}: {one.phase} ({why}){alike}"
+
+
+def _became(notices: Sequence[PublicNotice]) -> Iterator[tuple[int, int, str]]:
+    for one in notices:
+        when = one.ended_at or one.sent_at or one.at
+        why = "" if one.reason == one.decided else f" ({SAID.get(one.reason, one.reason)})"
+        text = f": {one.text}" if one.text else ""
+        said = f"{one.outage_id}  {one.phase} to {one.phone or 'nobody'}: {one.state}{why}{text}"
+        yield from_rfc3339(when), 1, said

@@ -1,0 +1,380 @@
+"""The specification of texts at the other end: what two SMS centres of other houses were handed, by
+their own logs, whatever they do and whenever the sender dies.
+"""
+
+import asyncio
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import msgspec
+import numpy as np
+import psycopg
+import pytest
+
+from grid.build import build
+from grid.drawing import draw_graph
+from grid.frame import READING, Frame
+from grid.outage import Change, Outage, OutageKind, Outcome, State, Step
+from grid.parcel import Applied
+from notify.sender import Sender
+from notify.settings import NoticeSettings, SmsSettings
+from notify.situations import decider
+from service import texting
+from service.clock import now_ms
+from service.settings import Settings
+from simulators.smsc import read_log
+from store.postgres import Store, open_store
+from store.sealing import Keys
+
+pytestmark = pytest.mark.services
+
+ROOT = Path(__file__).resolve().parents[2]
+KEYS = Keys(phone=b"p" * 32, index=b"i" * 32)
+SMPP34 = "from simulators.smsc import main; from service.clock import now_ms; main(now_ms)"
+HOMES = 40
+VEXING = {"throttled": 0.1, "silent": 0.1, "early": 0.2, "twice": 0.3, "receipt_s": 0.05}
+OPEN = "SELECT count(*) FROM notices WHERE state IN ('queued', 'sending', 'sent', 'unknown')"
+
+
+@dataclass
+class Centre:
+    """An SMS centre of another house, as a process of its own, and its log."""
+
+    command: list[str]
+    port: int
+    log: Path
+    process: subprocess.Popen[bytes] | None = None
+
+    def start(self, **faults: Any) -> "Centre":
+        self.process = subprocess.Popen(
+            [*self.command, str(self.port), str(self.log), json.dumps(faults)],
+            env={**os.environ, "NODE_PATH": str(ROOT / "build" / "node" / "node_modules")},  # noqa: TID251
+            cwd=ROOT,
+        )
+        return self
+
+    def stop(self) -> None:
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait(10)
+            self.process = None
+
+    def taken(self) -> list[dict[str, Any]]:
+        return [line for line in read_log(self.log) if line["what"] == "taken"]
+
+
+@pytest.fixture
+def centre(
+    request: pytest.FixtureRequest, tmp_path: Path, free_port: Callable[[], int],
+    tool: Callable[[str], str], left_out: Callable[..., Any],
+) -> Iterator[Centre]:  # fmt: skip
+    """PyPI's smpp34; with ``both`` npm's smpp as well."""
+    if getattr(request, "param", "smpp34") == "smpp34":
+        command = [sys.executable, "-c", SMPP34]
+    else:
+        command = [tool("node"), str(Path(__file__).with_name("smsc.cjs"))]
+        if not (ROOT / "build" / "node" / "node_modules" / "smpp").is_dir():
+            left_out("npm's smpp", "make services")
+    made = Centre(command, free_port(), tmp_path / "smsc.jsonl")
+    yield made
+    made.stop()
+
+
+def settings_for(centre: Centre, **sms: Any) -> Settings:
+    """A sender in a hurry, to a gateway that owes receipts."""
+    hurried: dict[str, Any] = {
+        "url": f"smpp://127.0.0.1:{centre.port}", "answer_s": 0.4, "lease_s": 0.5,
+        "receipt_owed_s": 1.5, "reconnect_s": 0.05, "reconnect_max_s": 0.2, "throttled_s": 0.05,
+        "per_s": 2000.0, "poll_s": 0.1, "retry_s": 0.05, "window_max": 8,
+    }  # fmt: skip
+    notices = NoticeSettings(hold_s=0.0, quiet_from="00:00", quiet_to="00:00")
+    return Settings(notices=notices, sms=SmsSettings(**{**hurried, **sms}))
+
+
+both = pytest.mark.parametrize("centre", ["smpp34", "node"], indirect=True)
+
+
+class Street:
+    """A transformer with many homes, dark or not as a test wants."""
+
+    def __init__(self, store: Store, homes: int = HOMES) -> None:
+        lines = ["source S1", "  breaker B1", "    transformer T1"]
+        lines += [f"      meter M{n}" for n in range(homes)]
+        graph = draw_graph("\n".join(lines))
+        customers = tuple(
+            msgspec.structs.replace(c, phone=f"+86100{n:08}", address=f"Lane {n}",
+                                    language="zh" if n % 2 else "en")
+            for n, c in enumerate(graph.customers)
+        )  # fmt: skip
+        self.graph = msgspec.structs.replace(graph, customers=customers)
+        network = build(self.graph).network
+        assert network is not None
+        self.network, self.store = network, store
+        self.version = 0
+        self.off_ms = now_ms() - 60_000
+
+    @property
+    def customers(self) -> tuple[str, ...]:
+        return tuple(c.customer_id for c in self.graph.customers)
+
+    async def becomes(self, state: str, on_ms: int | None = None) -> None:
+        """The next version of the one outage."""
+        self.version += 1
+        now, everybody = now_ms(), self.customers
+        step = Step(self.off_ms, on_ms, everybody)
+        out = 0 if on_ms else len(everybody)
+        outage = Outage(
+            id="S1-1", version=self.version, group=0, state=State(state), kind=OutageKind.FAULT,
+            cause=None, device_id="T1", device_kind="transformer", feeder_id="B1", districts=(),
+            phases="ABC", probability=1.0, started_ms=self.off_ms, detected_ms=self.off_ms,
+            confirmed_ms=None, restored_ms=on_ms, customers_affected=len(everybody),
+            customers_out=out, etr=None, evidence=(), parent_id=None, steps=(step,),
+        )  # fmt: skip
+        frame = Frame(0, self.version, self.network.version, now, np.zeros(0, READING))
+        change = Change(now, outage, "drawn", everybody)
+        await self.store.commit([Applied(frame, Outcome(changes=(change,)))], ())
+
+
+@pytest.fixture
+async def street(postgres_url: str, centre: Centre) -> AsyncIterator[Street]:
+    """A street in a database; its outage is decided on as the sender's settings say."""
+    settings = settings_for(centre)
+    decide = decider(texting.rules_of(settings))
+    async with open_store(postgres_url, KEYS, settings.store, decide) as store:
+        street = Street(store)
+        await store.save_network(street.graph, street.network, 0, "drawn")
+        yield street
+
+
+async def none_open(url: str, within_s: float = 30.0) -> None:
+    """Wait until every text has its receipt."""
+    deadline = time.monotonic() + within_s
+    async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
+        while True:
+            row = await (await connection.execute(OPEN)).fetchone()
+            if row == (0,):
+                return
+            if time.monotonic() > deadline:
+                rows = await connection.execute("SELECT state, reason, count(*) FROM notices"
+                                                " GROUP BY 1, 2")  # fmt: skip
+                raise AssertionError(await rows.fetchall())
+            await asyncio.sleep(0.05)
+
+
+async def until(condition: Callable[[], bool], within_s: float = 30.0) -> None:
+    """Wait for something to be so."""
+    async with asyncio.timeout(within_s):
+        while not condition():  # noqa: ASYNC110  what is waited for has no event
+            await asyncio.sleep(0.01)
+
+
+@contextlib.asynccontextmanager
+async def sending(
+    street: Street, settings: Settings, replied: texting.Replied | None = None
+) -> AsyncIterator[Sender]:
+    """A sender in this process."""
+
+    async def ignored(_phone: str, _text: str) -> None:
+        return
+
+    outbox = street.store.outbox
+    sender = texting.sender(outbox, settings, now_ms, replied or ignored)
+    task = asyncio.create_task(texting.send(sender, outbox))
+    try:
+        yield sender
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+def exactly_once(centre: Centre, street: Street, word: str = "outage") -> None:
+    """Each number was handed one text of a phase, and no other."""
+    zh = {"outage": "起停电", "back": "恢复供电"}[word]
+    taken = [t for t in centre.taken() if word in t["text"] or zh in t["text"]]
+    counts = Counter(t["number"] for t in taken)
+    wanted = {c.phone.removeprefix("+") for c in street.graph.customers}
+    assert [number for number, n in counts.items() if n > 1] == []
+    assert set(counts) == wanted
+
+
+@both
+async def test_each_is_handed_one_text_a_phase_and_its_receipt_is_kept(
+    centre: Centre, street: Street, postgres_url: str
+) -> None:
+    centre.start()
+    async with sending(street, settings_for(centre)):
+        await street.becomes("predicted")
+        await street.becomes("confirmed")
+        await none_open(postgres_url)
+        await street.becomes("restored", now_ms())
+        await none_open(postgres_url)
+    exactly_once(centre, street, "outage")
+    exactly_once(centre, street, "back")
+    assert len(centre.taken()) == 2 * HOMES
+    told = await street.store.outbox.of_customer(street.customers[0])
+    assert [(n.phase, n.state) for n in told] == [
+        ("restored", "delivered"), ("confirmed", "delivered"),
+    ]  # fmt: skip
+    by_number = {t["number"]: t["text"] for t in centre.taken()}
+    assert {n.text for n in told} >= {by_number["8610000000000"]}
+
+
+@both
+async def test_throttled_silent_early_and_twice_are_one_text_still(
+    centre: Centre, street: Street, postgres_url: str
+) -> None:
+    centre.start(**VEXING, seed=7)
+    async with sending(street, settings_for(centre)) as sender:
+        await street.becomes("confirmed")
+        await none_open(postgres_url)
+    exactly_once(centre, street)
+    assert sender.tally.outcomes["throttled"] > 0
+
+
+async def test_a_gateway_that_vanishes_finds_nothing_lost_and_nothing_twice(
+    centre: Centre, street: Street, postgres_url: str
+) -> None:
+    async with sending(street, settings_for(centre)) as sender:
+        await street.becomes("confirmed")
+        await until(lambda: bool(sender.gateway.trouble))
+        assert await street.store.outbox.claim(0, 1) == ()
+        centre.start()
+        await none_open(postgres_url)
+    exactly_once(centre, street)
+
+
+async def crash(street: Street, settings: Settings, after_s: float) -> None:
+    """A sender that is gone from one moment to the next, between any two of its awaits."""
+
+    async def ignored(_phone: str, _text: str) -> None:
+        return
+
+    outbox = street.store.outbox
+    sender = texting.sender(outbox, settings, now_ms, ignored)
+    task = asyncio.create_task(sender.run())
+    await asyncio.sleep(after_s)
+    session = sender.gateway._session
+    if session is not None:
+        session._writer.transport.abort()
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def crashes(street: Street, centre: Centre, url: str, seed: int) -> None:
+    """A few crashes at drawn moments, then one sender that stays."""
+    dice = Random(seed)
+    settings = settings_for(centre)
+    await street.becomes("confirmed")
+    for _ in range(dice.randint(1, 4)):
+        await crash(street, settings, dice.uniform(0.0, 0.12))
+    async with sending(street, settings):
+        await none_open(url)
+
+
+@both
+@pytest.mark.parametrize("seed", range(2))
+async def test_a_sender_that_crashes_at_any_moment_sends_nothing_twice(
+    centre: Centre, street: Street, postgres_url: str, seed: int
+) -> None:
+    centre.start(**VEXING, seed=seed)
+    await crashes(street, centre, postgres_url, seed)
+    exactly_once(centre, street)
+
+
+@both
+@pytest.mark.soak
+@pytest.mark.parametrize("seed", range(100, 600))
+async def test_a_thousand_crashes_send_nothing_twice(
+    centre: Centre, street: Street, postgres_url: str, seed: int
+) -> None:
+    centre.start(**VEXING, seed=seed)
+    await crashes(street, centre, postgres_url, seed)
+    exactly_once(centre, street)
+
+
+def handed_so_many(centre: Centre, count: int) -> bool:
+    return len(centre.taken()) >= count
+
+
+@both
+async def test_kill_9_of_the_sender_in_mid_storm(
+    centre: Centre, street: Street, postgres_url: str
+) -> None:
+    centre.start(receipt_s=0.05)
+    await street.becomes("confirmed")
+    settings = msgspec.json.encode(settings_for(centre, per_s=100.0, burst=4)).decode()
+    program = str(Path(__file__).with_name("send_texts.py"))
+    sender = await asyncio.create_subprocess_exec(
+        sys.executable, program, postgres_url, settings, cwd=ROOT
+    )
+    await until(partial(handed_so_many, centre, HOMES // 2))
+    sender.kill()
+    await sender.wait()
+    async with sending(street, settings_for(centre)):
+        await none_open(postgres_url)
+    exactly_once(centre, street)
+
+
+async def test_without_a_receipt_that_is_owed_a_text_of_unknown_fate_stays_unknown(
+    centre: Centre, street: Street, postgres_url: str
+) -> None:
+    centre.start(silent=1.0, mute=1.0, receipt_s=60.0)
+    settings = settings_for(centre, receipt_owed_s=0.0, answer_s=0.2)
+    async with sending(street, settings) as sender:
+        await street.becomes("confirmed")
+        await until(lambda: sender.tally.outcomes.get("unknown", 0) == HOMES)
+        looked = sender.tally.looks
+        await until(lambda: sender.tally.looks > looked + 1)
+    exactly_once(centre, street)
+    assert (await street.store.outbox.figures(now_ms())).unknown == HOMES
+
+
+async def test_a_number_that_is_none_is_refused_with_its_reason_and_the_others_go(
+    centre: Centre, street: Street, postgres_url: str
+) -> None:
+    wrong = msgspec.structs.replace(street.graph.customers[0], phone="call me")
+    short = msgspec.structs.replace(street.graph.customers[1], phone="110")
+    customers = (wrong, short, *street.graph.customers[2:])
+    graph = msgspec.structs.replace(street.graph, customers=customers)
+    moved = draw_graph("source S9\n  breaker B9\n    transformer T9\n      meter M9")
+    other = build(moved).network
+    assert other is not None
+    await street.store.save_network(moved, other, 1, "drawn")  # so that the next is a new one
+    await street.store.save_network(graph, street.network, 2, "drawn")
+    street.graph = graph
+    centre.start()
+    async with sending(street, settings_for(centre)):
+        await street.becomes("confirmed")
+        await none_open(postgres_url)
+    assert len(centre.taken()) == HOMES - 2
+    [refused] = await street.store.outbox.of_customer(street.customers[1])
+    assert (refused.state, refused.reason) == ("refused", "invalid_number")
+    [held] = await street.store.outbox.decisions(customer_id=street.customers[0])
+    assert (held.send, held.reason) == (False, "no_phone")
+
+
+async def test_a_reply_that_says_still_out_is_a_call_of_that_customer(street: Street) -> None:
+    calls: list[str] = []
+
+    async def call(customer_id: str, _at_ms: int) -> None:
+        calls.append(customer_id)
+
+    await street.becomes("confirmed")
+    await street.store.outbox.claim(now_ms(), HOMES)
+    replied = texting.replies(street.store, now_ms, call)
+    for words in ("1", "OFF", "off.", "１", "没电"):
+        await replied("8610000000003", words)
+    await replied("8610000000003", "thanks")
+    await replied("8610000099999", "1")
+    assert calls == [street.customers[3]] * 5
