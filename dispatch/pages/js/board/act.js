@@ -129,6 +129,9 @@ export class Acts {
         el("button", { type: "submit", class: "main" }, say("ask.go"))));
     dialog.setAttribute("aria-labelledby", "dialog-title");
     dialog.replaceChildren(form);
+    form.addEventListener("keydown", (event) => {
+      if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) form.requestSubmit();
+    });
     dialog.showModal();
     form.querySelector("input, select, textarea")?.focus();
     return new Promise((resolve) => {

@@ -114,16 +114,16 @@ function calls({ calls: list }, { say, times: t, now }) {
       : el("p", { class: "quiet" }, say("calls.none")));
 }
 
-function notices({ notices: list }, { say, times: t, now }) {
-  const phases = new Map();
-  for (const notice of list ?? []) {
-    const key = `${notice.phase}|${notice.state ?? (notice.send ? "sent" : "held")}|${notice.reason ?? ""}`;
-    const found = phases.get(key) ?? { notice, n: 0 };
-    found.n += notice.customers ?? notice.count ?? 1;
-    phases.set(key, found);
-  }
-  return el("section", {}, el("h3", {}, say("notices")),
-    phases.size ? el("ul", { class: "rows" }, ...[...phases.values()].slice(0, 50).map(({ notice, n }) => el("li", {},
-      [notice.at ? t.when(notice.at, now) : "", notice.phase, notice.state ?? "", notice.reason ?? "", t.count(n)].filter(Boolean).join(" · "))))
-      : el("p", { class: "quiet" }, say("notices.none")));
+/** Who was told what, or why not: a line for each decision, and what became of the texts. */
+function notices({ notices: found }, { say, times: t, now }) {
+  const word = (key, other) => { const said = say(key); return said.startsWith("[") ? other : said; };
+  const decided = found?.decisions ?? [];
+  const states = {};
+  for (const notice of found?.notices ?? []) states[notice.state] = (states[notice.state] ?? 0) + 1;
+  const sum = Object.entries(states).map(([state, n]) => `${word(`notice.state.${state}`, state)} ${t.count(n)}`).join(" · ");
+  return el("section", {}, el("h3", {}, say("notices")), sum ? el("p", {}, sum) : null,
+    decided.length ? el("ul", { class: "rows" }, ...decided.slice(-50).reverse().map((one) => el("li", {},
+      `${t.when(one.at, now)} · ${word(`notice.${one.phase}`, one.phase)} · ${say(one.send ? "notice.sent" : "notice.held", { n: t.count(one.customers) })}`,
+      el("span", { class: "quiet" }, ` · ${word(`notice.why.${one.reason}`, one.reason)}`))))
+      : sum ? null : el("p", { class: "quiet" }, say("notices.none")));
 }

@@ -192,7 +192,7 @@ class Board {
     const path = `/api/outages/${encodeURIComponent(id)}`;
     const [detail, decisions, calls, notices] = await Promise.all([this.#ask(path), this.#ask(`${path}/decisions`), this.#ask(`${path}/calls`), this.#ask(`${path}/notices`)]);
     if (this.opened !== id) return;
-    this.opens = { detail, decisions: decisions?.decisions ?? [], calls: calls?.calls ?? [], notices: notices?.notices ?? [] };
+    this.opens = { detail, decisions: decisions?.decisions ?? [], calls: calls?.calls ?? [], notices };
     if (detail) this.openedOutage = { ...detail, ...(this.model.outages.get(id) ?? {}) };
     this.#drawDetail();
   }
@@ -270,7 +270,7 @@ class Board {
   #drawDetail() {
     const outage = this.openedOutage;
     if (!outage) return;
-    drawDetail({ outage, crews: this.model.crews, decisions: [], calls: [], notices: [], ...this.opens },
+    drawDetail({ outage, crews: this.model.crews, decisions: [], calls: [], notices: null, ...this.opens },
       { say: this.say, times: this.times, now: this.now(), close: () => this.back(), actions: (o) => this.#actions(o) });
   }
 
