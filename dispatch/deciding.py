@@ -1,6 +1,6 @@
 """Decisions from a body to what the desk takes: who may, and what each action needs.  Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -8,9 +8,9 @@ from dispatch import access
 from dispatch.asked import ActionBody, SwitchBody, moment
 from dispatch.settings import ApiSettings
 from dispatch.workdesk import NewDecision, NewSwitching
-from grid.errors import BadPayload
+from grid.errors import BadPayload, Refused
 from grid.people import Principal, Role
-from grid.public import PublicOutage, PublicOutageDetail
+from grid.public import PublicCrew, PublicOutage, PublicOutageDetail
 from grid.work import CREWS, REASONED, Action
 
 NEEDED: Mapping[Action, tuple[str, ...]] = {
@@ -112,6 +112,26 @@ def new_switching(
         by=who.subject,
         reason=body.reason.strip(),
     )
+
+
+def theirs(who: Principal, crew: PublicCrew) -> bool:
+    """Whether a crew is a dispatcher's to send: of their district, or of none."""
+    return crew.district is None or access.touches(who, (crew.district,))
+
+
+def require_crew(who: Principal, crew_id: str, crews: Sequence[PublicCrew]) -> None:
+    """Let a crew be sent that there is, and that is on duty.
+
+    Raises:
+        BadPayload: There is none with that id.
+        Refused: It is not on duty.
+    """
+    for crew in crews:
+        if crew.id == crew_id and theirs(who, crew):
+            if not crew.active:
+                raise Refused(f"crew {crew.name} is not on duty")
+            return
+    raise BadPayload(f"no crew of yours has the id {crew_id!r}; POST /api/crews enters one")
 
 
 def for_crew(found: PublicOutageDetail) -> PublicOutageDetail:

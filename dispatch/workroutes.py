@@ -11,14 +11,13 @@ from dispatch import access
 from dispatch.answers import Calls, Conflict, Crews, Decisions, Settled
 from dispatch.asked import ActionBody, CrewBody, SwitchBody
 from dispatch.bearer import Dispatcher, Worker, only
-from dispatch.deciding import new_decision, new_switching, require_outage
+from dispatch.deciding import new_decision, new_switching, require_crew, require_outage, theirs
 from dispatch.desk import Desk
 from dispatch.intake import read_body
 from dispatch.openapi import gives, takes
 from dispatch.settings import ApiSettings
 from dispatch.trail import Trail
 from dispatch.workdesk import NewCrew
-from grid.people import Principal
 from grid.public import PublicCrew, PublicDecision, PublicOutage
 
 Name = Annotated[str, Path(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f]+$")]
@@ -65,6 +64,8 @@ def _decisions(
                              detail=detail)  # fmt: skip
             sentence = f"outage {outage_id} is at version {outage.version} by now"
             return _conflict(sentence, None, outage)
+        if new.crew is not None:
+            require_crew(who, new.crew, await desk.work.crews())
         done = await desk.work.decide(new)
         word = "taken" if done.decision.accepted else f"not taken: {done.decision.why}"
         await trail.keep("outage_decided", subject=who.subject, address=_from(request),
@@ -110,7 +111,7 @@ def _crews(router: APIRouter, desk: Desk, trail: Trail) -> None:
     )
     async def crews(who: Dispatcher) -> Response:
         """The crews of the dispatcher's district and those of no district, busy or free."""
-        return _answer(Crews(tuple(c for c in await desk.work.crews() if _theirs(who, c))))
+        return _answer(Crews(tuple(c for c in await desk.work.crews() if theirs(who, c))))
 
     @router.post(
         "/crews",
@@ -126,7 +127,7 @@ def _crews(router: APIRouter, desk: Desk, trail: Trail) -> None:
         if who.district is not None and body.district != who.district:
             raise access.Denied(f"a crew that you enter has to be of district {who.district!r}")
         known = {c.id: c for c in await desk.work.crews()}
-        if body.id in known and not _theirs(who, known[body.id]):
+        if body.id in known and not theirs(who, known[body.id]):
             raise access.Denied(f"crew {body.id!r} is of another district")
         kept = await desk.work.put_crew(NewCrew(body.id, body.name, body.district, body.active))
         await trail.keep("crew_kept", subject=who.subject, address=_from(request),
@@ -161,10 +162,6 @@ def _switches(
         await trail.keep("switch_thrown", subject=who.subject, address=_from(request),
                          detail=f"{device_id} {body.position}, {word}")  # fmt: skip
         return _answer(done) if done.accepted else _conflict(done.why, done, None)
-
-
-def _theirs(who: Principal, crew: PublicCrew) -> bool:
-    return crew.district is None or access.touches(who, (crew.district,))
 
 
 def _plain(outage: PublicOutage) -> PublicOutage:

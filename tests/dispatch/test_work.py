@@ -155,6 +155,19 @@ async def test_crews_are_kept_by_district(api: Any) -> None:
     assert [crew["id"] for crew in found] == ["crew-2"]
 
 
+async def test_a_work_order_is_for_a_crew_that_there_is_and_that_is_on_duty(api: Any) -> None:
+    order = {"version": 2, "action": "assign", "crew": "crew-7"}
+    unknown = await api.post(ACTIONS, order)
+    assert unknown.status_code == 422
+    assert "no crew of yours has the id 'crew-7'" in unknown.json()["error"]
+    own = {"id": "crew-7", "name": "Seven", "district": "south", "active": False}
+    await api.post("/api/crews", own)
+    assert (await api.post(ACTIONS, order)).status_code == 409
+    await api.post("/api/crews", {**own, "active": True})
+    assert (await api.post(ACTIONS, order, by="ann of south")).status_code == 200
+    assert api.desk.work.asked[-1].crew == "crew-7"
+
+
 async def test_a_switch_is_thrown_by_whoever_has_all_it_feeds(api: Any) -> None:
     opened = {"position": "open", "reason": "repair", "at": WHEN, "version": "v1"}
     assert (await api.post("/api/switches/T1", opened, by="ann of north")).status_code == 200
