@@ -83,6 +83,10 @@ def _carry(engine: Engine, outage: Running, to: I64) -> None:
         outage.keep(~outage.out)
     else:
         outage.node = node
+        here = to[outage.members[outage.out]]
+        below = (here >= node) & (here < node + int(book.tree.size[node]))
+        outage.carried |= not below.all()
+        outage.fitted &= not outage.carried
     outage.members = to[outage.members]
     order = np.argsort(outage.members, kind="stable")
     for name in COLUMNS_OF_MEMBERS:

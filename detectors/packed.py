@@ -47,6 +47,7 @@ class PackedOutage(msgspec.Struct, frozen=True, array_like=True):
     placed_by: str | None
     placed_ms: int
     vouched_by: str | None
+    carried: bool
     arrays: tuple[bytes, ...]
 
 

@@ -116,6 +116,9 @@ def _place(scene: Scene, found: Declared, members: I64) -> Running | None:
     if kept is not None and len(members) == 0:
         return kept
     owners = [book.running[s] for s in np.unique(book.owner[members]).tolist() if s >= 0]
+    kept = kept or _carried(book, owners, found)
+    if kept is not None and kept.carried:
+        return kept
     restoring = [o for o in owners if o.back_ms is not None]
     above = [o for o in restoring if book.contains(o.node, found.node)]
     if above:
@@ -220,11 +223,11 @@ def _fit(scene: Scene, outage: Running, found: Declared, members: I64) -> None:
             n = len(taken)
             book.note(outage, f"{n} more meters are behind it", taken, code="more_behind", n=n)
     outside = outage.members[~_within(book, found.node, outage.members)]
-    if len(outside):
+    if len(outside) and not outage.carried:
         book.let_go(outage, outside)
         n = len(outside)
         book.note(outage, f"{n} meters are not behind it", outside, code="not_behind", n=n)
-    outage.fitted = not outage.telemetered and bool(outage.out.all())
+    outage.fitted = not (outage.telemetered or outage.carried) and bool(outage.out.all())
 
 
 def _left_behind(
@@ -352,6 +355,15 @@ def _last_word(scene: Scene, node: int) -> int:
     end = node + int(scene.book.tree.size[node])
     last = node + int(scene.evidence.heard_ms[node:end].argmax())
     return int(scene.hearing.on_ms[last])
+
+
+def _carried(book: Book, owners: list[Running], found: Declared) -> Running | None:
+    """Whose members switching has taken to this other place: until they are heard they are its."""
+    for owner in owners:
+        in_line = book.contains(owner.node, found.node) or book.contains(found.node, owner.node)
+        if owner.carried and not in_line:
+            return owner
+    return None
 
 
 def _within(book: Book, node: int, members: I64) -> Bools:

@@ -60,6 +60,7 @@ class Running:
     placed_by: str | None = None  # a person said that it is at this device
     placed_ms: int = 0  # stream time of that
     vouched_by: str | None = None  # a person said that it is real
+    carried: bool = False  # switching took some of its members elsewhere, who are still out
     members: I64 = field(default_factory=lambda: np.zeros(0, np.int64))
     off_ms: I64 = field(default_factory=lambda: np.zeros(0, np.int64))
     on_ms: I64 = field(default_factory=lambda: np.zeros(0, np.int64))

@@ -1,11 +1,10 @@
-"""``lastgasp network import | check | show | export``.
+"""``lastgasp network import | check | show | export | switch``.
 
 A network with errors is refused whole; each problem is told with its place and its fix.
 """
 
-from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Protocol, TypeVar
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 import typer
@@ -15,13 +14,12 @@ from grid.graph import Graph
 from grid.times import from_rfc3339
 from service import exits, network_report, ports
 from service.clock import now_ms
-from service.place import DATA
+from service.network_options import DATA, Config, Data, DatabaseUrl, Json, WithStore
+from service.switch_command import add_switch
 
 if TYPE_CHECKING:  # only the commands that need a database load its client
     from grid.network import Network
     from store.postgres import Store
-
-Result = TypeVar("Result")
 
 Source = Annotated[
     str, typer.Argument(help="CSV folder, pandapower .json, simbench:CODE or city:METERS:SEED.")
@@ -29,28 +27,6 @@ Source = Annotated[
 MaybeSource = Annotated[
     str | None, typer.Argument(help="As of import; without it the network in the database.")
 ]
-Data = Annotated[Path, typer.Option("--data", help="Folder of the service's data.")]
-Config = Annotated[Path | None, typer.Option("--config", help="Settings, a TOML file.")]
-DatabaseUrl = Annotated[
-    str | None, typer.Option("--database", help="PostgreSQL URL; without it the embedded one.")
-]
-Json = Annotated[bool, typer.Option("--json", help="JSON instead of text.")]
-
-
-class WithStore(Protocol):
-    """Runs some work on the store of an installation, whether its service runs or not."""
-
-    def __call__(
-        self,
-        work: "Callable[[Store], Awaitable[Result]]",
-        *,
-        data: Path,
-        config: Path | None,
-        database: str | None,
-        make: bool = False,
-    ) -> Result:
-        """Open the store, await the work, close it; ``make`` a database where there is none."""
-        ...
 
 
 def network_app(with_store: WithStore) -> typer.Typer:
@@ -64,6 +40,7 @@ def network_app(with_store: WithStore) -> typer.Typer:
     app.command()(check)
     _add_show(app, with_store)
     app.command()(export)
+    add_switch(app, with_store)
     return app
 
 

@@ -136,3 +136,39 @@ def test_to_the_same_network_it_changes_nothing(on, stream, run) -> None:
     assert msgspec.msgpack.encode([c.outage.steps for c in over.changes]) == msgspec.msgpack.encode(
         [c.outage.steps for c in straight.changes]
     )
+
+
+BACK_FED = draw("""
+source S1
+  breaker B1 telemetered
+    transformer T1
+      meter M1..M6 dcu=D1
+  breaker B2 telemetered
+    transformer T3
+      meter M13..M18
+    transformer T2
+      meter M7..M12
+""")
+
+
+def test_a_section_that_is_back_fed_comes_back_in_the_outage_it_was_dark_in(on) -> None:
+    """The breaker of its old feeder is still open; its meters say that they have power."""
+    first = (
+        WARM
+        + """
+        12:00:10 B1 trip
+        12:00:20 M1..M12 last_gasp
+        12:01 end
+    """
+    )
+    then = """
+        12:10:00 M7..M12 power_up
+        12:10:05 B1 heartbeat on=0
+        12:14 M13..M18,M7..M12 heartbeat
+        12:15 end
+    """
+    assert on(first, then, BACK_FED).outages == [
+        "breaker B1: partially_restored fault",
+        "  12:00:10 - 12:10:00: M7..M12",
+        "  12:00:10 -: M1..M6",
+    ]

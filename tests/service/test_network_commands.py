@@ -213,3 +213,18 @@ def test_what_was_imported_is_shown_from_the_database(run_with_database: Run) ->
         run_with_database("show", *source, "--json").stdout for source in ([], ["city:60:1"])
     )
     assert stored == drawn
+
+
+@pytest.mark.services
+def test_a_section_is_back_fed_as_a_version_of_its_own(run_with_database) -> None:
+    village = Path(__file__).parents[2] / "docs" / "examples" / "village"
+    run_with_database("import", village)
+    alone = run_with_database("switch", "--close", "TIE1")
+    assert "closed loop of 4 branches" in str(alone.exception)
+    assert "saved" in run_with_database("switch", "--close", "TIE1", "--open", "SW1").output
+    again = run_with_database("switch", "--close", "TIE1", "--open", "SW1")
+    assert isinstance(again.exception, ConfigError)
+    assert "TIE1 is closed already" in str(again.exception)
+    nothing = run_with_database("switch")
+    assert "nothing is switched" in str(nothing.exception)
+    assert "NODE:NODE" in str(run_with_database("switch", "--jumper", "N1").exception)
