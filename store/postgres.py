@@ -73,17 +73,11 @@ class Store:
     """What was committed, and the one way to commit.  Every method may raise ``Unreachable``."""
 
     def __init__(
-        self,
-        reached: Reach,
-        sealer: Sealer,
-        settings: StoreSettings,
-        decide: Decide | None = None,
+        self, reached: Reach, sealer: Sealer, settings: StoreSettings, decide: Decide | None
     ) -> None:
+        self._reach, self._sealer, self._settings = reached, sealer, settings
         self._decide = decide
         self.outbox = Outbox(reached, sealer, settings)
-        self._reach = reached
-        self._sealer = sealer
-        self._settings = settings
         self.work = WorkStore(reached, sealer, settings)
         self._groups: dict[str, tuple[GroupNumbers, ...]] = {}
         self._days: set[int] = set()
