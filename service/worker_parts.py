@@ -130,6 +130,11 @@ def worker_figures(metrics: Metrics, worker: Worker, now_ms: Callable[[], int]) 
     """What Prometheus is told of a worker's partitions."""
     metrics.gauge("lastgasp_bus_partitions", "Partitions held", lambda: len(worker.partitions))
     metrics.gauge(
+        "lastgasp_bus_assignment_seconds",
+        "From the last assignment of partitions to their engines being as committed",
+        lambda: worker.assignment_s,
+    )
+    metrics.gauge(
         "lastgasp_bus_waiting_records",
         "Records read and not applied",
         lambda: sum(partition.waiting for partition in worker.partitions.values()),

@@ -8,6 +8,7 @@ the database has are kept over a rebalance.
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
+from time import monotonic
 
 import structlog
 
@@ -52,6 +53,7 @@ class Worker:
         self._held: dict[Place, tuple[Partition, asyncio.Task[None]]] = {}
         self._assigning = asyncio.Lock()
         self.assigned = asyncio.Event()  # once, at the first assignment
+        self.assignment_s = 0.0  # how long the last one took
 
     def use(self, engines: Engines) -> None:
         """Where engines come from; said once, before the first assignment."""
@@ -73,12 +75,13 @@ class Worker:
     async def assign(self, places: Iterable[Place]) -> Mapping[Place, int | None]:
         """Hold these partitions and no others; where to read each from (None: it never began)."""
         async with self._assigning:
-            wanted = set(places)
+            began_s, wanted = monotonic(), set(places)
             idle = {place: await self._stop(place) for place in tuple(self._held)}
             offsets: dict[Place, int | None] = {}
             for place in sorted(wanted):
                 offsets[place] = await self._insist(place, idle.get(place))
             self.assigned.set()
+            self.assignment_s = monotonic() - began_s
             log.info("partitions_assigned", partitions=len(wanted), kept=len(wanted & idle.keys()))
             return offsets
 
