@@ -36,6 +36,11 @@ dark = app.Table("naive-dark", default=int, partitions=1)
 seen = {"count": 0, "began": 0.0}
 
 
+def finished(took_s: float) -> None:
+    """Tell the benchmark."""
+    Path(os.environ["NAIVE_OUT"]).write_text(str(took_s))
+
+
 @app.agent(topic)
 async def count(readings: faust.Stream[Reading]) -> None:
     """Count by transformer."""
@@ -46,4 +51,4 @@ async def count(readings: faust.Stream[Reading]) -> None:
         seen["count"] += 1
         if seen["count"] == READINGS:
             took_s = time.perf_counter() - seen["began"]
-            Path(os.environ["NAIVE_OUT"]).write_text(str(took_s))
+            finished(took_s)
