@@ -29,6 +29,7 @@ BEARERS = {
     "C-1 later": Principal(Role.CUSTOMER, "C-1", None, START + 90_000),
     "C-2": Principal(Role.CUSTOMER, "C-2", None, START + 60_000),
     "ann": Principal(Role.DISPATCHER, "ann", None, START + 60_000),
+    "crew 7": Principal(Role.CREW, "7", None, START + 60_000),
     "ann, north": Principal(Role.DISPATCHER, "ann", "north", START + 60_000),
 }
 
@@ -143,6 +144,9 @@ def test_requests_become_what_the_edge_is_to_do() -> None:
         ("C-1", "customer:c-1", None),
         ("C-1", "dispatch", None),
         ("C-1", "", None),
+        ("crew 7", "dispatch", None),
+        ("crew 7", "dispatch:north", None),
+        ("crew 7", "customer:7", None),
         ("ann", "dispatch:" + "x" * 200, None),
     ],
 )
