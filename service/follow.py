@@ -5,24 +5,21 @@ It uses what every client may use: the websocket protocol and the open pages of 
 """
 
 import asyncio
+import contextlib
 import http.client
-import random
 import ssl
 from collections.abc import Callable, Mapping
 from urllib.parse import urlsplit
 
 import msgspec
-from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
 
-from grid.errors import Refused
 from grid.outage import ENDED
 from grid.public import PublicChange, PublicFinding, PublicOutage
 from grid.times import from_rfc3339
+from notify.follower import Here, Lost, State, Told, follow
 from service.board import Source, View
 
 CHANNEL = "dispatch"
-MESSAGE_BYTES_MAX = 64 * 1024 * 1024  # a snapshot of a storm
 BACK_OFF_S = (0.5, 10.0)
 TIMEOUT_S = 3.0
 ENDED_SHOWN_MS = 60_000
@@ -52,19 +49,6 @@ class Snapshot(msgspec.Struct, frozen=True):
     findings: tuple[PublicFinding, ...] = ()
 
 
-class _Said(msgspec.Struct):
-    """Whatever the server says; what is of no interest is left out."""
-
-    op: str
-    epoch: str = ""
-    offset: int = 0
-    recovered: bool = False
-    snapshot: msgspec.Raw = msgspec.Raw(b"null")
-    type: str = ""
-    data: msgspec.Raw = msgspec.Raw(b"null")
-    message: str = ""
-
-
 class Dispatch:
     """What the dispatch feed has told so far."""
 
@@ -72,7 +56,6 @@ class Dispatch:
         self.outages: dict[str, PublicOutage] = {}
         self.findings: dict[str, PublicFinding] = {}
         self.note = "connecting"
-        self.since: dict[str, object] | None = None
         self.changed = asyncio.Event()
 
     async def follow(self, where: Where) -> None:
@@ -81,65 +64,36 @@ class Dispatch:
         Raises:
             Refused: The service does not let us.
         """
-        wait_s = BACK_OFF_S[0]
-        while True:
-            try:
-                tls = trusting(where.cert) if where.feeds.startswith("wss:") else None
-                async with connect(
-                    where.feeds, ssl=tls, compression=None, max_size=MESSAGE_BYTES_MAX, proxy=None
-                ) as ws:
-                    await self._talk(ws, where.token())
-            except ConnectionClosed as closed:
-                code = closed.rcvd.code if closed.rcvd else 0
-                if code in (4401, 4403, 4406):
-                    raise Refused(
-                        f"the feed refused us: {closed.rcvd and closed.rcvd.reason}"
-                    ) from None
-                wait_s = BACK_OFF_S[0]
-            except (OSError, InvalidHandshake, InvalidURI, TimeoutError) as error:
-                self._say(f"{where.feeds} does not answer: {error}")
-            self._say(self.note or "connection lost, the view is old")
-            await asyncio.sleep(wait_s * random.uniform(0.5, 1.0))  # noqa: S311  jitter
-            wait_s = min(BACK_OFF_S[1], wait_s * 2)
+        tls = trusting(where.cert) if where.feeds.startswith("wss:") else None
+        told = follow(where.feeds, CHANNEL, where.token, tls=tls, back_off_s=BACK_OFF_S)
+        async with contextlib.aclosing(told):
+            async for each in told:
+                self.take(each)
 
-    async def _talk(self, ws: ClientConnection, token: str) -> None:
-        await ws.send(msgspec.json.encode({"op": "auth", "token": token}).decode())
-        asked = {"op": "subscribe", "channel": CHANNEL, "since": self.since}
-        await ws.send(msgspec.json.encode(asked).decode())
-        async for text in ws:
-            self.hear(text)
-
-    def hear(self, text: str | bytes) -> None:
-        """Take in a message of the server."""
-        said = msgspec.json.decode(text, type=_Said)
-        if said.op == "subscribed":
-            self.note = ""
-            state = msgspec.json.decode(said.snapshot, type=Snapshot | None)
-            if state is not None:
+    def take(self, told: State | Told | Here | Lost) -> None:
+        """Take in what the feed tells."""
+        match told:
+            case State(data=data):
+                state = msgspec.json.decode(data, type=Snapshot)
                 self.outages = {o.id: o for o in state.outages}
                 self.findings = {f.id: f for f in state.findings}
-        elif said.op == "pub" and said.type == "change":
-            outage = msgspec.json.decode(said.data, type=PublicChange).outage
-            if outage.state in ENDED:
-                self.outages.pop(outage.id, None)
-            else:
-                self.outages[outage.id] = outage
-        elif said.op == "pub" and said.type == "finding":
-            finding = msgspec.json.decode(said.data, type=PublicFinding)
-            self.findings[finding.id] = finding
-        if said.op in ("subscribed", "pub"):
-            self.since = {"epoch": said.epoch, "offset": said.offset}
-            self.changed.set()
+            case Told(type="change", data=data):
+                outage = msgspec.json.decode(data, type=PublicChange).outage
+                if outage.state in ENDED:
+                    self.outages.pop(outage.id, None)
+                else:
+                    self.outages[outage.id] = outage
+            case Told(type="finding", data=data):
+                finding = msgspec.json.decode(data, type=PublicFinding)
+                self.findings[finding.id] = finding
+        self.note = told.reason if isinstance(told, Lost) else ""
+        self.changed.set()
 
     def let_go(self, now_ms: int) -> None:
         """Forget findings that ended a while ago."""
         for one in tuple(self.findings.values()):
             if one.until is not None and from_rfc3339(one.until) < now_ms - ENDED_SHOWN_MS:
                 del self.findings[one.id]
-
-    def _say(self, note: str) -> None:
-        self.note = note
-        self.changed.set()
 
 
 class Figures(msgspec.Struct, frozen=True):

@@ -2,8 +2,9 @@
 
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import jsonschema
 import msgspec
@@ -21,7 +22,9 @@ from notify.memory import MemoryRow
 from notify.settings import FeedSettings
 from store.feedlog import DispatchState
 
-DOCS = Path(__file__).parents[2] / "docs"
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+SPECS = ROOT / "build" / "node" / "node_modules" / "@asyncapi" / "specs" / "schemas"
 REF = "#/components/schemas/{name}"
 ASKED = (
     messages.Auth, messages.Refresh, messages.Subscribe, messages.Unsubscribe, messages.Ack,
@@ -49,6 +52,19 @@ def document() -> dict[str, Any]:
 def whole(document: dict[str, Any], name: str) -> dict[str, Any]:
     """A schema that can be validated against, its references within reach."""
     return {**document["components"]["schemas"][name], "components": document["components"]}
+
+
+@pytest.mark.services
+def test_the_document_is_valid_by_the_schema_of_asyncapi_itself(
+    document: dict[str, Any], left_out: Callable[[str, str], NoReturn]
+) -> None:
+    place = SPECS / f"{document['asyncapi']}-without-$id.json"
+    if not place.exists():
+        left_out("the Node package @asyncapi/specs", "make services")
+    validator = jsonschema.Draft7Validator(json.loads(place.read_text()))
+    assert [f"{e.json_path}: {e.message[:200]}" for e in validator.iter_errors(document)] == []
+    document = {**document, "channels": {**document["channels"], "feed": {"adress": "/"}}}
+    assert not validator.is_valid(document)
 
 
 def test_the_schemas_of_the_feeds_are_those_of_the_structs(document: dict[str, Any]) -> None:

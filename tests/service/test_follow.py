@@ -2,7 +2,11 @@
 
 import json
 
+from msgspec import Raw
+
 from grid.times import from_rfc3339
+from notify.follower import Here, Lost, State, Told
+from notify.messages import Since
 from service import follow
 from service.follow import Dispatch, Figures
 
@@ -19,16 +23,12 @@ FINDING = {
 }  # fmt: skip
 
 
-def hear(dispatch: Dispatch, **said: object) -> None:
-    dispatch.hear(json.dumps(said))
-
-
 def subscribed(dispatch: Dispatch, snapshot: object) -> None:
-    hear(dispatch, op="subscribed", epoch="e1", offset=7, snapshot=snapshot)
+    dispatch.take(State(Since("e1", 7), Raw(json.dumps(snapshot).encode())))
 
 
 def published(dispatch: Dispatch, offset: int, kind: str, data: object) -> None:
-    hear(dispatch, op="pub", epoch="e1", offset=offset, type=kind, data=data)
+    dispatch.take(Told(Since("e1", offset), "", kind, Raw(json.dumps(data).encode())))
 
 
 def test_a_snapshot_replaces_what_was_known() -> None:
@@ -42,8 +42,10 @@ def test_a_snapshot_replaces_what_was_known() -> None:
 def test_a_recovered_subscription_keeps_what_was_known() -> None:
     dispatch = Dispatch()
     subscribed(dispatch, {"outages": [OUTAGE], "findings": []})
-    subscribed(dispatch, None)
-    assert set(dispatch.outages) == {"S1-1"}
+    dispatch.take(Lost("the connection broke", 1.0))
+    assert (set(dispatch.outages), dispatch.note) == ({"S1-1"}, "the connection broke")
+    dispatch.take(Here(Since("e1", 7)))
+    assert (set(dispatch.outages), dispatch.note) == ({"S1-1"}, "")
 
 
 def test_changes_are_followed_until_the_outage_is_over() -> None:
@@ -54,7 +56,6 @@ def test_changes_are_followed_until_the_outage_is_over() -> None:
     assert dispatch.outages["S1-1"].state == "restored"
     published(dispatch, 9, "change", change | {"outage": OUTAGE | {"state": "closed"}})
     assert dispatch.outages == {}
-    assert dispatch.since == {"epoch": "e1", "offset": 9}
 
 
 def test_a_finding_that_ended_is_shown_for_a_while_and_then_forgotten() -> None:
@@ -64,10 +65,3 @@ def test_a_finding_that_ended_is_shown_for_a_while_and_then_forgotten() -> None:
     soon, late = from_rfc3339("2026-11-21T03:02:30Z"), from_rfc3339("2026-11-21T03:03:30Z")
     assert len(follow.view(dispatch, Figures(), "here", soon).findings) == 1
     assert len(follow.view(dispatch, Figures(), "here", late).findings) == 0
-
-
-def test_what_is_of_no_interest_is_no_trouble() -> None:
-    dispatch = Dispatch()
-    hear(dispatch, op="hello", protocol=1, session="x", more={"deep": [1]})
-    hear(dispatch, op="pos", channel="dispatch", epoch="e1", offset=3)
-    assert dispatch.since is None

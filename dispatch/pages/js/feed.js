@@ -1,11 +1,10 @@
 /**
  * A feed that resumes (docs/feeds.md): the socket, kept up over broken connections.
  *
+ * It needs nothing but a WebSocket: browsers have one, Node 22 too, and older ones the package ws.
  * It tells of `snapshot`s, `pub`s and its own `link`: "live", "catching_up" or "lost" with the time
  * of the next try.  Nothing is told twice and nothing is left out: what has a gap is asked for again.
  */
-
-import { SignedOut } from "./session.js";
 
 const FIRST_MS = 1_000;
 const LAST_MS = 30_000;
@@ -41,7 +40,7 @@ export class Feed {
     try {
       given = await this.what.token();
     } catch (error) {
-      if (error instanceof SignedOut) {
+      if (error?.status === 401) {
         this.what.onLink({ state: "lost", reason: "signed_out" });
         this.what.onSignedOut();
         return;
@@ -74,6 +73,7 @@ export class Feed {
       this.heard = Date.now();
       if (socket === this.socket) this.#hear(JSON.parse(event.data));
     };
+    socket.onerror = () => {}; // what follows it says more
     socket.onclose = (event) => {
       if (socket === this.socket) this.#closed(event);
     };
@@ -133,7 +133,7 @@ export class Feed {
       this.#say({ op: "refresh", token: given.token });
       this.#renewBefore(given.expires_at);
     } catch (error) {
-      if (error instanceof SignedOut) this.what.onSignedOut();
+      if (error?.status === 401) this.what.onSignedOut();
       else this.timers.renew = setTimeout(() => this.#renew(), FIRST_MS * 5);
     }
   }
@@ -155,13 +155,14 @@ export class Feed {
       this.what.onLink({ state: "lost", reason: reason.reason });
       return;
     }
-    this.#again(TOKEN_OVER.has(event.code) ? 0 : reason.retry_after_ms);
+    const fresh = TOKEN_OVER.has(event.code) && this.tries === 0; // a new token will do, once
+    this.#again(fresh ? 0 : reason.retry_after_ms);
   }
 
   #again(afterMs) {
     this.socket = null;
     const limit = Math.min(LAST_MS, FIRST_MS * 2 ** this.tries);
-    const wait = afterMs ?? limit * (0.5 + Math.random() / 2);
+    const wait = afterMs ?? limit * Math.random();
     this.tries += 1;
     this.state = "lost";
     this.what.onLink({ state: "lost", retryAt: Date.now() + wait });
