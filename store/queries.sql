@@ -574,6 +574,16 @@ DELETE FROM snapshots s USING (
 WHERE (s.group_slug, s.position) = (older.group_slug, older.position) AND nth > 1
   AND s.position < (SELECT max(position) FROM snapshots n WHERE n.group_slug = s.group_slug)
 
+-- name: thin_snapshots_hourly
+-- Of older hours only the first snapshot of each hour.
+DELETE FROM snapshots s USING (
+    SELECT group_slug, position,
+           row_number() OVER (PARTITION BY group_slug, date_trunc('hour', until_at, 'UTC')
+                              ORDER BY position) AS nth
+    FROM snapshots WHERE until_at < %(before)s) AS older
+WHERE (s.group_slug, s.position) = (older.group_slug, older.position) AND nth > 1
+  AND s.position < (SELECT max(position) FROM snapshots n WHERE n.group_slug = s.group_slug)
+
 -- name: forget_quarantined
 -- Payloads that nobody mended in time.
 DELETE FROM quarantine WHERE received_at < %(before)s

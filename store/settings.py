@@ -23,4 +23,5 @@ class StoreSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     keep_quarantine_days: int = 30
     keep_notices_days: int = 400  # who was told what, and why
     keep_audit_days: int = 400  # schema.sql refuses to drop what is younger than 180
+    snapshots_all_hours: int = 2  # older than that one snapshot an hour is kept
     snapshots_hourly_days: int = 2  # older than that one snapshot a day is kept

@@ -44,7 +44,7 @@ async def let_go(connection: Connection, settings: StoreSettings, now_ms: int) -
         await connection.execute(SQL["keep_days"], {"relation": relation, "days": days})
     await connection.commit()
 
-    async def went(name: str, days: int) -> int:
+    async def went(name: str, days: float) -> int:
         asked = {"before": now - timedelta(days=days)}
         cursor = await connection.execute(SQL[name], asked)
         row = await cursor.fetchone() if cursor.description else None
@@ -57,7 +57,8 @@ async def let_go(connection: Connection, settings: StoreSettings, now_ms: int) -
         event_days=await went("drop_events", settings.keep_events_days),
         frames=await went("forget_frames", settings.keep_recorded_days),
         snapshots=await went("forget_snapshots", settings.keep_recorded_days)
-        + await went("thin_snapshots", settings.snapshots_hourly_days),
+        + await went("thin_snapshots", settings.snapshots_hourly_days)
+        + await went("thin_snapshots_hourly", settings.snapshots_all_hours / 24),
         feed_rows=await went("feed_trim", settings.keep_feed_days),
         quarantined=await went("forget_quarantined", settings.keep_quarantine_days),
         audit_lines=await went("forget_audit", settings.keep_audit_days),

@@ -67,6 +67,16 @@ async def test_of_older_snapshots_one_a_day_stays_and_the_newest(store, house, a
     assert ask("SELECT position FROM snapshots ORDER BY position") == [(1,), (3,)]
 
 
+async def test_after_two_hours_one_snapshot_an_hour_stays(store, house, at, ask) -> None:
+    """They come every minute: two days of all of them would be more than the readings."""
+    await house.move_in(store)
+    clocks = ("08:00:00", "08:20:00", "08:40:00", "09:10:00", "11:00:00", "11:01:00")
+    await store.commit([house.applied(clock, snapshot=b"x") for clock in clocks], ())
+    gone = await store.let_go(at("12:00:00"))
+    assert gone.snapshots == 2
+    assert ask("SELECT position FROM snapshots ORDER BY position") == [(1,), (4,), (5,), (6,)]
+
+
 async def test_what_was_said_quarantined_or_looked_at_long_ago_goes(
     store, house, change, step, quarantined, at, ask
 ) -> None:
