@@ -154,9 +154,11 @@ class Recipient(msgspec.Struct, frozen=True):
         return self.told is not None and self.told.phase in DARK
 
     def count(self, outage_id: str, phase: Phase | None = None) -> int:
-        """How many notices of an outage they had; of one phase, or of all."""
-        mine = (p for p in self.past if p.outage_id == outage_id)
-        return sum(1 for p in mine if phase in (None, p.phase))
+        """How many notices of an outage they had: of one phase, or of all but promised words."""
+        mine = (p.phase for p in self.past if p.outage_id == outage_id)
+        if phase is None:
+            return sum(1 for told in mine if told is not Phase.UPDATE)
+        return sum(1 for told in mine if told is phase)
 
 
 class Decision(msgspec.Struct, frozen=True):

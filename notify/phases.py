@@ -186,7 +186,7 @@ def _send(phase: Phase, reason: Reason, now: Situation, who: Recipient, rules: R
     if not safety:
         due_ms = after_quiet(due_ms, rules)
     late_s = settings.restored_late_s if phase in ALWAYS else settings.late_s
-    facts = promise(now.facts, due_ms, rules) if phase in DARK else now.facts
+    facts = promise(now.facts, due_ms, rules, safety=safety) if phase in DARK else now.facts
     return Decision(
         phase, send=True, reason=reason, facts=facts,
         edition=1 + who.count(now.outage_id, phase), due_ms=due_ms,
@@ -195,12 +195,29 @@ def _send(phase: Phase, reason: Reason, now: Situation, who: Recipient, rules: R
     )  # fmt: skip
 
 
-def promise(facts: Facts, due_ms: int, rules: Rules) -> Facts:
-    """With the moment by which the next word comes."""
-    next_ms = due_ms + round(rules.settings.next_s * 1000)
-    return msgspec.structs.replace(
-        facts, next_ms=windows.up(next_ms, windows.ROUGH_MIN, rules.zone)
+def keep_promise(now: Situation, who: Recipient, rules: Rules) -> Decision | None:
+    """The next word to somebody in the dark who was promised one by now, though nothing is new.
+
+    It counts for no budget: it was promised.
+    """
+    if not who.believes_dark or any(p.queued for p in who.past):
+        return None
+    barred = _barred(Phase.UPDATE, who, rules)
+    if barred is not None:
+        return msgspec.structs.replace(_hold(Phase.UPDATE, barred, now), aside=True)
+    decided = _send(Phase.UPDATE, Reason.PROMISED, now, who, rules)
+    return msgspec.structs.replace(decided, aside=True)
+
+
+def promise(facts: Facts, due_ms: int, rules: Rules, *, safety: bool) -> Facts:
+    """With the moment by which the next word comes: never one at which nobody is texted."""
+    next_ms = windows.up(
+        due_ms + round(rules.settings.next_s * 1000), windows.ROUGH_MIN, rules.zone
     )
+    over_ms = next_ms if safety else after_quiet(next_ms, rules)
+    if over_ms != next_ms:
+        next_ms = windows.up(over_ms + 1, windows.ROUGH_MIN, rules.zone)
+    return msgspec.structs.replace(facts, next_ms=next_ms)
 
 
 def after_quiet(ms: int, rules: Rules) -> int:

@@ -2,7 +2,7 @@
 
 from grid.notice import Decide, Decision, Facts, Recipient, Situation, Window
 from grid.outage import Change, Etr, Outage
-from grid.public import CustomerStatus
+from grid.public import CustomerStatus, PublicOutage
 from grid.times import from_rfc3339
 from grid.work import Stage
 from notify.phases import Rules, decide
@@ -49,6 +49,25 @@ def situation(change: Change, status: CustomerStatus, settings: NoticeSettings) 
             site_ms=site,
         ),
     )
+
+
+def still_dark(
+    outage: PublicOutage, off_ms: int, at_ms: int, settings: NoticeSettings
+) -> Situation:
+    """How customers stand who have been out since then and of whom nothing is new."""
+    etr = outage.etr
+    until = None
+    if etr is not None:
+        earliest = from_rfc3339(etr.earliest) if etr.earliest else None
+        until = Etr(from_rfc3339(etr.at), etr.source, etr.confidence, earliest)
+    facts = Facts(
+        at_ms, off_ms=off_ms, cause=outage.cause, homes=outage.customers_out or None,
+        etr=window(until, settings),
+    )  # fmt: skip
+    return Situation(
+        at_ms, outage.id, outage.version, theirs=True, kind=outage.kind, state=outage.state,
+        power="off", facts=facts,
+    )  # fmt: skip
 
 
 def reached(outage: Outage, stages: frozenset[Stage]) -> int | None:

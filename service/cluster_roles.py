@@ -265,7 +265,8 @@ async def _texts(run: RoleRun, failure: Failure) -> None:
         parts.health.watch("gateway", lambda: sender.gateway.trouble)
         await parts.answering()
         await parts.beside("outbox figures", figures.look())
-        await parts.beside("texts", texting.send(sender, store.outbox))
+        rules = texting.rules_of(settings)
+        await parts.beside("texts", texting.send(sender, store.outbox, rules, now_ms))
         await asyncio.Event().wait()
 
 

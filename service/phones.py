@@ -11,7 +11,7 @@ from dispatch.noticedesk import PhoneText
 from grid.times import to_rfc3339
 from store.masking import masked
 
-LAST = 400  # texts shown at once
+LAST = 2_000  # texts shown at once
 KEPT = 20_000  # texts that can be answered
 
 

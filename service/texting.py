@@ -19,8 +19,9 @@ from grid.public import PublicPlan
 from grid.times import from_rfc3339
 from notify import ahead
 from notify.gateway import Credentials, address_of
-from notify.phases import Rules, hour
+from notify.phases import Rules, hour, keep_promise
 from notify.sender import Replied, Sender
+from notify.situations import still_dark
 from notify.wording import Wording
 from service.settings import Settings
 from store.outbox import Outbox
@@ -30,6 +31,9 @@ log = structlog.get_logger(__name__)
 
 STILL_OUT = frozenset({"1", "OFF", "没电", "停电", "无电"})
 TELL_OF = frozenset({"planned", "temporary"})  # plans that customers are told of ahead
+KEEP_S = 30.0  # promises are looked at this often, and kept so long before they are due:
+LEAD_MS = 300_000
+LONG_AGO_MS = 6 * 3_600_000  # nobody waits for a word that was due so long ago
 DEMO_HOLD_S = 10.0
 OWED_S = 30.0  # the simulated centre gives a receipt for everything
 Call = Callable[[str, int], Awaitable[None]]
@@ -87,11 +91,32 @@ def sender(
     return Sender(outbox, wording_of(settings), settings.sms, credentials, now_ms, replied)
 
 
-async def send(sender: Sender, outbox: Outbox) -> None:
-    """Run a sender and wake it when something is queued, for ever."""
+async def send(sender: Sender, outbox: Outbox, rules: Rules, now_ms: Callable[[], int]) -> None:
+    """Run a sender, wake it when something is queued, and keep what was promised, for ever."""
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(sender.run())
         tasks.create_task(_woken(sender, outbox))
+        tasks.create_task(_keeping(outbox, rules, now_ms))
+
+
+async def _keeping(outbox: Outbox, rules: Rules, now_ms: Callable[[], int]) -> None:
+    while True:
+        try:
+            await keep_promises(outbox, rules, now_ms())
+        except Unreachable as away:
+            log.warning("promises_wait", reason=away.message)
+        await asyncio.sleep(KEEP_S)
+
+
+async def keep_promises(outbox: Outbox, rules: Rules, now_ms: int) -> None:
+    """The next word to everybody in the dark who was promised one by now."""
+    due = await outbox.promised(now_ms + LEAD_MS, now_ms - LONG_AGO_MS)
+    for outage, off_ms, customers in due:
+        stand = still_dark(outage, off_ms, now_ms, rules.settings)
+        people = await outbox.recipients(customers, now_ms)
+        decided = [(keep_promise(stand, who, rules), alike) for who, alike in _alike(people)]
+        told = [(one, alike) for one, alike in decided if one is not None]
+        await outbox.add(outage.id, now_ms, told, outage.version)
 
 
 async def _woken(sender: Sender, outbox: Outbox) -> None:

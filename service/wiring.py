@@ -215,7 +215,9 @@ async def _text(run: Run, store: Store, spine: _Spine, beside: Beside) -> None:
     figures = OutboxFigures(store.outbox, now_ms)
     figures.show(spine.pulse.metrics, sender)
     await beside("outbox figures", figures.look())
-    await beside("texts", texting.send(sender, store.outbox))
+    await beside(
+        "texts", texting.send(sender, store.outbox, texting.rules_of(run.settings), now_ms)
+    )
 
 
 def _phones(run: Run, field: simulated.Field | None) -> Phones | None:

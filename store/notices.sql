@@ -207,6 +207,20 @@ SELECT p.message_id FROM notices n JOIN notice_parts p USING (notice_no)
 WHERE n.state = 'sent' AND p.stat IS NULL AND n.claimed_at < %(before)s AND n.claimed_at > %(since)s
 ORDER BY n.claimed_at LIMIT %(limit)s
 
+-- name: promised
+-- Who was promised a word by a moment, had none since, and is in the dark still; by outage and since
+-- when.
+SELECT convert_to(c.outage::text, 'UTF8'), p.off_at, array_agg(n.customer_id)
+FROM notices n
+JOIN customer_power p ON p.customer_id = n.customer_id AND p.off_at IS NOT NULL AND p.on_at IS NULL
+JOIN outages o ON o.id = p.outage_id AND o.ended_at IS NULL
+JOIN changes c ON (c.outage_id, c.version) = (o.id, o.version)
+WHERE n.next_at <= %(by)s AND n.next_at > %(since)s AND n.state IN ('sent', 'delivered')
+  AND NOT EXISTS (SELECT FROM notices m
+                  WHERE m.customer_id = n.customer_id AND m.notice_no > n.notice_no
+                    AND m.state NOT IN ('held', 'expired', 'refused'))
+GROUP BY o.id, o.version, c.outage::text, p.off_at
+
 -- name: outbox_figures
 -- How much waits and since when, by lane and state.
 SELECT state, lane, count(*), min(due_at) FILTER (WHERE due_at <= %(now)s) FROM notices

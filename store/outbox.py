@@ -11,7 +11,7 @@ import psycopg
 
 from grid.notice import Decision, Facts, Phase, Recipient
 from grid.outbox import Back, Claimed, Figures, Receipt, Sent, Unknown
-from grid.public import PublicNotice, PublicNoticeDecision
+from grid.public import PublicNotice, PublicNoticeDecision, PublicOutage
 from grid.times import maybe_rfc3339, to_rfc3339
 from store import noticing
 from store.masking import masked
@@ -28,6 +28,7 @@ EXPIRED_MAX = 10_000  # in one transaction
 LATELY_MS = 7 * 86_400_000
 
 _facts = msgspec.json.Decoder(Facts).decode
+_outage = msgspec.json.Decoder(PublicOutage).decode
 
 
 class Outbox:
@@ -46,13 +47,31 @@ class Outbox:
             return await noticing.recipients(connection, customers, at_ms)
 
     async def add(
-        self, of: str, at_ms: int, decisions: Sequence[tuple[Decision, Sequence[str]]]
+        self,
+        of: str,
+        at_ms: int,
+        decisions: Sequence[tuple[Decision, Sequence[str]]],
+        version: int = 0,
     ) -> None:
-        """Keep decisions that no change brought, and queue what they send; ``of`` a plan."""
-        groups = [Group(of, 0, at_ms, one, tuple(customers)) for one, customers in decisions]
+        """Keep decisions that no change brought, and queue what they send; ``of`` a plan, or an
+        outage as of ``version``.
+        """
+        groups = [Group(of, version, at_ms, one, tuple(some)) for one, some in decisions]
         if groups:
             async with self._reach.connection() as connection:
                 await noticing.write(connection, groups)
+
+    async def promised(
+        self, by_ms: int, since_ms: int
+    ) -> tuple[tuple[PublicOutage, int, tuple[str, ...]], ...]:
+        """Who was promised a word by a moment (and after another), and is in the dark still: the
+        outage, since when, and the customers.
+        """
+        asked = {"by": moment(by_ms), "since": moment(since_ms)}
+        async with self._reach.connection() as connection:
+            cursor = await connection.execute(SQL["promised"], asked)
+            rows = await cursor.fetchall()
+        return tuple((_outage(body), moment_ms(off), tuple(some)) for body, off, some in rows)
 
     # -- the sender --------------------------------------------------------------------------------
 

@@ -15,6 +15,7 @@ from grid.outbox import Back, Receipt, Sent, Unknown
 from notify.phases import Rules
 from notify.settings import NoticeSettings
 from notify.situations import decider
+from service.texting import keep_promises
 from store.postgres import Store, open_store
 from store.sealing import Keys
 from store.settings import StoreSettings
@@ -347,6 +348,22 @@ async def test_a_plan_is_told_ahead_and_taken_back(store, house, at, ask) -> Non
     assert [p.phase for p in who["C-M1"].past] == [Phase.PLANNED]
     assert who.keys() == {"C-M1"}
     assert [c.phase for c in await store.outbox.claim(at("12:01:00"), 10)] == [Phase.PLANNED] * 2
+
+
+async def test_whoever_was_promised_a_word_and_is_still_in_the_dark_gets_one(
+    store, two_claimed, dark, at, ask
+) -> None:
+
+    await store.outbox.sent([sent(c, f"m{c.notice_no}", at("12:02:01")) for c in two_claimed])
+    await keep_promises(store.outbox, RULES, at("12:50:00"))
+    assert len(ask(ROWS)) == 2
+    await keep_promises(store.outbox, RULES, at("12:58:00"))
+    await keep_promises(store.outbox, RULES, at("12:58:30"))
+    assert [row[1:] for row in ask(ROWS)[2:]] == [("update", 1, "queued", "promised")] * 2
+    await store.commit([dark("12:59:00", "restored", "12:58:00")], ())
+    assert [row[1:4] for row in ask(ROWS)[2:4]] == [("update", 1, "held")] * 2
+    await keep_promises(store.outbox, RULES, at("12:59:30"))
+    assert [row[1] for row in ask(ROWS)[4:]] == ["restored"] * 2
 
 
 async def test_old_notices_are_let_go(store, two_claimed, at, ask) -> None:

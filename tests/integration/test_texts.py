@@ -190,7 +190,7 @@ async def sending(
 
     outbox = street.store.outbox
     sender = texting.sender(outbox, settings, now_ms, replied or ignored)
-    task = asyncio.create_task(texting.send(sender, outbox))
+    task = asyncio.create_task(texting.send(sender, outbox, texting.rules_of(settings), now_ms))
     try:
         yield sender
     finally:

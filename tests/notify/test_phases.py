@@ -12,9 +12,9 @@ from zoneinfo import ZoneInfo
 import msgspec
 import pytest
 
-from grid.notice import Facts, Lane, Phase, Recipient, Situation, Window, after
+from grid.notice import Facts, Lane, Phase, Reason, Recipient, Situation, Window, after
 from grid.times import from_rfc3339
-from notify.phases import Rules, after_quiet, decide
+from notify.phases import Rules, after_quiet, decide, keep_promise
 from notify.settings import NoticeSettings
 from notify.windows import clock
 
@@ -239,6 +239,45 @@ def test_a_promise_of_the_next_word_goes_with_what_is_told() -> None:
     [told] = decide(now, ANYBODY, RULES)
     assert told.facts.next_ms == at("16:30")
     assert told.expires_ms - told.due_ms == 2 * 3_600_000
+
+
+def dark_since(clock: str, who: Recipient, then: str) -> Recipient:
+    """Somebody who was told at ``then`` of an outage since ``clock``."""
+    now, _ = line_of(f"{then} S1-1 confirmed", at(clock))
+    for decided in decide(now, who, RULES):
+        who = after(who, now.outage_id, decided)
+    past = tuple(msgspec.structs.replace(p, queued=False) for p in who.past)
+    return msgspec.structs.replace(who, past=past)
+
+
+def test_a_promise_is_kept_with_nothing_new_and_makes_the_next() -> None:
+    now, _ = line_of("16:25 S1-1 confirmed", at("15:00"))
+    told = keep_promise(now, dark_since("15:00", ANYBODY, "15:03"), RULES)
+    assert told is not None
+    assert (told.phase, told.reason, told.edition) == (Phase.UPDATE, Reason.PROMISED, 1)
+    assert told.facts.next_ms == at("17:30")
+    assert keep_promise(now, ANYBODY, RULES) is None, "nothing was promised"
+
+
+def test_promised_words_are_no_part_of_the_budget() -> None:
+    who = dark_since("08:00", ANYBODY, "08:03")
+    for hour in range(9, 15):
+        now, _ = line_of(f"{hour:02}:25 S1-1 confirmed", at("08:00"))
+        told = keep_promise(now, who, RULES)
+        assert told is not None
+        assert told.edition == hour - 8
+        who = after(who, "S1-1", told)
+        past = tuple(msgspec.structs.replace(p, queued=False) for p in who.past)
+        who = msgspec.structs.replace(who, past=past)
+    assert who.count("S1-1") == 1
+
+
+def test_no_word_is_promised_for_the_night() -> None:
+    now, _ = line_of("20:50 S1-1 confirmed", at("20:45"))
+    [told] = decide(now, ANYBODY, RULES)
+    assert told.facts.next_ms == at("07:30") + 86_400_000
+    [safety] = decide(now, msgspec.structs.replace(ANYBODY, priority="key"), RULES)
+    assert safety.facts.next_ms == at("22:00")
 
 
 @pytest.mark.parametrize(

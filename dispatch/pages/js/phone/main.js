@@ -16,7 +16,6 @@ class Phones {
     this.session = session;
     this.boxes = new Map(); // box -> its texts, oldest first; the box of the newest text is the last
     this.after = 0;
-    this.count = 0;
     this.picked = null; // null: whichever has the newest text
   }
 
@@ -34,7 +33,6 @@ class Phones {
     document.title = `Lastgasp · ${this.say("title")}`;
     fill(document, this.say);
     text(byId("language"), this.say("other"));
-    for (const each of document.querySelectorAll("[data-no]")) each.remove();
   }
 
   async look() {
@@ -59,15 +57,14 @@ class Phones {
     this.boxes.delete(one.box);
     this.boxes.set(one.box, texts);
     this.after = Math.max(this.after, one.no);
-    this.count += 1;
-    if (one.mine) this.picked = one.box;
+    if (one.mine && this.drawn) this.picked = one.box;
   }
 
   draw() {
     this.drawn = true;
     const { say } = this;
     attribute(document.querySelector("main"), "aria-busy", null);
-    text(byId("count"), say("count", { n: this.times.count(this.count) }));
+    text(byId("count"), say("count", { n: this.times.count(this.after) }));
     attribute(byId("newest"), "aria-pressed", String(this.picked === null));
     const newest = [...this.boxes.keys()].reverse();
     const shown = this.picked ?? newest[0];
