@@ -20,7 +20,7 @@ from typing import Any
 import paho.mqtt.client as mqtt
 import psycopg
 
-from bench.latency import _free_port, _percentile, _wait_for
+from bench.latency import _free_port, _wait_for, percentile
 from service.clock import now_ms
 from simulators.city import city
 
@@ -181,7 +181,7 @@ def _figures(seen: dict[str, Any], data: Path) -> dict[str, object]:
         "cls": round(seen["cls"], 4),
         "task_ms": round(seen["task"]),
         "p50_ms": round(median(delays)),
-        "p99_ms": round(_percentile(delays, 99)),
+        "p99_ms": round(percentile(delays, 99)),
         "map_p50_ms": round(median(seen["map"])) if seen["map"] else None,
         "map_max_ms": max(seen["map"], default=None),
     }

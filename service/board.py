@@ -64,7 +64,8 @@ def render(view: View, *, width: int, height: int) -> RenderableType:
         key=lambda o: (o.restored_at or "", o.id),
         reverse=True,
     )
-    room = max(3, height - (11 if view.hint else 9))
+    foot = 1 + len(view.hint.splitlines()) if view.hint else 0
+    room = max(3, height - 9 - foot)
     findings = view.findings[: max(1, room // 3)]
     each = 2 if width >= WIDE else 1  # lines of a running one
     outages = running[: max(1, (room - len(findings)) // each)]

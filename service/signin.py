@@ -3,10 +3,14 @@
 import secrets
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
+
+import msgspec
 
 from dispatch.codes import Codes
 from dispatch.signin import SignIn
 from grid.people import Principal, Role
+from grid.times import from_rfc3339
 from service import tokens
 from service.run import Run
 
@@ -34,17 +38,38 @@ def of(run: Run, now_ms: Callable[[], int]) -> SignIn:
 
 
 class Link:
-    """The link that the terminal shows: always one that can still be opened."""
+    """A link that the terminal shows: always one that can still be opened."""
 
-    def __init__(self, run: Run, signin: SignIn) -> None:
+    def __init__(self, run: Run, signin: SignIn, role: Role, subject: str) -> None:
         self._http_url = run.http_url
         self._signin = signin
+        self._who = Principal(role, subject, None, 0)
         self._code = ""
 
     def __call__(self) -> str:
         """The link; another one as soon as it was opened or its time is over."""
         now = self._signin.now_ms()
         if not self._signin.codes.good(self._code, now):
-            who = Principal(Role.DISPATCHER, WHO, None, now + self._signin.site.session_s * 1000)
+            ends_ms = now + self._signin.site.session_s * 1000
+            who = msgspec.structs.replace(self._who, expires_ms=ends_ms)
             self._code = self._signin.codes.give(who, now).text
         return f"{self._http_url}/#code={self._code}"
+
+
+def links(run: Run, signin: SignIn) -> tuple[Link, Link | None]:
+    """The board's link, and in a told story that of somebody whom it happens to."""
+    board = Link(run, signin, Role.DISPATCHER, WHO)
+    who = somebody(run.data / "field" / "truth.jsonl") if run.scenario is not None else None
+    return board, Link(run, signin, Role.CUSTOMER, who) if who else None
+
+
+def somebody(truth: Path) -> str | None:
+    """A customer whom the story leaves in the dark the longest, as its truth log has it."""
+    longest: tuple[int, str] | None = None
+    for line in truth.read_bytes().splitlines() if truth.exists() else ():
+        told = msgspec.json.decode(line)
+        for step in told.get("steps", ()) if told["type"] == "outage" else ():
+            if step["customers"] and step["on_at"] is not None:
+                lasts = from_rfc3339(step["on_at"]) - from_rfc3339(step["off_at"])
+                longest = max(longest or (0, ""), (lasts, step["customers"][0]))
+    return longest[1] if longest else None

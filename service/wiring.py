@@ -52,6 +52,7 @@ POLL_S = 0.05
 
 log = structlog.get_logger()
 
+Links = tuple[signin.Link, signin.Link | None]
 Beside = Callable[[str, Coroutine[Any, Any, None]], Awaitable[None]]
 
 
@@ -113,13 +114,13 @@ async def _serve(run: Run, told: Progress, failure: Failure) -> None:
 
         opened.enter_context(place.noted(run.data, _note(run)))
         await _until_ready(spine.health, told)
-        link = signin.Link(run, signing)
-        _announce(run, told, link)
+        links = signin.links(run, signing)
+        _announce(run, told, links)
         if run.board:
             where = Where(
                 run.http_url, run.feeds_url, watch.own_token(run.keys), settings.http.tls_cert
             )
-            board = watch.show(where, hint=partial(_hint, run, link))
+            board = watch.show(where, hint=partial(_hint, run, links))
             shown = running("board", board, Failure(), stop_s=settings.care.stop_s)
             await opened.enter_async_context(shown)  # the service is worth more than its board
         await asyncio.Event().wait()
@@ -266,9 +267,14 @@ async def _until_ready(health: Health, told: Progress) -> None:
         await asyncio.sleep(POLL_S)
 
 
-def _announce(run: Run, told: Progress, link: signin.Link) -> None:
+def _announce(run: Run, told: Progress, links: Links) -> None:
     told.done()
-    told.note(f"board   {link()}  (opens once; the next: lastgasp token --link)")
+    board, customer = links
+    told.note(f"board   {board()}  (opens once; the next: lastgasp token --link)")
+    if customer is not None:
+        told.note(f"page    {customer()}  (of a customer in the story)")
+    if run.scenario is not None:
+        told.note(f"texts   {run.http_url}/phone  (signed in by the board's link)")
     told.note(f"API     {run.http_url}  (docs at {run.http_url}/docs)")
     told.note(f"feeds   {run.feeds_url}")
     told.note(f"MQTT    {run.settings.mqtt.url}")
@@ -277,8 +283,14 @@ def _announce(run: Run, told: Progress, link: signin.Link) -> None:
     told.note(f"token   lastgasp token --role dispatcher --subject me --data {run.data}")
 
 
-def _hint(run: Run, link: signin.Link) -> str:
-    return f"open {link()}   MQTT {run.settings.mqtt.url}   Ctrl-C ends"
+def _hint(run: Run, links: Links) -> str:
+    board, customer = links
+    if customer is None:
+        return f"board {board()}   MQTT {run.settings.mqtt.url}   Ctrl-C ends"
+    return (
+        f"board {board()}   a customer's page {customer()}\n"
+        f"texts {run.http_url}/phone   MQTT {run.settings.mqtt.url}   Ctrl-C ends"
+    )
 
 
 def _note(run: Run) -> place.Note:
