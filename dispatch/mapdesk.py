@@ -22,6 +22,8 @@ class Power(msgspec.Struct, frozen=True):
     dark: Mapping[str, Sequence[int]]  # outage id -> meters' nodes
     silent: Sequence[int]
     customers: int
+    calls: Mapping[str, int]  # outage id -> trouble calls of its customers
+    told: Mapping[str, int]  # outage id -> texts that were sent of it
 
 
 class Source(msgspec.Struct, frozen=True):

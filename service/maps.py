@@ -56,7 +56,8 @@ class Maps:
         """Who is dark and who is silent now."""
         _, numbers, customers = self._of(district)
         dark: dict[str, list[int]] = {}
-        for customer_id, outage_id in await self._store.dark():
+        now = await self._store.darkness()
+        for customer_id, outage_id in now.customers:
             node = self._node_of.get(customer_id)
             if node is not None and numbers is not None:
                 node = numbers.get(node)
@@ -70,6 +71,8 @@ class Maps:
             dark=dark,
             silent=[n for n in silent if n is not None and n not in known],
             customers=customers,
+            calls={outage: n for outage, n in now.calls.items() if outage in dark},
+            told={outage: n for outage, n in now.texts.items() if outage in dark},
         )
 
     def sources(self) -> Sequence[Source]:

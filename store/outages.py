@@ -93,10 +93,23 @@ async def findings(
     )  # fmt: skip
 
 
-async def dark(connection: Connection) -> tuple[tuple[str, str], ...]:
-    """Customers without power now, each with the outage."""
-    cursor = await connection.execute(SQL["dark_now"], binary=True)
-    return tuple(await cursor.fetchall())
+class Darkness(msgspec.Struct, frozen=True):
+    """Who has no power now and by which outage; of each running outage the calls and texts."""
+
+    customers: tuple[tuple[str, str], ...]  # customer id, outage id
+    calls: dict[str, int]
+    texts: dict[str, int]
+
+
+async def darkness(connection: Connection) -> Darkness:
+    """Who has no power now, how many called, and how many texts were sent."""
+    async with connection.pipeline():
+        dark = await connection.execute(SQL["dark_now"], binary=True)
+        called = await connection.execute(SQL["calls_now"], binary=True)
+        texted = await connection.execute(SQL["texts_now"], binary=True)
+    return Darkness(
+        tuple(await dark.fetchall()), dict(await called.fetchall()), dict(await texted.fetchall())
+    )
 
 
 async def customer_status(connection: Connection, customer_id: str) -> CustomerStatus | None:

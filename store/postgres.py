@@ -33,6 +33,7 @@ from store import (
 from store.desk import AuditLine, NewCall, NewPlan, SourceAge
 from store.feedlog import FeedRow
 from store.networks import GroupNumbers, NetworkVersion
+from store.outages import Darkness
 from store.outbox import Outbox
 from store.quarantine import QuarantinedPayload, QuarantineLine
 from store.queries import SQL
@@ -260,10 +261,10 @@ class Store:
         async with self._reach.connection() as connection:
             return await outages.customer_status(connection, customer_id)
 
-    async def dark(self) -> tuple[tuple[str, str], ...]:
-        """Who has no power now, and by which outage."""
+    async def darkness(self) -> Darkness:
+        """Who has no power now; how many called and were texted."""
         async with self._reach.connection() as connection:
-            return await outages.dark(connection)
+            return await outages.darkness(connection)
 
     async def customers_by_phone(self, phone: str) -> tuple[str, ...]:
         """Ids of the customers with a number, however it is written."""

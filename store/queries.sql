@@ -496,6 +496,20 @@ SELECT p.customer_id, p.outage_id
 FROM customer_power p JOIN outages o ON o.id = p.outage_id AND o.ended_at IS NULL
 WHERE p.off_at IS NOT NULL AND p.on_at IS NULL
 
+-- name: calls_now
+-- Of each outage that has not ended, calls of its customers since an hour before it began.
+SELECT o.id, count(*)
+FROM outages o JOIN customer_power p ON p.outage_id = o.id JOIN calls c USING (customer_id)
+WHERE o.ended_at IS NULL AND c.received_at >= o.started_at - interval '1 hour'
+GROUP BY o.id
+
+-- name: texts_now
+-- Of each outage that has not ended, texts that went to the gateway.
+SELECT o.id, count(*)
+FROM outages o JOIN notices n ON n.outage_id = o.id
+WHERE o.ended_at IS NULL AND n.state IN ('sending', 'sent', 'delivered', 'undelivered', 'unknown')
+GROUP BY o.id
+
 -- name: customers_by_phone
 -- Customers with a number.
 SELECT customer_id FROM customers WHERE phone_index = %s ORDER BY customer_id

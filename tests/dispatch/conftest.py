@@ -276,7 +276,7 @@ class MemoryMaps:
 
     async def power(self, district: str | None) -> Power:
         self.desk._reach()
-        return Power("v", to_rfc3339(NOW), {"S1-3": [3]}, [5], 2)
+        return Power("v", to_rfc3339(NOW), {"S1-3": [3]}, [5], 2, {"S1-3": 1}, {})
 
     def sources(self) -> Sequence[Source]:
         return [Source("meters", True, 1.5, None), Source("mqtt", False, None, "no subscription")]

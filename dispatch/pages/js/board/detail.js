@@ -79,7 +79,7 @@ function lineOf(line, seen, { say, t, now }) {
   const words = wordsOf(line, seen, { say, t, now });
   const late = line.receivedAt && Date.parse(line.receivedAt) - Date.parse(line.at) > LATE_MS;
   return el("li", { class: `${line.kind}-line` },
-    el("time", { datetime: line.at }, t.seconds(line.at)),
+    el("time", { datetime: line.at }, line.since ? `${t.seconds(line.since)} –${t.seconds(line.at)}` : t.seconds(line.at)),
     el("span", { class: "kind" }, say(`timeline.${line.kind}`)),
     el("div", {}, el("p", {}, words.text), words.under ? el("p", { class: "under" }, words.under) : null,
       late ? el("p", { class: "under" }, say("late.received", { at: t.seconds(line.receivedAt) })) : null));

@@ -1,32 +1,63 @@
-/** Evidence in the reader's language: by its code and numbers where there are words for it.  Pure. */
+/**
+ * Evidence and reasons in the reader's language.  Pure.
+ *
+ * A line comes as a code with its numbers beside the English sentence (docs/protocols.md, "Evidence
+ * and reasons").  Where there are Chinese words for the code, and all that they need, they are
+ * said; else the sentence itself, which is never wrong.
+ */
 
-/** Sentences by code.  Each takes the line's own fields; a missing field falls back to its text. */
-const ZH = {
-  gasps: "{n}/{of}表末次上报", last_gasps: "{n}/{of}表末次上报", silent: "{n}/{of}表静默", missed: "{n}/{of}表心跳缺失",
-  pings_on: "{n}表应答有电", ping_on: "{n}表应答有电", pings_off: "{n}表应答失电", powered: "{n}表有电", alive: "{n}表有电", heard_on: "{n}表有电",
-  calls: "{n}次来电", terminal_off: "终端 {device_id} 失电", terminal_on: "终端 {device_id} 有电", trip: "{device_id} 跳闸", open: "{device_id} 分闸",
-  lockout: "{device_id} 闭锁", closed: "{device_id} 合闸带电", plan: "计划停电", comms: "通信中断", dcu: "集中器静默",
+const BY = { "its breaker": "断路器信号", terminals: "配变终端", meters: "多块电表" };
+const KIND = { breaker: "出线断路器", switch: "分段开关", recloser: "重合器", fuse: "熔断器", transformer: "配变", meter: "电表" };
+
+/** By code: what a change says, with its fields. */
+const SAID = {
+  detected: (f) => f.device && `发现停电：${KIND[f.kind] ?? ""}${f.device}`, confirmed: (f) => f.by && `经${BY[f.by] ?? f.by}确认`,
+  locked_out: (f) => f.device && `${f.device} 闭锁`, opened: (f) => f.device && `${f.device} 分闸`, tripped: (f) => f.device && `${f.device} 跳闸`,
+  reclosed: (f) => f.device && `${f.device} 短时重合`, closed: (f) => f.device && `${f.device} 合闸`, commanded: () => "遥控分闸，非故障",
+  planned: () => "与计划停电相符，不告警", momentary: () => "瞬时停电", stayed_restored: () => "已稳定恢复", reopened: () => "未结束又停电，并入同一停电",
+  heard_again: (f) => f.n && `${f.n}表复电`, report_power: (f) => f.n && `${f.n}表报告有电`, partly_restored: (f) => f.n && `${f.of}表中${f.n}表已恢复`,
+  restored: () => "已恢复", follow_transformer: (f) => f.n && `${f.n}表无法自证，随其配变`, stay_dark: (f) => f.n && `${f.n}表仍停电${f.outage ? `（${f.outage}）` : ""}`,
+  left_behind: (f) => (f.n ? `上级恢复后仍有${f.n}表停电` : "上级恢复后仍停电"), probability: (f) => f.after !== undefined && `把握由${f.before}变为${f.after}`,
+  moved: () => "定位调整", takes_in: (f) => f.outage && `并入${f.outage}`, part_of: (f) => f.outage && `属于${f.outage}`, part_of_another: () => "属于另一停电",
+  merged: (f) => f.outage && `已并入${f.outage}`, more_behind: (f) => f.n && `另有${f.n}表在其后`, not_behind: (f) => f.n && `${f.n}表不在其后`,
+  withdrawn: () => "撤回：电表有电", nobody_out: () => "无用户停电", device_gone: () => "设备已不在网络中", began: () => "起始时间更正",
 };
 
-/**
- * @param {{code?: string, text: string, n?: number, of?: number, device_id?: string}} line
- */
-export function sentence(line, say, times) {
-  const form = times.language === "zh" ? ZH[line.code] : undefined;
-  if (!form) return line.text;
-  let whole = true;
-  const said = form.replace(/\{(\w+)\}/g, (_, name) => {
-    const value = line[name] ?? line.fields?.[name];
-    if (value === undefined || value === null) whole = false;
-    return typeof value === "number" ? times.count(value) : value;
-  });
-  return whole ? said : line.text;
+/** By sentence: evidence as the engine words it, so that it can be said without a code as well. */
+const EVIDENCE = [
+  [/^(\S+) tripped at (\S+)$/, (m, t) => `${m[1]} 于${t.seconds(m[2])}跳闸`],
+  [/^(\S+) opened by command at (\S+)$/, (m, t) => `${m[1]} 于${t.seconds(m[2])}遥控分闸`],
+  [/^(\d+) transformer terminals report no voltage$/, (m) => `${m[1]}台配变终端报失压`],
+  [/^(\d+) of (\d+) meters sent a last gasp$/, (m) => `${m[2]}表中${m[1]}表末次上报`],
+  [/^(\d+) heartbeats were due and did not come$/, (m) => `${m[1]}次心跳缺失`],
+  [/^dark since before the power above came back$/, () => "上级复电前即已停电"],
+  [/^(\d+) (?:meters?|pings?) (?:answered|said|says?|report)[^0-9]*(?:ON|on|power)$/, (m) => `${m[1]}表应答有电`],
+  [/^(\d+) (?:customers?|people) called/, (m) => `${m[1]}户来电报修`],
+  [/^(\d+) of (\d+) meters (?:are )?silent$/, (m) => `${m[2]}表中${m[1]}表静默`],
+];
+
+/** @param {{code?: string, text: string, fields?: any}} line @param {any} times */
+export function sentence(line, _say, times) {
+  if (times.language !== "zh") return withClock(line.text, times);
+  const said = SAID[line.code]?.({ n: line.n, of: line.of, device: line.device_id, ...(line.fields ?? {}) });
+  if (said) return said;
+  for (const [pattern, words] of EVIDENCE) {
+    const found = pattern.exec(line.text);
+    if (found) return words(found, times);
+  }
+  return withClock(line.text, times);
 }
+
+/** Moments inside a sentence on the site's clock: nobody reads UTC at three in the morning. */
+function withClock(text, times) {
+  return text.replace(/\d{4}-\d\d-\d\dT[\d:.]+Z/g, (at) => times.seconds(at));
+}
+
+const AGAINST = /answered.*on|has power|report(?:s)? power|energi[sz]ed|says? it is on/i;
 
 /** Lines that speak for the outage, against it, and neither. */
 export function sides(outage) {
-  const lines = outage.reasons?.length ? outage.reasons
-    : outage.evidence.map((text) => ({ code: "", text, for: !/says? it is on|has power|answer(s|ed)? that|energi[sz]ed/.test(text) }));
+  const lines = outage.reasons?.length ? outage.reasons : outage.evidence.map((text) => ({ code: "", text, for: !AGAINST.test(text) }));
   const told = lines.filter((line) => line.code !== "probability" && !line.text.startsWith("probability"));
   return { for: told.filter((l) => l.for === true), against: told.filter((l) => l.for === false), aside: told.filter((l) => l.for === null) };
 }

@@ -11,7 +11,7 @@ const SHOWN = [["confirmed", "out"], ["partially_restored", "partly"], ["predict
 export function drawHead({ say, times, now, session, link, model, heardAt }) {
   const place = session.site || "";
   text(byId("title"), `Lastgasp ${place}`.trim());
-  text(byId("zone"), `${say("zone")} ${session.district ?? say("zone.all")}`);
+  text(byId("zone"), session.district ? `${say("zone")} ${session.district}` : say("zone.all"));
   text(byId("clock"), `${times.day(now)} ${times.seconds(now)} ${times.zone.split("/").pop().replaceAll("_", " ")}`);
   const word = say(`link.${link.state}`);
   text(byId("link"), word);

@@ -446,7 +446,7 @@ class Board {
       const wanted = [...new Set([...values, this.filters[name]].filter(Boolean))].sort();
       if (select.dataset.said === wanted.join("|") + wanted.map(word).join("|") || select === document.activeElement) return;
       select.dataset.said = wanted.join("|") + wanted.map(word).join("|");
-      select.replaceChildren(el("option", { value: "" }, `${say(`filter.${name}`)}: ${say("filter.any")}`), ...wanted.map((v) => el("option", { value: v }, word(v))));
+      select.replaceChildren(el("option", { value: "" }, say(`filter.${name}`)), ...wanted.map((v) => el("option", { value: v }, word(v))));
       select.value = this.filters[name];
     };
     set("state", all.map((o) => o.state), (v) => say(`state.${v}`));

@@ -7,6 +7,7 @@
 
 import { sides } from "./evidence.js";
 
+const TOGETHER_MS = 120_000;
 const SURE = 0.05; // a change of certainty by less than this is not told
 
 /** @param {any} detail an outage with its changes @param {any[]} decisions */
@@ -18,7 +19,32 @@ export function timeline(detail, decisions) {
     before = change;
   }
   for (const decision of decisions) lines.push(ofDecision(decision, detail));
-  return lines.sort((a, b) => Date.parse(b.at) - Date.parse(a.at) || order(a) - order(b));
+  lines.sort((a, b) => Date.parse(b.at) - Date.parse(a.at) || order(a) - order(b));
+  return together(lines);
+}
+
+/** Word for word the same evidence within a minute or two is one line, counted up. */
+function together(lines) {
+  const found = [];
+  for (const line of lines) {
+    const last = found[found.length - 1];
+    if (last && same(last, line)) {
+      last.lines = [added(last.lines[0], line.lines[0])];
+      last.since = line.at;
+    } else found.push(line);
+  }
+  return found;
+}
+
+function same(a, b) {
+  return a.kind === "evidence" && b.kind === "evidence" && a.lines.length === 1 && b.lines.length === 1
+    && a.lines[0].code && a.lines[0].code === b.lines[0].code && typeof a.lines[0].fields?.n === "number"
+    && Object.keys(a.lines[0].fields).length === 1 && Date.parse(a.at) - Date.parse(b.at) < TOGETHER_MS;
+}
+
+function added(a, b) {
+  const n = a.fields.n + b.fields.n;
+  return { ...a, text: a.text.replace(/^\d+/, String(n)), fields: { n } };
 }
 
 const order = (line) => ["action", "verdict", "evidence"].indexOf(line.kind);
@@ -34,7 +60,7 @@ function ofChange(change, before) {
 }
 
 function moved(now, then) {
-  return now.state !== then.state || now.device_id !== then.device_id || now.customers_out !== then.customers_out
+  return now.state !== then.state || now.device_id !== then.device_id
     || Math.abs(now.probability - then.probability) >= SURE;
 }
 

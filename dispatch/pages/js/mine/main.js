@@ -100,6 +100,7 @@ class Mine {
       byId("headline").replaceChildren(mark(found.mark), el("span", {}, headline));
     }
     text(byId("until"), say(found.until, this.#values(found.values, now)));
+    byId("safety").hidden = !waits(found.phase);
     text(byId("updated"), say("updated", { at: this.times.when(premises.status.updated_at, now) }));
     this.#next(found, seen);
     this.#steps();
@@ -238,7 +239,8 @@ async function begin() {
     session = await askForCode(say, { why: code ? "sign.refused" : "sign.why" });
   }
   if (session.role !== "customer") { location.replace("/board"); return; }
-  new Mine(session).start();
+  window.lastgaspMine = new Mine(session); // for the tests
+  window.lastgaspMine.start();
 }
 
 begin();

@@ -112,10 +112,10 @@ function bright(premises, seen) {
   if (back !== null && seen.now - back < DAY) {
     return told("restored", "restored.until", { at: back, span: back - Date.parse(status.off_at) }, "restored");
   }
+  if (silent || heard === null) return noData(premises);
   if (seen.darkBefore && status.outage_id === null) {
     return told("cancelled", "cancelled.until", { at: Date.parse(status.updated_at) }, "over");
   }
-  if (silent || heard === null) return noData(premises);
   if (calledOff(premises, seen)) return yours(premises);
   if (plannedWindow(premises)) return planned(premises, premises.plan.cancelled_at ? "planned.off" : "planned");
   return told("on", "on.until", { at: Date.parse(heard) }, "over");

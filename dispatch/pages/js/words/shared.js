@@ -8,7 +8,7 @@ export const SHARED = {
     "sign.go": "登录",
     "sign.refused": "此代码已用过或已过期。请运行 lastgasp token --link 获取新代码。",
     "sign.away": "服务暂时无法连接，请稍后再试。",
-    "theme.light": "浅色", "theme.dark": "深色", "theme.auto": "跟随系统",
+    "theme.light": "浅色", "theme.dark": "深色", "theme.auto": "自动",
     "theme.label": "主题", "language.label": "语言",
   },
   en: {
@@ -19,7 +19,7 @@ export const SHARED = {
     "sign.go": "Sign in",
     "sign.refused": "That code was used already, or its time is over. lastgasp token --link gives a new one.",
     "sign.away": "The service cannot be reached now; please try again.",
-    "theme.light": "Light", "theme.dark": "Dark", "theme.auto": "As the system",
+    "theme.light": "Light", "theme.dark": "Dark", "theme.auto": "Auto",
     "theme.label": "Theme", "language.label": "Language",
   },
 };
