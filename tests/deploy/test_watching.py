@@ -10,6 +10,7 @@ import psycopg
 import pytest
 import yaml
 
+from service.roles import ROLES
 from store.schema import bring_up
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -110,7 +111,7 @@ def test_an_alert_says_how_bad_it_is_and_the_page_what_to_do(rule) -> None:
 def test_prometheus_asks_every_role_with_its_token_by_tls() -> None:
     told = yaml.safe_load((PROMETHEUS / "prometheus.yml").read_text())
     jobs = {job["job_name"]: job for job in told["scrape_configs"]}
-    assert set(jobs) == {"mqtt-gateway", "modbus-gateway", "worker", "push", "dispatch"}
+    assert set(jobs) == set(ROLES) - {"admin"}
     for name, job in jobs.items():
         assert job["scheme"] == "https"
         assert job["authorization"] == {"credentials_file": "/secrets/metrics.token"}
