@@ -12,6 +12,8 @@ import numpy as np
 
 from detectors import placing, work
 from detectors.book import NOBODY, Book
+from detectors.estimating import learn
+from detectors.etr import History
 from detectors.packed import PackedOutage, pack, unpack
 from detectors.positions import Position, Switching, by_hand
 from detectors.reconcile import Scene
@@ -77,8 +79,10 @@ class Decisions:
         return said
 
 
-def decide(scene: Scene, decisions: Decisions, command: Decided) -> list[Change]:
-    """Take a decision, or say why not; what it changes."""
+def decide(scene: Scene, decisions: Decisions, command: Decided, history: History) -> list[Change]:
+    """Take a decision, or say why not; what it changes.  An outage that a person closes teaches
+    ``history`` as one that closes by itself does.
+    """
     try:
         if command.action == Action.UNDO:
             return _undo(scene, decisions, command)
@@ -89,10 +93,13 @@ def decide(scene: Scene, decisions: Decisions, command: Decided) -> list[Change]
             raise Refused(f"{command.action!r} is nothing that one can decide")
         before = [pack(o) for o in _within_reach(scene.book, outage, command)]
         span, columns = _columns(scene.book, outage.node)
+        was_restored = outage.state is State.RESTORED
         handler(scene, outage, command)
     except Refused as no:
         decisions.said.append(_word(scene, command, why=no.message))
         return []
+    if was_restored:
+        learn(scene, outage, history)
     touched = set(scene.book.reasons)
     changes = scene.book.page(scene.said_ms, by=command.by, decision=command.decision_id)
     after = {s: _version(scene.book, changes, s) for s in sorted(touched)}

@@ -1,8 +1,7 @@
 """The engine of one feeder group: frames in, changes and a wake-up out.
 
 Entries of the stream are taken in one by one; verdicts are given at whole seconds of stream time,
-and at once when a telemetered device moves.  So where the stream is cut into frames changes
-nothing.
+and at once when a telemetered device moves.  So how it is cut into frames changes nothing.
 
 While a source's backlog is coming in, entries are only kept.  When it is in, they are gone through
 in the order of the devices' own clocks, second by second from where we went deaf to now: what began
@@ -365,7 +364,8 @@ class Engine:
 
     def _person(self, command: Decided | SwitchThrown) -> None:
         if isinstance(command, Decided):
-            self._changes += decide(self._look(command.at_ms), self.decisions, command)
+            scene = self._look(command.at_ms)
+            self._changes += decide(scene, self.decisions, command, self.history)
             self.waking.alarmed(command.at_ms)
             return
         event, word = throw(self.group, command, self.positions, self.limits)

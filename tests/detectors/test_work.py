@@ -100,3 +100,14 @@ def test_history_estimates_what_no_crew_has_and_says_it_again_only_when_it_matte
     for one, after in pairwise(said):
         moved = after.outage.etr.at_ms - one.outage.etr.at_ms
         assert abs(moved) > 30 * 60_000 or one.outage.etr.at_ms <= after.at_ms
+
+
+def test_outages_that_are_over_teach_how_long_their_like_last(day) -> None:
+    back = f"{OUT} 12:15 M5..M8 heartbeat\n 12:20 M1..M4 power_up\n"
+    running = day(NETWORK, f"{back} 12:21 end")
+    assert running.engine.history.cells == {}
+    waited = day(NETWORK, f"{back} 12:29 end")
+    closed = day(NETWORK, f"{back} 12:21 ann close S1-1 v?\n12:22 end")
+    assert closed.outage.state == "closed"
+    for told in (waited, closed):
+        assert told.engine.history.cells["transformer/unknown"].n == 1
