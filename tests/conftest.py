@@ -24,7 +24,6 @@ from typing import Any, NoReturn, TypeVar
 import httpx
 import psycopg
 import pytest
-from xdist.scheduler import LoadScopeScheduling
 
 ROOT = Path(__file__).resolve().parent.parent
 LASTGASP = str(Path(sys.executable).with_name("lastgasp"))
@@ -36,7 +35,6 @@ PACKAGE_OF = {
     "psql": "postgresql-client", "node": "nodejs",
 }  # fmt: skip
 LEFT_OUT = "left out: "
-TOGETHER = frozenset({"tests/acceptance", "tests/integration"})
 T = TypeVar("T")
 
 
@@ -51,23 +49,6 @@ def pytest_configure(config: pytest.Config) -> None:
         folder = tempfile.mkdtemp(prefix="lastgasp-runtime-")
         ENV["XDG_RUNTIME_DIR"] = folder
         config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
-
-
-class SideBySide(LoadScopeScheduling):
-    """Two workers (``-n 2``): the tests of a file stay together, and all of a folder whose service
-    is started once for it.
-    """
-
-    def _split_scope(self, nodeid: str) -> str:
-        file = nodeid.partition("::")[0]
-        folder = file.rpartition("/")[0]
-        return folder if folder in TOGETHER else file
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> SideBySide:
-    """Who gets which test."""
-    return SideBySide(config, log)
 
 
 # -- what was left out -----------------------------------------------------------------------------
