@@ -23,6 +23,7 @@ class Principal(msgspec.Struct, frozen=True):
     subject: str  # customer id, crew id, or the dispatcher's name
     district: str | None
     expires_ms: int
+    issued_ms: int = 0
 
 
 class Audit(Protocol):

@@ -135,10 +135,16 @@ def token(
     link: Annotated[
         bool, typer.Option("--link", help="A link instead, that opens the pages once.")
     ] = False,
+    withdraw: Annotated[
+        bool, typer.Option("--withdraw", help="Instead: let no token count that they have so far.")
+    ] = False,
 ) -> None:
     """Print a token for the API and the feeds.  Needs no running server; --link does."""
     from service import commands
 
+    if withdraw:
+        typer.echo(commands.withdraw(role, subject, data))
+        return
     made = commands.token(role, subject, district, data, ttl)
     typer.echo(commands.link(made, data) if link else made)
 

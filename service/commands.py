@@ -8,7 +8,7 @@ import typer
 
 from grid.errors import ConfigError, Unreachable
 from grid.people import Principal, Role
-from service import exits, place
+from service import exits, keys, place
 from service.clock import now_ms
 from service.doctor import Check, examine
 
@@ -36,6 +36,24 @@ def token(role: str, subject: str, district: str | None, data: Path, ttl_s: int)
     now = now_ms()
     principal = Principal(known, subject, district, now + ttl_s * 1000)
     return tokens.issue(place.keys_of(data).token, principal, ttl_s, now)
+
+
+def withdraw(role: str, subject: str, data: Path) -> str:
+    """Let no token and no sign-in count that somebody has so far; a sentence for a person.
+
+    Raises:
+        ConfigError: No such role, or no keys of a service that reads it.
+    """
+    from service.withdrawals import withdraw as write
+
+    token(role, subject, None, data, 1)  # says what is wrong with them
+    folder = keys.folder_of(data)
+    if not folder.is_dir():
+        raise ConfigError(
+            f"--data: there are no keys in {folder}; in a cluster change the token key instead"
+        )
+    write(folder, role, subject, now_ms())
+    return f"what {role} {subject} has so far counts no more; a new token will, from now on"
 
 
 def link(token: str, data: Path) -> str:

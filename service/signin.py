@@ -11,8 +11,9 @@ from dispatch.codes import Codes
 from dispatch.signin import SignIn
 from grid.people import Principal, Role
 from grid.times import from_rfc3339
-from service import tokens
+from service import keys, tokens
 from service.run import Run
+from service.withdrawals import Withdrawals
 
 WHO = "duty"  # whom the printed link signs in: whoever sits at this machine
 
@@ -20,6 +21,7 @@ WHO = "duty"  # whom the printed link signs in: whoever sits at this machine
 def of(run: Run, now_ms: Callable[[], int]) -> SignIn:
     """The service's way of signing in."""
     site, key = run.settings.site, run.keys.token
+    withdrawn = Withdrawals(keys.folder_of(run.data), now_ms)
     codes = Codes(partial(secrets.token_urlsafe, 12), ttl_s=site.code_s, codes_max=site.codes_max)
 
     def issued(who: Principal, audience: str) -> str:
@@ -29,7 +31,7 @@ def of(run: Run, now_ms: Callable[[], int]) -> SignIn:
     return SignIn(
         codes=codes,
         seal=partial(issued, audience=tokens.SESSION),
-        unseal=lambda text: tokens.verify(key, text, now_ms(), audience=tokens.SESSION),
+        unseal=partial(withdrawn.accept, key, audience=tokens.SESSION),
         token=partial(issued, audience=tokens.AUDIENCE),
         feeds_url=run.feeds_url,
         site=site,

@@ -1,7 +1,7 @@
 """Tokens: signed, short-lived words about who somebody is (docs/decisions/0004-tokens-are-jwt.md).
 
 HS256 JSON Web Tokens (RFC 7519) for the audience ``lastgasp``.  There is no list of them: a token
-lives until it expires, and a new key ends all.
+lives until it expires, a new key ends all, and service/withdrawals.py those of one bearer.
 """
 
 from typing import Any
@@ -76,7 +76,7 @@ def verify(key: bytes, token: str, now_ms: int, *, audience: str = AUDIENCE) -> 
     begin_ms = max(_milliseconds(claims, name) for name in ("iat", "nbf") if name in claims)
     if begin_ms > now_ms + CLOCK_SLACK_MS:
         raise Refused("the token is of the future; check the clocks")
-    return _principal(claims, expires_ms)
+    return _principal(claims, expires_ms, _milliseconds(claims, "iat"))
 
 
 def _claims(key: bytes, token: str, audience: str) -> dict[str, Any]:
@@ -103,13 +103,13 @@ def _milliseconds(claims: dict[str, Any], name: str) -> int:
     return value * 1000
 
 
-def _principal(claims: dict[str, Any], expires_ms: int) -> Principal:
+def _principal(claims: dict[str, Any], expires_ms: int, issued_ms: int) -> Principal:
     role, subject, district = claims["role"], claims["sub"], claims.get("district")
     known = isinstance(role, str) and role in {each.value for each in Role}
     somewhere = district is None or (isinstance(district, str) and district != "")
     if not known or not subject or not somewhere:
         raise Refused("the token is not valid here; get a new one")
-    return Principal(Role(role), subject, district, expires_ms)
+    return Principal(Role(role), subject, district, expires_ms, issued_ms)
 
 
 def _check_key(key: bytes) -> None:

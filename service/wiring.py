@@ -29,7 +29,7 @@ from ingest.packing import Packer
 from notify.feeds import Feeds
 from notify.pages import Pages
 from notify.situations import decider
-from service import care, http, place, signin, simulated, stored, texting, tokens, watch
+from service import care, http, keys, place, signin, simulated, stored, texting, watch
 from service.clock import now_ms
 from service.desk import ServiceDesk
 from service.feeddesk import ServiceFeedDesk
@@ -42,6 +42,7 @@ from service.progress import Progress
 from service.pulse import Pulse
 from service.run import Run
 from service.tasks import Failure, first_of, running
+from service.withdrawals import Withdrawals
 from service.workdesk import ServiceWorkDesk
 from store import sealing
 from store.postgres import Store, open_store
@@ -99,7 +100,7 @@ async def _serve(run: Run, told: Progress, failure: Failure) -> None:
         pulse = spine.pulse
         maps = Maps(store, (graph, network), engines, spine.health, pulse.heard.ages_s, now_ms)
         app = make_app(
-            spine.desk, partial(_verify, run), store.audit, settings.api, now_ms, signin=signing,
+            spine.desk, _accept(run), store.audit, settings.api, now_ms, signin=signing,
             maps=maps, phones=_phones(run, field), metrics_token=settings.secrets.metrics_token,
         )  # fmt: skip
         await opened.enter_async_context(http.serving(app, settings.http, failure))
@@ -146,7 +147,11 @@ async def _spine(
     for outage in await store.outages():
         pulse.dark.stands(outage.id, outage.state, outage.customers_out)
     tls = http.tls_context(settings.feeds.tls_cert, settings.feeds.tls_key, "feeds")
-    feeds = Feeds(store, partial(_verify, run), store.audit, settings.feeds, now_ms, tls=tls)
+    withdrawn = _withdrawn(run)
+    verify = partial(withdrawn.accept, run.keys.token)
+    feeds = Feeds(
+        store, verify, store.audit, settings.feeds, now_ms, tls=tls, withdrawn=withdrawn.covers
+    )
     pulse.metrics.watch_feeds(feeds)
     mqtt: list[MqttGateway] = []
 
@@ -177,7 +182,7 @@ async def _spine(
     await beside("pages", pages.run())
     desk = ServiceDesk(
         store, runner, network, health, pulse.metrics, now_ms, work=work,
-        feed=ServiceFeedDesk(pages),
+        feed=ServiceFeedDesk(pages, lambda who: not withdrawn.covers(who)),
         planned=texting.Planned(store.outbox, texting.rules_of(settings), now_ms),
     )  # fmt: skip
     return _Spine(runner, health, pulse, desk, mqtt)
@@ -299,8 +304,12 @@ def _note(run: Run) -> place.Note:
     return place.Note(os.getpid(), run.http_url, run.feeds_url, run.settings.mqtt.url, run.psql)
 
 
-def _verify(run: Run, token: str) -> Principal:
-    return tokens.verify(run.keys.token, token, now_ms())
+def _withdrawn(run: Run) -> Withdrawals:
+    return Withdrawals(keys.folder_of(run.data), now_ms)
+
+
+def _accept(run: Run) -> Callable[[str], Principal]:
+    return partial(_withdrawn(run).accept, run.keys.token)
 
 
 def _unless(works: bool, reason: str) -> str | None:
