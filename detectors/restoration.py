@@ -53,6 +53,7 @@ def _hear_one(book: Book, outage: Running, hearing: Hearing, limits: EngineSetti
     powered = hearing.back_ms[node] + lag > outage.since_ms
     # one gasp alone, and then the usual report: it was false
     again = powered | (hearing.resumed[node] | gasped if _supported(outage) else False)
+    again |= _terminal_dead(book, outage, hearing, node)
     if (back & ~again).any():
         again |= _was_dark(book, outage, hearing, limits, node, heard)
     restored = back & (again | (outage.back_ms is not None))
@@ -77,6 +78,16 @@ def _hear_one(book: Book, outage: Running, hearing: Hearing, limits: EngineSetti
     able = int((~outage.mute).sum())
     if restored.any() and (sure.any() or enough >= min(2, able)):
         _news(book, outage, hearing, node[restored], heard[restored])
+
+
+def _terminal_dead(book: Book, outage: Running, hearing: Hearing, node: I64) -> Bools:
+    """Whose transformer's terminal said in this outage that it is dead: they were, too."""
+    above = transformers(book.tree, node)
+    terminal = np.maximum(above, 0)
+    said = hearing.off_ms[terminal] != NEVER
+    said &= hearing.off_ms[terminal] + hearing.lag(terminal) >= outage.since_ms - BELONGS_MS
+    dead: Bools = (above >= 0) & said
+    return dead
 
 
 def _supported(outage: Running) -> bool:

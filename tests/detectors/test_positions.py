@@ -152,3 +152,20 @@ def test_a_closed_breaker_with_current_is_a_word_of_power(day) -> None:
         12:03 end
     """)  # fmt: skip
     assert [o.device_id for o in told.latest()] == ["T1"]
+
+
+@pytest.mark.parametrize("heard", ["11:45 12:00 M1..M3 heartbeat\n", ""], ids=["spoke", "silent"])
+@pytest.mark.parametrize("closed_s", [1, 20, 39])
+def test_a_feeder_that_trips_three_times_is_told_each_time(day, heard: str, closed_s: int) -> None:
+    """Forty seconds apart, and no meter says a word about it."""
+    lines = [heard + "12:04 B1 heartbeat on=1"]
+    for second in (0, 40, 80):
+        minutes, seconds = divmod(second, 60)
+        lines.append(f"12:{5 + minutes:02}:{seconds:02} B1 trip")
+        if second < 80:
+            minutes, seconds = divmod(second + closed_s, 60)
+            lines.append(f"12:{5 + minutes:02}:{seconds:02} B1 close")
+    told = day(NETWORK, "\n".join([*lines, "12:06:25 end"]))
+    outage = told.latest()[-1]
+    assert outage.state == "confirmed"
+    assert outage.customers_out == outage.customers_affected > 0

@@ -234,3 +234,32 @@ def test_nobody_is_told_twice_that_they_are_back(day) -> None:
     """)  # fmt: skip
     back = [c for change in told.changes if "again" in change.reason for c in change.customers]
     assert len(back) == len(set(back)) == 18
+
+
+BOXES = draw("""
+source S1
+  breaker B1
+    transformer T1
+      fuse F1
+        meter M1..M4
+      fuse F2
+        meter M5..M10
+    transformer T2
+      meter M11..M20
+""")
+
+
+def test_a_first_report_behind_a_terminal_that_was_dead_is_restoration(day) -> None:
+    """Heartbeats are not learned yet, and its power-up was lost: its terminal says where it was."""
+    told = day(BOXES, """
+        12:00 T1,T2,M1..M20 heartbeat
+        12:02:00 T1 last_gasp
+        12:02:05 M1..M4 last_gasp
+        12:04 M11..M20 heartbeat
+        12:08:00 M9 heartbeat
+        12:08:01 M1..M8,M10 power_up
+        12:08:30 end
+    """)  # fmt: skip
+    assert [o.device_id for o in told.latest()] == ["T1"]
+    assert told.outage.state == "restored"
+    assert told.outage.customers_affected == 10
