@@ -20,9 +20,9 @@ from detectors.evidence import Ear, Evidence, gather
 from detectors.findings import (
     Findings,
     PhaseWord,
-    note_comms,
     note_phases,
     note_position,
+    note_verdict,
     phase_word,
 )
 from detectors.hearing import NEVER, URGENT, Hearing, Said, fold, hear_live, said, silence
@@ -314,7 +314,7 @@ class Engine:
             if outage.sequence in self.book.reasons:
                 settle_times(self.book, outage, self.hearing)
             self.rates.learn_delivery(outage, self.clock_ms)
-        note_comms(self.findings, evidence, held, now_ms)
+        note_verdict(self.findings, scene, held)
         deaf = self._at_ms is not None or bool(self.listening.lost)
         self._pings += self.asking.ask(scene, verdict, deaf=deaf)
         self._changes += self.book.page(now_ms if self._at_ms is None else self._at_ms)

@@ -14,6 +14,7 @@ import numpy as np
 from detectors.evidence import Evidence
 from detectors.hearing import NEVER, Hearing
 from detectors.positions import Position
+from detectors.reconcile import Scene
 from grid.frame import Rows
 from grid.network import Bools, Group
 from grid.outage import Finding
@@ -87,6 +88,31 @@ def note_comms(findings: Findings, evidence: Evidence, held: Bools, now_ms: int)
         )
     for name in sorted(open_now - mute):
         findings.end("comms_loss", name, now_ms=now_ms)
+
+
+def note_verdict(findings: Findings, scene: Scene, held: Bools) -> None:
+    """What a verdict shows that is no outage."""
+    note_comms(findings, scene.evidence, held, scene.now_ms)
+    for node, position in sorted(scene.positions.items()):
+        _note_back_feed(findings, scene, node, is_open=position.closed is False)
+
+
+def _note_back_feed(findings: Findings, scene: Scene, node: int, *, is_open: bool) -> None:
+    """Meters that report power while the device above them says that it is open."""
+    name = findings.group.ids[node]
+    meters = scene.book.meters_below(node) if is_open else np.zeros(0, np.int64)
+    powered = meters[scene.powered(node, meters)]
+    if len(powered) == 0:
+        findings.end("back_feed", name, now_ms=scene.now_ms)
+        return
+    first = findings.group.ids[int(powered[0])]
+    verb = f"and {len(powered) - 1} more report" if len(powered) > 1 else "reports"
+    reason = (
+        f"{first} {verb} power while {name} says that it is open: fed from elsewhere, "
+        "or drawn in the wrong place"
+    )
+    since = int(scene.evidence.heard_ms[powered].min())
+    findings.begin("back_feed", name, node, since_ms=since, now_ms=scene.now_ms, reason=reason)
 
 
 def note_position(findings: Findings, node: int, position: Position, now_ms: int) -> None:

@@ -6,12 +6,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from detectors.engine import Engine
 from detectors.settings import EngineSettings
+from detectors.snapshot import restore, take
 from grid.drawing import draw
 from grid.frame import Frame
-from grid.outage import RUNNING, Outage
+from grid.outage import RUNNING, Change, Outage, Ping
 from grid.times import to_rfc3339
 
 NETWORK = draw("""
@@ -40,8 +43,8 @@ def answered(stream):
     seconds: who was asked, and how the outages stand.
     """
 
-    def live(text: str, dark: tuple[str, ...] = (), **settings: float) -> tuple[list[str], Any]:
-        engine = Engine(NETWORK.groups[0], EngineSettings(**settings))
+    def live(text: str, dark: tuple[str, ...] = (), **limits: float) -> tuple[list[str], Any]:
+        engine = Engine(NETWORK.groups[0], EngineSettings(**limits))
         drawn = stream(NETWORK, text)
         asked: list[str] = []
         outages: dict[str, Outage] = {}
@@ -122,6 +125,31 @@ def test_a_meter_that_never_spoke_is_not_asked(answered) -> None:
 
 def test_while_we_hear_nothing_nobody_is_asked(answered) -> None:
     assert answered(f"{WARM} 12:01 lost mqtt\n 12:02 M2 last_gasp\n 12:03 end")[0] == []
+
+
+@given(st.lists(st.integers(0, 200), max_size=6), st.integers(0, 6))
+@settings(max_examples=15, deadline=None)
+def test_cuts_and_crashes_change_nothing_of_who_is_asked(
+    stream, cuts: list[int], crash: int
+) -> None:
+    drawn = stream(NETWORK, f"{WARM} 12:02 M2 last_gasp\n 12:02:30 M3 ping_reply\n 12:05 end")
+    end = drawn.until_ms
+
+    def asked(frames: list[Frame], crash_after: int) -> tuple[list[Ping], list[Change]]:
+        engine = Engine(NETWORK.groups[0], EngineSettings())
+        pings: list[Ping] = []
+        changes: list[Change] = []
+        for frame in frames:
+            told = engine.apply(frame)
+            pings += told.pings
+            changes += told.changes
+            if frame.position == crash_after:
+                engine = restore(NETWORK.groups[0], take(engine))
+        return pings, changes
+
+    whole = asked(drawn.frames(), 0)
+    assert all(whole)
+    assert asked(drawn.frames([end - 1000 * cut for cut in cuts]), crash) == whole
 
 
 def test_no_answer_alone_is_no_outage(day) -> None:
