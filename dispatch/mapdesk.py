@@ -23,7 +23,7 @@ class Power(msgspec.Struct, frozen=True):
     silent: Sequence[int]
     customers: int
     calls: Mapping[str, int]  # outage id -> trouble calls of its customers
-    told: Mapping[str, int]  # outage id -> texts that were sent of it
+    told: Mapping[str, int]  # outage id -> customers who were texted of it
 
 
 class Source(msgspec.Struct, frozen=True):

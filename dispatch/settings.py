@@ -31,4 +31,3 @@ class SiteSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     code_s: Count = 600  # a printed link that nobody opened
     codes_max: Count = 1_000  # beyond it the oldest unopened link is worth nothing
     arrival_min: Count = 45  # promised from report to crew on site; 90 in the country, 120 far off
-    silent_s: Count = 3_600  # a meter unheard for longer has no data

@@ -504,8 +504,8 @@ WHERE o.ended_at IS NULL AND c.received_at >= o.started_at - interval '1 hour'
 GROUP BY o.id
 
 -- name: texts_now
--- Of each outage that has not ended, texts that went to the gateway.
-SELECT o.id, count(*)
+-- Of each outage that has not ended, customers whose texts went to the gateway.
+SELECT o.id, count(DISTINCT n.customer_id)
 FROM outages o JOIN notices n ON n.outage_id = o.id
 WHERE o.ended_at IS NULL AND n.state IN ('sending', 'sent', 'delivered', 'undelivered', 'unknown')
 GROUP BY o.id

@@ -83,7 +83,7 @@ def test_a_shift_with_the_keyboard_alone(
     board.page.keyboard.type("cable joint to be replaced")
     press("Control+Enter")
     board.until(f"{outage}.etr?.source === 'crew'")
-    mine.until("/Back|First estimate/.test(document.getElementById('facts').innerText)")
+    mine.until("/ to /.test(document.getElementById('facts').innerText)")
 
     assert board.do("document.activeElement.dataset.id") == board.do(f"{outage}.id")
     meters("power_up", "M1", "M2", "M3")

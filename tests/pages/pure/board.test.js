@@ -206,7 +206,9 @@ test("evidence against always shows, and is said in the reader's language", () =
   const zh = { language: "zh", seconds: () => "15:02:41", count: String };
   const found = sides(outage({ reasons: [], evidence: ["3 of 4 meters sent a last gasp", "1 ping answered on", "probability 0.97"] }));
   assert.deepEqual([found.for.length, found.against.length], [1, 1]);
-  assert.equal(sentence({ text: "37 of 40 meters sent a last gasp" }, null, zh), "40表中37表末次上报");
+  assert.equal(sentence({ code: "gasps", n: 37, of: 40, text: "37 of 40 meters sent a last gasp" }, null, zh), "40表中37表末次上报");
+  assert.equal(sentence({ code: "heard_again", fields: { n: 7 }, text: "7 meters heard" }, null, zh), "7表复电");
+  assert.equal(sentence({ code: "gasps", text: "some meters" }, null, zh), "some meters");
   assert.equal(sentence({ code: "no_such", text: "as it is" }, null, zh), "as it is");
   assert.equal(sentence({ text: "B1 tripped at 2026-07-31T07:02:41Z" }, null, { ...zh, language: "en" }), "B1 tripped at 15:02:41");
 });

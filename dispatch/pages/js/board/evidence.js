@@ -20,32 +20,25 @@ const SAID = {
   left_behind: (f) => (f.n ? `上级恢复后仍有${f.n}表停电` : "上级恢复后仍停电"), probability: (f) => f.after !== undefined && `把握由${f.before}变为${f.after}`,
   moved: () => "定位调整", takes_in: (f) => f.outage && `并入${f.outage}`, part_of: (f) => f.outage && `属于${f.outage}`, part_of_another: () => "属于另一停电",
   merged: (f) => f.outage && `已并入${f.outage}`, more_behind: (f) => f.n && `另有${f.n}表在其后`, not_behind: (f) => f.n && `${f.n}表不在其后`,
+  relocated: (f) => `改定位：${f.before} → ${f.after}`, merged_at: (f) => `合并定位：${f.after}`, to_verify: (f) => f.n && `${f.n}表待核实`, split: () => "拆分", split_off: () => "由拆分产生",
+  etr: () => "预计恢复时间更新", verified: (f) => f.n && `${f.n}表确认复电`, as_before: () => "撤销后恢复原状",
   withdrawn: () => "撤回：电表有电", nobody_out: () => "无用户停电", device_gone: () => "设备已不在网络中", began: () => "起始时间更正",
 };
 
-/** By sentence: evidence as the engine words it, so that it can be said without a code as well. */
-const EVIDENCE = [
-  [/^(\S+) tripped at (\S+)$/, (m, t) => `${m[1]} 于${t.seconds(m[2])}跳闸`],
-  [/^(\S+) opened by command at (\S+)$/, (m, t) => `${m[1]} 于${t.seconds(m[2])}遥控分闸`],
-  [/^(\d+) transformer terminals report no voltage$/, (m) => `${m[1]}台配变终端报失压`],
-  [/^(\d+) of (\d+) meters sent a last gasp$/, (m) => `${m[2]}表中${m[1]}表末次上报`],
-  [/^(\d+) heartbeats were due and did not come$/, (m) => `${m[1]}次心跳缺失`],
-  [/^dark since before the power above came back$/, () => "上级复电前即已停电"],
-  [/^(\d+) (?:meters?|pings?) (?:answered|said|says?|report)[^0-9]*(?:ON|on|power)$/, (m) => `${m[1]}表应答有电`],
-  [/^(\d+) (?:customers?|people) called/, (m) => `${m[1]}户来电报修`],
-  [/^(\d+) of (\d+) meters (?:are )?silent$/, (m) => `${m[2]}表中${m[1]}表静默`],
-];
+/** By code: evidence, with its own numbers. */
+const EVIDENCE = {
+  tripped: (l, t) => `${l.device_id} 于${t.seconds(l.at)}跳闸`, commanded: (l, t) => `${l.device_id} 于${t.seconds(l.at)}遥控分闸`,
+  placed: (l) => `调度员定位于 ${l.device_id}`, vouched: () => "调度员已核实", closed_above: (l) => `上级 ${l.device_id} 合闸带电`,
+  terminals: (l) => `${l.n}台配变终端报失压`, gasps: (l) => `${l.of}表中${l.n}表末次上报`, overdue: (l) => `${l.n}次心跳缺失`,
+  unanswered: (l) => `召测${l.of}表，${l.n}表无应答`, left_behind: () => "上级复电前即已停电",
+  report_power: (l) => `${l.of}表中${l.n}表有电`, no_gasp: (l) => `${l.of}表中${l.n}表无末次上报`, mute: (l) => `${l.n}表在静默集中器之后`,
+};
 
 /** @param {{code?: string, text: string, fields?: any}} line @param {any} times */
 export function sentence(line, _say, times) {
   if (times.language !== "zh") return withClock(line.text, times);
-  const said = SAID[line.code]?.({ n: line.n, of: line.of, device: line.device_id, ...(line.fields ?? {}) });
-  if (said) return said;
-  for (const [pattern, words] of EVIDENCE) {
-    const found = pattern.exec(line.text);
-    if (found) return words(found, times);
-  }
-  return withClock(line.text, times);
+  const said = line.fields ? SAID[line.code]?.(line.fields) : EVIDENCE[line.code]?.(line, times);
+  return said && !said.includes("undefined") ? said : withClock(line.text, times);
 }
 
 /** Moments inside a sentence on the site's clock: nobody reads UTC at three in the morning. */
