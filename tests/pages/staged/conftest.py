@@ -18,6 +18,7 @@ from dispatch.api import make_app
 from dispatch.codes import Codes
 from dispatch.desk import Component
 from dispatch.mapdesk import Power, Premises, Source
+from dispatch.memory import MemoryNotices
 from dispatch.settings import ApiSettings, SiteSettings
 from dispatch.signin import SignIn
 from grid.build import build
@@ -78,6 +79,7 @@ class StageDesk:
     calls: list[Any] = field(default_factory=list)
     aged: list[Source] = field(default_factory=list)
     crews_: tuple[PublicCrew, ...] = ()
+    notices: MemoryNotices = field(default_factory=lambda: MemoryNotices(now_ms()))
 
     async def outages(
         self,

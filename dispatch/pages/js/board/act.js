@@ -22,9 +22,9 @@ export function actionsOf(outage) {
   const near = [];
   if (!outage.acknowledged) near.push("acknowledge");
   if (running) {
-    near.push("assign", "etr");
     const next = { assigned: "en_route", en_route: "on_site", on_site: "repaired", cause_found: "repaired" }[outage.stage];
     if (next) near.push(next);
+    near.push("assign", "etr");
   }
   if (!running) near.push("close");
   near.push("note");
@@ -46,7 +46,7 @@ export class Acts {
     if (!outage) return;
     if (!live()) return this.toast(say("said.stale"));
     const fields = FORMS[action];
-    const body = fields.length ? await this.#form(say(`did.${action}`), fields, outage) : {};
+    const body = fields.length ? await this.#form(say(`act.${action}`).replace(/ [a-z]$/, ""), fields, outage) : {};
     if (body === null) return;
     await this.send(outage.id, { version: this.context.model.outages.get(outage.id)?.version ?? outage.version, action, ...body });
   }
