@@ -16,6 +16,7 @@ from typing import Any
 
 import faust
 import structlog
+from faust.assignor.partition_assignor import PartitionAssignor
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
@@ -48,6 +49,30 @@ class StoredOffsets(driver.Consumer):
             found[tp] = earliest[tp] if offset is None else max(offset, earliest[tp])
             await self.seek_wait({tp: found[tp]})
         return found
+
+
+class KnownPartitions(PartitionAssignor):
+    """Gives out the partitions that the topics have by our settings.
+
+    Faust's own goes by what its client knows of the cluster, which after a restart of Kafka is
+    nothing for a moment: it would ignore the topics and give nobody anything, for good.
+    """
+
+    partitions: int
+
+    @classmethod
+    def _get_copartitioned_groups(cls, topics: Any, _cluster: Any, subscriptions: Any) -> Any:
+        known = _Cluster(cls.partitions)
+        return super()._get_copartitioned_groups(topics, known, subscriptions)
+
+
+class _Cluster:
+    def __init__(self, partitions: int) -> None:
+        self._partitions = set(range(partitions))
+
+    def partitions_for_topic(self, _topic: str) -> set[int]:
+        """As of aiokafka's ClusterMetadata."""
+        return self._partitions
 
 
 class StoredTransport(driver.Transport):
@@ -107,6 +132,7 @@ def make_app(
         consumer_max_fetch_size=settings.record_bytes_max,
         stream_buffer_maxsize=settings.waiting_records_max,
         stream_wait_empty=False,
+        PartitionAssignor=type("Assignor", (KnownPartitions,), {"partitions": settings.partitions}),
         cython_optimizations=True,
         web_enabled=False,
         topic_allow_declare=False,
@@ -123,10 +149,21 @@ def make_app(
     names = [topic_of(settings, "frames"), topic_of(settings, "quarantine")]
     transport.topics = frozenset(names)
     app.transport = transport
+    app.on_partitions_assigned.connect(_without_any(worker, transport.topics), weak=False)
     for name in names:
         topic = app.topic(name, key_type=bytes, value_type=bytes, value_serializer="raw")
         app.agent(topic, concurrency=1, name=f"take-{name}")(_taker(worker))
     return app
+
+
+def _without_any(worker: Worker, topics: frozenset[str]) -> Any:
+    """Faust does not seek where there is nothing to: then what was held is let go here."""
+
+    async def assigned(_app: Any, assigned: Any, **_: Any) -> None:
+        if not any(tp.topic in topics for tp in assigned):
+            await worker.assign(())
+
+    return assigned
 
 
 def _taker(worker: Worker) -> Any:

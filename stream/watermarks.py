@@ -16,6 +16,8 @@ import msgspec
 from grid.frame import NOT_YET, CaughtUp, Command, Deaf, SourceLost
 from stream.settings import BusSettings
 
+NEVER_MS = -(1 << 60)
+COMING_BACK = 12  # times ``lost_s``: so long a backlog may take
 BUS = "bus/"  # the source that a sender's own absence is told under
 
 
@@ -67,6 +69,10 @@ class Watermarks:
     def _absent(self, stream_ms: int) -> Iterator[Command]:
         marks = self.marks
         for sender, until in tuple(marks.until.items()):
+            # Whoever is coming back is behind because of its backlog: that is waited for.
+            coming = stream_ms - marks.back.get(sender, NEVER_MS) <= COMING_BACK * self._lost_ms
+            if sender in marks.back and coming:
+                continue
             if sender not in marks.lost and stream_ms - until > self._lost_ms:
                 marks.lost[sender] = until
                 marks.back.pop(sender, None)

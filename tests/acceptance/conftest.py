@@ -281,6 +281,18 @@ def tell_with_absences(story: Story, heartbeat_s: float, slack_s: float, away_s:
 
 
 @pytest.fixture(scope="session")
+def storm_text() -> tuple[str, str]:
+    """The storm's scenario and the engine's hurry, for who plays it another way."""
+    return STORM, HURRY.format(heartbeat_s=20.0)
+
+
+@pytest.fixture(scope="session")
+def story_of() -> Callable[[Any], Story]:
+    """A story of a service that somebody else has begun."""
+    return Story
+
+
+@pytest.fixture(scope="session")
 def storm_on() -> Callable[[Any], Story]:
     """The storm, to be lived through by another way to run: ``storm_on(cluster_of)``."""
 

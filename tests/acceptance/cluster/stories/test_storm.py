@@ -112,7 +112,7 @@ def test_who_listened_heard_every_change_once(storm: Any) -> None:
         """SELECT body->'outage'->>'id', (body->'outage'->>'version')::int FROM feed_log
            WHERE channel = 'dispatch' AND type = 'change' ORDER BY "offset" """
     )
-    storm.service.wait(lambda: storm.listener.changes == committed, 10, "the feed")
+    storm.service.wait(lambda: storm.listener.changes == committed, 30, "the feed")
     offsets = [message["offset"] for message in storm.listener.heard]
     assert offsets == list(range(offsets[0], offsets[0] + len(offsets)))
 
