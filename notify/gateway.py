@@ -229,7 +229,7 @@ class _Session:
         pdu = smpp.make(name, self._numbers, **fields)
         answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._waiting[pdu.sequence] = answer
-        self._writer.write(pdu.generate())
+        self._say(pdu.generate())
         try:
             async with asyncio.timeout(self._settings.answer_s):
                 response = await asyncio.shield(answer)
@@ -304,11 +304,16 @@ class _Session:
             try:
                 self._inbox.put_nowait(pdu)
             except asyncio.QueueFull:  # it keeps what we cannot, and tries again
-                self._writer.write(smpp.answer_to(pdu, self._numbers, smpp.TRY_LATER))
+                self._say(smpp.answer_to(pdu, self._numbers, smpp.TRY_LATER))
             return False
         if pdu.command in ("enquire_link", "unbind"):
-            self._writer.write(smpp.answer_to(pdu, self._numbers))
+            self._say(smpp.answer_to(pdu, self._numbers))
         return bool(pdu.command == "unbind")
+
+    def _say(self, pdu: bytes) -> None:
+        """Write, unless there is nobody any more."""
+        if not self._writer.is_closing():
+            self._writer.write(pdu)
 
     def _refuse(self, body: bytes) -> None:
         """A generic_nack for a request; an answer that cannot be read says nothing."""
@@ -316,7 +321,7 @@ class _Session:
         if not command & 0x80000000:
             nack = smpp.make("generic_nack", self._numbers, status=3)  # ESME_RINVCMDID
             nack.status, nack.sequence = 3, sequence
-            self._writer.write(nack.generate())
+            self._say(nack.generate())
 
     async def _hear(self) -> str:
         """Hand over what was delivered, and acknowledge it only then."""
@@ -328,7 +333,7 @@ class _Session:
             kept = await self._heard([one for one in said if one is not None])
             status = smpp.OK if kept else smpp.TRY_LATER
             for pdu in some:
-                self._writer.write(smpp.answer_to(pdu, self._numbers, status))
+                self._say(smpp.answer_to(pdu, self._numbers, status))
 
     async def _keep_alive(self) -> str:
         while True:

@@ -1,21 +1,25 @@
 -- The statements of notices: what is decided with a change, the outbox, and receipts.
 
 -- name: recipients
--- Some customers by what is known of them and what they were told, those alike together.
-SELECT c.language, c.priority, c.phone_index IS NOT NULL, s.outage_id, s.phase, s.etr::text,
-       past.past, array_agg(customer_id)
-FROM json_array_elements_text(%(customers)s::json) AS asked (customer_id)
-JOIN customers c USING (customer_id)
-LEFT JOIN notice_seen s USING (customer_id)
-LEFT JOIN LATERAL (
-    SELECT json_agg(json_build_array(
+-- Some customers by what is known of them and what they were told, those alike together.  Each table
+-- is gone through once: a look-up for each customer would be at the mercy of stale statistics.
+WITH asked AS MATERIALIZED (
+    SELECT customer_id FROM json_array_elements_text(%(customers)s::json) AS a (customer_id)
+), past AS MATERIALIZED (
+    SELECT n.customer_id, json_agg(json_build_array(
                n.phase, n.outage_id, n.edition, n.state = 'queued', d.facts->'etr',
                coalesce(extract(epoch FROM n.next_at) * 1000, 0)::bigint)
                ORDER BY n.notice_no)::text AS past
     FROM notices n JOIN notice_decisions d USING (decision_no)
-    WHERE n.customer_id = c.customer_id AND n.due_at > %(since)s
+    WHERE n.customer_id IN (SELECT customer_id FROM asked) AND n.due_at > %(since)s
       AND n.state IN ('queued', 'sending', 'sent', 'delivered', 'undelivered', 'unknown')
-) past ON true
+    GROUP BY n.customer_id
+)
+SELECT c.language, c.priority, c.phone_index IS NOT NULL, s.outage_id, s.phase, s.etr::text,
+       past.past, array_agg(customer_id)
+FROM asked JOIN customers c USING (customer_id)
+LEFT JOIN notice_seen s USING (customer_id)
+LEFT JOIN past USING (customer_id)
 GROUP BY 1, 2, 3, 4, 5, 6, 7
 
 -- name: notice_numbers
@@ -33,8 +37,8 @@ SELECT * FROM json_to_recordset(%s::json)
 -- name: withdraw_notices
 -- What waits for some customers has been overtaken.
 UPDATE notices n SET state = 'held', reason = 'superseded'
-FROM json_to_recordset(%s::json) AS r (customers text[]), unnest(r.customers) AS customer_id
-WHERE n.customer_id = customer_id.customer_id AND n.state = 'queued'
+WHERE n.state = 'queued' AND n.customer_id IN (
+    SELECT unnest(r.customers) FROM json_to_recordset(%s::json) AS r (customers text[]))
 
 -- name: queue_notices
 -- What some customers are told; one that waits already is told anew, one that was told never.

@@ -34,6 +34,7 @@ class Group(msgspec.Struct, frozen=True):
     at_ms: int
     decided: Decision
     customers: tuple[str, ...]
+    waiting: bool = True  # something may be queued for them
 
 
 class DecisionRow(msgspec.Struct, frozen=True):
@@ -107,9 +108,9 @@ def decided(news: Iterable[News], people: dict[str, Recipient], decide: Decide) 
             for who, customers in _alike(told.customers, people):
                 now = who
                 for one in decide(item.change, told.status, who):
-                    groups.append(
-                        Group(outage.id, outage.version, item.change.at_ms, one, customers)
-                    )
+                    waiting = any(p.queued for p in now.past)
+                    at_ms = item.change.at_ms
+                    groups.append(Group(outage.id, outage.version, at_ms, one, customers, waiting))
                     now = after(now, outage.id, one)
                 if now is not who:
                     people |= dict.fromkeys(customers, now)
@@ -158,7 +159,7 @@ async def write(connection: Connection, groups: Sequence[Group]) -> None:
         rows = [_decision_row(number, group) for number, group in numbered]
         await take_in(connection, "keep_notice_decisions", rows)
         for some in _rounds(numbered):
-            gone = [CustomersRow(g.customers) for _, g in some if g.decided.withdraw]
+            gone = [CustomersRow(g.customers) for _, g in some if g.decided.withdraw and g.waiting]
             if gone:
                 await take_in(connection, "withdraw_notices", gone)
             queued = [_queued_row(number, g) for number, g in some if g.decided.send]

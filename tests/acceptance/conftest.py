@@ -35,6 +35,11 @@ momentary_scada_s = 6.0
 momentary_s = 12.0
 close_after_s = 8.0
 plan_tolerance_s = 5.0
+[notices]
+hold_s = 3.0
+quiet_to = "22:00"
+[sms]
+per_s = 400.0
 """
 
 
@@ -238,6 +243,9 @@ momentary_scada_s = 6.0
 momentary_s = 12.0
 close_after_s = 10.0
 plan_tolerance_s = 10.0
+[notices]
+hold_s = 3.0
+quiet_to = "22:00"
 """
 NEVER_MIND = """
 [engine]
