@@ -98,55 +98,59 @@ export class List {
     this.table.hidden = this.shown.length === 0;
   }
 
+  /** Rows are places: an order that changes changes their words, and nothing moves on the screen. */
   #place(ids, first) {
-    const wanted = this.group ? this.#grouped(ids) : ids.map((id) => this.#row(id));
-    const keep = new Set(wanted);
-    for (const row of [...this.body.children]) if (!keep.has(row)) row.remove();
-    wanted.forEach((row, at) => {
-      if (this.body.children[at] !== row) this.body.insertBefore(row, this.body.children[at] ?? null);
-    });
-    for (const id of this.rows.keys()) if (!ids.includes(id)) this.rows.delete(id);
-    ids.forEach((id, at) => {
-      const row = this.rows.get(id);
+    if (!this.slots) { this.slots = []; this.body.replaceChildren(); }
+    const held = this.body.contains(document.activeElement);
+    while (this.slots.length > ids.length) this.slots.pop().tr.remove();
+    while (this.slots.length < ids.length) {
+      this.slots.push(this.#slot());
+      this.body.append(this.slots[this.slots.length - 1].tr);
+    }
+    const order = this.group ? [...byFeeder(ids, this.group.feederOf).values()].flat() : ids;
+    this.rows = new Map(order.map((id, at) => [id, this.slots[at]]));
+    order.forEach((id, at) => {
+      const row = this.slots[at];
+      attribute(row.tr, "data-id", id);
       attribute(row.tr, "aria-rowindex", first + at + 2);
       this.#fill(row, this.cellsOf(id));
       attribute(row.tr, "aria-selected", String(id === this.selected));
-      attribute(row.tr, "tabindex", id === this.#stop(ids) ? 0 : -1);
+      attribute(row.tr, "tabindex", id === this.#stop(order) ? 0 : -1);
     });
+    this.#heads(ids);
+    const chosen = this.rows.get(this.selected)?.tr;
+    if (held && chosen && chosen !== document.activeElement) chosen.focus({ preventScroll: true });
+  }
+
+  #heads(ids) {
+    for (const head of this.body.querySelectorAll("tr.group")) head.remove();
+    if (!this.group) return;
+    for (const [feeder, members] of byFeeder(ids, this.group.feederOf)) {
+      const head = el("tr", { class: "group", role: "row" }, el("td", { colspan: 12, role: "gridcell" }, this.group.title(feeder, members)));
+      this.rows.get(members[0]).tr.before(head);
+    }
   }
 
   #stop(ids) {
     return ids.includes(this.selected) ? this.selected : ids[0];
   }
 
-  #grouped(ids) {
-    const found = [];
-    for (const [feeder, members] of byFeeder(ids, this.group.feederOf)) {
-      const head = el("tr", { class: "group", role: "row" }, el("td", { colspan: 12, role: "gridcell" }, this.group.title(feeder, members)));
-      found.push(head, ...members.map((id) => this.#row(id)));
-    }
-    return found;
-  }
-
-  #row(id) {
-    if (!this.rows.has(id)) {
-      const cell = (name, ...inside) => el("td", { class: name, role: "gridcell" }, ...inside);
-      const parts = {};
-      const part = (name, kind = "div", under = false) => (parts[name] = el(kind, { class: under ? "under" : null }));
-      const state = el("div");
-      parts.markBox = el("span");
-      state.append(parts.markBox, part("state", "span"));
-      const dark = el("div", {}, part("dark", "b"));
-      const tr = el("tr", { "data-id": id, tabindex: -1 },
-        cell("state", state, part("need", "div", true)), cell("key", part("key"), part("vulnerable", "div", true)),
-        cell("no", part("no")), cell("where", part("device"), part("feeder", "div", true)),
-        cell("dark", dark, part("peak", "div", true)), cell("since", part("since"), part("elapsed", "div", true)),
-        cell("why", part("probability"), part("why", "div", true)), cell("cause", part("kind"), part("cause", "div", true)),
-        cell("crew", part("crew"), part("stage", "div", true)), cell("etr", part("etr"), part("source", "div", true)),
-        cell("calls", part("calls")), cell("told", part("told")));
-      this.rows.set(id, { tr, parts });
-    }
-    return this.rows.get(id).tr;
+  #slot() {
+    const cell = (name, ...inside) => el("td", { class: name, role: "gridcell" }, ...inside);
+    const parts = {};
+    const part = (name, kind = "div", under = false) => (parts[name] = el(kind, { class: under ? "under" : null }));
+    const state = el("div");
+    parts.markBox = el("span");
+    state.append(parts.markBox, part("state", "span"));
+    const dark = el("div", {}, part("dark", "b"));
+    const tr = el("tr", { tabindex: -1 },
+      cell("state", state, part("need", "div", true)), cell("key", part("key"), part("vulnerable", "div", true)),
+      cell("no", part("no")), cell("where", part("device"), part("feeder", "div", true)),
+      cell("dark", dark, part("peak", "div", true)), cell("since", part("since"), part("elapsed", "div", true)),
+      cell("why", part("probability"), part("why", "div", true)), cell("cause", part("kind"), part("cause", "div", true)),
+      cell("crew", part("crew"), part("stage", "div", true)), cell("etr", part("etr"), part("source", "div", true)),
+      cell("calls", part("calls")), cell("told", part("told")));
+    return { tr, parts };
   }
 
   #fill({ tr, parts }, cells) {
