@@ -97,7 +97,7 @@ class Cluster:
             if value := condition():
                 return value
             time.sleep(1)
-        logs = self.logs(what.split(" ", 1)[0])
+        logs = self.logs(what.split(" ", 1)[0].rstrip(":"))
         raise AssertionError(f"waited {within_s} s for {what}: {logs}")
 
     def name(self, service: str, number: int = 1) -> str:

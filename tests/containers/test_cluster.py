@@ -1,5 +1,6 @@
 """The story of docker-compose.yml, told in real containers: a first start from nothing, the demo's
-faults, every server and role killed once meanwhile, and the truth beside what was found.
+faults and the truth beside what was found; then every server and role is killed once, and the
+truth is still what was found: our own downtime is no outage, and nothing of it is lost.
 """
 
 import json
@@ -15,25 +16,26 @@ pytestmark = pytest.mark.soak
 
 SERVERS = ("mosquitto", "kafka", "timescaledb", "prometheus")
 ROLES = ("mqtt-gateway", "modbus-gateway", "worker", "push", "dispatch")
+KILLED = ("worker", "mqtt-gateway", "modbus-gateway", "kafka", "timescaledb", "mosquitto", "push",
+          "dispatch")  # fmt: skip
 STATES = ("predicted", "confirmed", "partially_restored", "restored", "closed", "verify",
           "rejected", "momentary")  # fmt: skip
 STORY_S = 900.0
 
 
 @pytest.mark.timeout(1800)
-def test_the_demo_is_found_out_although_every_part_is_killed_once(cluster, tmp_path: Path) -> None:
+def test_the_demo_is_found_out_and_outlives_the_death_of_every_part(
+    cluster, tmp_path: Path
+) -> None:
     _first_start(cluster)
     assert cluster.run("worker", "id", "--user").strip() == "10001"
-    for service in ("worker", "mqtt-gateway", "modbus-gateway", "kafka", "timescaledb",
-                    "mosquitto", "push", "dispatch"):  # fmt: skip
+    cluster.say(cluster.wait(lambda: _perfect(cluster, tmp_path), STORY_S, "dispatch: the truth"))
+    for service in KILLED:
         cluster.kill(service)
         cluster.healthy(service)
     cluster.healthy(*SERVERS, *ROLES)
     cluster.say("everything is healthy again")
-    verdict = cluster.wait(
-        lambda: _perfect(cluster, tmp_path), STORY_S, "dispatch to say the truth"
-    )
-    cluster.say(verdict)
+    cluster.say(cluster.wait(lambda: _perfect(cluster, tmp_path), 120, "dispatch: the truth"))
     _is_watched(cluster)
     _stops_in_time(cluster)
     _keeps_its_secrets(cluster)
