@@ -212,7 +212,6 @@ class Board {
     this.#tabs(all);
     this.#options(all);
     if (this.opened && this.opens) this.#drawDetail();
-    if (this.drawn) this.map.bubbles(this.model.outages);
     this.tick();
   }
 
