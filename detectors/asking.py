@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from detectors.evidence import Asked, Evidence
+from detectors.evidence import POWER_UP_WAIT_MS, Asked, Evidence
 from detectors.hearing import NEVER
 from detectors.inference import Verdict
 from detectors.reconcile import Scene
@@ -25,6 +25,7 @@ KEPT_MS = 900_000  # an ask is forgotten after
 ASKS_MAX = 3  # of one meter, until it is heard
 DEVICES_MAX = 24  # a verdict asks about, the most uncertain first
 METERS_A_DEVICE = 2  # asked at once
+AWAITED_MS = POWER_UP_WAIT_MS[0]  # after power is back: meters say so themselves, unasked
 UNSURE = 0.05  # 4 P (1 - P) of a device that is worth a question
 
 
@@ -44,11 +45,16 @@ class Asking:
         """Nothing can be heard: who was asked may have answered."""
         self.asks.clear()
 
-    def waiting(self, now_ms: int, limits: EngineSettings) -> Asked | None:
-        """Who has not answered in time, since when, and how often; None if nobody."""
+    def waiting(self, now_ms: int, limits: EngineSettings, void_ms: I64) -> Asked | None:
+        """Who has not answered in time, since when, and how often; None if nobody.
+
+        What was asked before the power above came back (``void_ms``, entry a node) found a meter
+        in the dark: that is known, and says nothing of now.  Nor does what was asked while the
+        meter's own word of it is awaited.
+        """
         wait_ms = int(limits.ping_wait_s * 1000)
         late = {
-            node: [at for at in times if at + wait_ms <= now_ms]
+            node: [at for at in times if void_ms[node] + AWAITED_MS < at <= now_ms - wait_ms]
             for node, times in self.asks.items()
         }
         nodes = [node for node, times in late.items() if times]
@@ -125,6 +131,7 @@ class Asking:
         fresh_ms = now_ms - int(limits.ping_wait_s * 1000)
         heard = evidence.heard_ms
         able = (np.diff(group.customer_from) > 0) & (heard != NEVER) & (heard < fresh_ms)
+        able &= ~(evidence.pending & (now_ms <= evidence.due_ms + AWAITED_MS))
         if len(group.dcus):
             able &= ~(evidence.mute_dcu[group.dcu] & (group.dcu >= 0))
         able[[node for node, times in self.asks.items() if len(times) >= ASKS_MAX]] = False

@@ -236,7 +236,7 @@ class Engine:
             delivery=self.rates.delivery(running, self.limits),
             false_gasp=self.rates.false_gasp(self.meters, self.limits),
             comms_loss=(self.limits.comms_loss, self.limits.comms_loss_quiet),
-            asked=self.asking.waiting(now_ms, self.limits),
+            asked=self.asking.waiting(now_ms, self.limits, self.hearing.void_ms),
             dark=self.book.owner != NOBODY,
             explained_ms=self.book.back_ms,
             dismissed_ms=self.book.dismissed_ms,
@@ -285,8 +285,8 @@ class Engine:
 
     def _decide(self, now_ms: int) -> None:
         """One verdict: who is back, who is out, and what that changes."""
-        ear = self._ear(now_ms)
         hear_back(self.book, self.hearing, self.limits)
+        ear = self._ear(now_ms)  # with what that expects of the others
         evidence = gather(self.group, self.hearing, ear, self.limits)
         if self.relays.note(evidence.mute_dcu, evidence.word_ms, now_ms):
             ear = self._ear(now_ms)

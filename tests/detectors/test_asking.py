@@ -101,6 +101,18 @@ def test_the_edge_of_an_outage_is_asked_for(answered) -> None:
     assert set(asked) & {"M4", "M5", "M6"}
 
 
+def test_who_was_asked_in_the_dark_is_not_left_there_when_power_comes_back(answered) -> None:
+    """One transformer of the fuse is heard again; nobody behind the other was asked since."""
+    dark = tuple(f"M{i}" for i in range(1, 7))
+    out = f"{WARM} 12:01:00 M1..M3 last_gasp\n"
+    asked, [(device, count, _)] = answered(f"{out} 12:03 end", dark)
+    assert (device, count) == ("F1", 6)
+    assert set(asked) & {"M4", "M5", "M6"}
+    back = f"{out} 12:03:00 M1..M3 power_up off_at=12:01:00\n"
+    _, running = answered(f"{back} 12:03:03 end", dark)
+    assert [(device, count) for device, count, _ in running] == [("F1", 3)]
+
+
 def test_nobody_is_asked_twice_before_the_answer_is_late(answered) -> None:
     asked, _ = answered(f"{WARM} 12:02 M2 last_gasp\n 12:02:09 end", ("M1", "M2", "M3"))
     assert len(asked) == len(set(asked))
