@@ -47,7 +47,8 @@ unit: install
 	$(BIN)/python scripts/branch_floor.py
 
 peers: install
-	$(PYTEST) -q -m "services and not soak" -n 2 --durations=15 $(ARGS)
+	$(PYTEST) -q -m "services and not soak" -n 2 --durations=15 --ignore=tests/pages $(ARGS)
+	$(PYTEST) -q -m "services and not soak" tests/pages  # a browser of their own, in one process
 
 clean:  ## remove what can be made again: .venv, build, caches
 	rm -rf --one-file-system .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage

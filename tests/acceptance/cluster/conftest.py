@@ -1,5 +1,6 @@
 """Peers of a cluster, each a real process that can be killed: Apache Kafka and Mosquitto."""
 
+import contextlib
 import os
 import shutil
 import socket
@@ -47,6 +48,16 @@ def listens(port: int, process: "subprocess.Popen[bytes] | None") -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
+def pair_of_ports(free_port: Callable[[], int]) -> int:
+    """A free port whose next one is free as well: a broker's and its controller's."""
+    for _ in range(50):
+        port = free_port()
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port + 1))
+            return port
+    raise AssertionError("no two free ports beside each other")
+
+
 @dataclass
 class Kafka:
     """A broker of a test's own."""
@@ -90,7 +101,7 @@ def kafka(
     started: list[Kafka] = []
 
     def start() -> Kafka:
-        broker = Kafka(tmp_path_factory.mktemp("kafka"), free_port())
+        broker = Kafka(tmp_path_factory.mktemp("kafka"), pair_of_ports(free_port))
         started.append(broker)
         broker.start()
         return broker
