@@ -179,7 +179,7 @@ def message_id(pdu: Any) -> str:
 def international(phone: str, country: str) -> str | None:
     """A number as the gateway wants it, digits with the country's code; None for one that is none.
 
-    ``138 0013 8000`` and ``+86 13800138000`` are one number of country 86.
+    ``100 0013 8000`` and ``+86 10000138000`` are one number of country 86; nobody has it.
     """
     kept = "".join(c for c in phone if c not in " -().\u00a0")
     plus, digits = kept.startswith(("+", "00")), kept.lstrip("+")

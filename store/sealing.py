@@ -84,7 +84,7 @@ class Sealer:
 def normal_phone(phone: str) -> str:
     """A number without what people write differently: blanks, dashes, +86, 0086, trunk zeros.
 
-    ``+86 138-0013-8000`` and ``13800138000`` are one number, ``010-65598888`` and ``+86 10
+    ``+86 100-0013-8000`` and ``10000138000`` are one number, ``010-65598888`` and ``+86 10
     65598888`` another.
     """
     digits = "".join(c for c in phone if c in "0123456789").lstrip("0")

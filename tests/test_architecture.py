@@ -34,8 +34,8 @@ REGISTRY_HOST = re.compile(
     r"pyp[i]\.org|pythonhoste[d]|registry\.npmj[s]|deb\.debia[n]|maven\.apach[e]|repo1\.mave[n]"
     r"|crates\.i[o]|proxy\.golan[g]|archive\.ubunt[u]"
 )
-# 1380013800x: a carrier's own service line and its neighbours, what everybody writes in examples.
-MOBILE_NUMBER = re.compile(r"(?<![\w.])(?:\+?86[- ]?)?(?!1380013800\d)1[3-9]\d{9}(?![\w.])")
+# no number of anybody's: examples begin with 100, which no mobile number in China does
+MOBILE_NUMBER = re.compile(r"(?<![\w.])(?:\+?86[- ]?)?1[3-9]\d{9}(?![\w.])")
 PATH_IN_PROSE = re.compile(r"`([\w.-]+(?:/[\w.-]+)*/?)`")
 LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
 

@@ -145,7 +145,7 @@ class House:
         """The house of a drawing; its customers have names and telephones."""
         graph = draw_graph(text)
         customers = tuple(
-            msgspec.structs.replace(c, name=f"Wang {c.customer_id}", phone=f"1380013800{i}")
+            msgspec.structs.replace(c, name=f"Wang {c.customer_id}", phone=f"1000013800{i}")
             for i, c in enumerate(graph.customers)
         )
         graph = msgspec.structs.replace(graph, customers=customers)

@@ -1,7 +1,6 @@
 """The specification of what MQTT messages amount to: rows, quarantine, and who is answered."""
 
 import hashlib
-import re
 
 import pytest
 
@@ -155,5 +154,5 @@ def test_a_concentrators_answer_says_how_far_it_may_forget() -> None:
 
 
 def test_reasons_never_repeat_the_payload(unload) -> None:
-    load = unload((METER, b'{"kind":"heartbeat","at":1,"volts":["13800138000"]}', 1))
-    assert not re.search("139123", load.parcel.quarantined[0].reason)
+    load = unload((METER, b'{"kind":"heartbeat","at":1,"volts":["10000138000"]}', 1))
+    assert "10000138000" not in load.parcel.quarantined[0].reason
