@@ -4,7 +4,7 @@ HEAD, TAIL = 3, 4
 
 
 def masked(phone: str) -> str:
-    """``138****8000`` of a number: its first three and last four digits, at most half of them."""
+    """``100****8000`` of a number: its first three and last four digits, at most half of them."""
     digits = "".join(c for c in phone if c in "0123456789")
     if len(digits) < HEAD + TAIL + 3:
         return "*" * len(digits)
