@@ -53,9 +53,9 @@ def test_a_level_below_the_setting_is_not_written(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "shown"),
     [
-        (f"call from {MOBILE}", "call from 100****8000"),
-        (f"+86 {MOBILE}", "+86 100****8000"),
-        ("138 1234 8000".replace(" ", "-"), "100****8000"),
+        (f"call from {MOBILE}", "call from 138****8000"),
+        (f"+86 {MOBILE}", "+86 138****8000"),
+        ("138 1234 8000".replace(" ", "-"), "138****8000"),
         ("at 1793491200123 ms", "at 1793491200123 ms"),
         ("meter 40138123480001", "meter 40138123480001"),
     ],
