@@ -12,7 +12,7 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from statistics import median
@@ -26,7 +26,7 @@ from detectors.settings import EngineSettings
 from devices.mqtt_v1 import topic_of
 from grid.build import build
 from grid.network import Network, NodeKind
-from grid.parcel import Batch
+from grid.parcel import Batch, Quarantined
 from ingest.mqtt import MqttGateway
 from ingest.packing import Packer
 from ingest.settings import MqttSettings
@@ -218,8 +218,8 @@ class _Ours:
         with suppress(asyncio.CancelledError):
             await self._running
 
-    def on_committed(self, batch: Batch) -> None:
-        """Count what is new in a transaction."""
+    def count(self, batch: Batch) -> None:
+        """What is new in a transaction."""
         self.committed += sum(len(one.frame.rows) - len(one.outcome.repeat_rows) for one in batch)
         self.changed.set()
 
@@ -235,15 +235,15 @@ async def _open_ours(opened: AsyncExitStack, folder: Path) -> _Ours:
     await store.save_network(graph, network, now_ms(), "bench")
     engines = await engines_of(store, network, EngineSettings())
 
-    def on_committed(batch: Batch) -> None:
-        ours.on_committed(batch)
+    async def commit(batch: Batch, quarantined: Sequence[Quarantined]) -> None:
+        await store.commit(batch, quarantined)
+        ours.count(batch)
 
     runner = InProcess(
         engines,
         network=network.version,
-        commit=store.commit,
+        commit=commit,
         now_ms=now_ms,
-        on_committed=on_committed,
     )
     ours = _Ours(network, runner)
     running = asyncio.create_task(runner.run())

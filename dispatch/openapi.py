@@ -1,9 +1,8 @@
 """The OpenAPI document: schemas come from the very structs that are sent and read.
 
-``python -m dispatch.openapi > docs/openapi.json`` writes it; a test says when it is stale.
+``python -m dispatch.reprint > docs/openapi.json`` writes it; a test says when it is stale.
 """
 
-import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -109,35 +108,6 @@ def document(app: FastAPI) -> dict[str, Any]:
     return app.openapi_schema
 
 
-def main() -> None:
-    """Print the document of an app with default settings."""
-    from dispatch.api import make_app
-
-    made = document(make_app(*_nobody(), signin=_no_signin(), maps=_no_signin()))
-    text = msgspec.json.format(msgspec.json.encode(made), indent=1)
-    sys.stdout.write(text.decode() + "\n")
-
-
-def _nobody() -> Any:
-    """Stand-ins for what an app needs to run, not to be described."""
-    from dispatch.settings import ApiSettings
-
-    return None, None, None, ApiSettings(), lambda: 0
-
-
-def _no_signin() -> Any:
-    from dispatch.codes import Codes
-    from dispatch.settings import SiteSettings
-    from dispatch.signin import SignIn
-
-    nobody: Any = None
-    codes = Codes(lambda: "", ttl_s=1, codes_max=1)
-    return SignIn(
-        codes=codes, seal=nobody, unseal=nobody, token=nobody, feeds_url="", site=SiteSettings(),
-        now_ms=lambda: 0,
-    )  # fmt: skip
-
-
 def _content(kind: type, description: str | None = None) -> dict[str, Any]:
     schema = {"$ref": f"#/components/schemas/{kind.__name__}"}
     content = {"content": {"application/json": {"schema": schema}}}
@@ -158,7 +128,3 @@ def _drop_foreign_problems(made: dict[str, Any]) -> None:
             schema = answer.get("content", {}).get("application/json", {}).get("schema", {})
             if schema.get("$ref", "").endswith("HTTPValidationError"):
                 operation["responses"]["422"] = _content(Problem, PROBLEMS[422])
-
-
-if __name__ == "__main__":
-    main()

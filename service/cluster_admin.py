@@ -15,7 +15,7 @@ from kafka.errors import TopicAlreadyExistsError
 from grid.errors import ConfigError
 from service import stored
 from service.clock import now_ms
-from service.roles import RoleRun
+from service.role_run import RoleRun
 from store.postgres import Store
 from stream.kafka_clients import TOPICS, Credentials, options_of, reached, topic_of
 from stream.settings import BusSettings

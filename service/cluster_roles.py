@@ -36,7 +36,7 @@ from service.heard import Heard
 from service.maps import Maps
 from service.metrics import Metrics
 from service.outbox_metrics import OutboxFigures
-from service.roles import RoleRun
+from service.role_run import RoleRun
 from service.run import Run
 from service.tasks import Failure, running
 from service.workdesk import ServiceWorkDesk

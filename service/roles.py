@@ -15,7 +15,6 @@ service/cluster_roles.py.
 import asyncio
 import os
 import signal
-import socket
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -25,8 +24,9 @@ import msgspec
 from grid.errors import ConfigError, LastgaspError
 from service import exits, place
 from service import logging as our_logging
-from service.keys import Keys
-from service.settings import Settings, environment
+from service.cluster_roles import PARTS
+from service.role_run import RoleRun
+from service.settings import environment
 from service.tasks import Failure, first_of
 
 ROLES = ("admin", "mqtt-gateway", "modbus-gateway", "worker", "push", "texts", "dispatch")
@@ -40,22 +40,6 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     config: Path | None
     database: str | None
     network: str | None
-
-
-class RoleRun(msgspec.Struct, frozen=True, kw_only=True):
-    """What a role is run with: settled before anything starts, and unchanged after."""
-
-    role: str
-    settings: Settings
-    data: Path
-    keys: Keys
-    database_url: str
-    network: str | None
-
-    @property
-    def sender(self) -> str:
-        """Who it is on the bus: its role and which one of it."""
-        return f"{self.role}@{self.settings.kafka.instance or socket.gethostname()}"
 
 
 def run(options: Options) -> int:
@@ -143,8 +127,6 @@ def _loop_factory() -> asyncio.AbstractEventLoop:
 
 async def _until_stopped(wanted: RoleRun) -> BaseException | None:
     """Run until told to stop or until a part fails; what failed."""
-    from service.cluster_roles import PARTS
-
     stop, failure = asyncio.Event(), Failure()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):

@@ -165,7 +165,6 @@ async def _spine(
         network=network.version,
         commit=pulse.commit,
         now_ms=now_ms,
-        on_committed=lambda _: None,
         ping=ping,
         sources=("mqtt", "modbus") if polled else ("mqtt",),
         settings=settings.stream,

@@ -15,7 +15,7 @@ from grid.network import Group, Network
 from service import stored
 from service.metrics import Metrics
 from service.pulse import Pulse
-from service.roles import RoleRun
+from service.role_run import RoleRun
 from store.postgres import Store
 from stream.kafka_clients import topic_of
 from stream.partition import Done

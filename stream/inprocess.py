@@ -43,14 +43,12 @@ class InProcess:
         network: str,
         commit: Commit,
         now_ms: Callable[[], int],
-        on_committed: Callable[[Batch], None],
         ping: Callable[[Sequence[Ping]], Awaitable[None]] | None = None,
         sources: Sequence[str] = ("mqtt",),
         settings: StreamSettings | None = None,
     ) -> None:
         self._commit = commit
         self._now_ms = now_ms
-        self._on_committed = on_committed
         self._ping = ping
         self._settings = settings or StreamSettings()
         self._sequencer = Sequencer(
@@ -224,7 +222,6 @@ class InProcess:
         for entry in entries:
             if not entry.done.done():
                 entry.done.set_result(None)
-        self._on_committed(batch)
         pings = [ping for applied in batch for ping in applied.outcome.pings]
         if pings and self._ping is not None:
             await self._ping(pings)

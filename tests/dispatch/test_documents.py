@@ -82,7 +82,7 @@ async def test_every_answer_is_what_the_openapi_document_says(api: Any) -> None:
 def test_the_openapi_document_in_docs_is_current(api: Any) -> None:
     written = Path(__file__).parents[2] / "docs" / "openapi.json"
     assert json.loads(written.read_text()) == api.app.openapi(), (
-        "run: python -m dispatch.openapi > docs/openapi.json"
+        "run: python -m dispatch.reprint > docs/openapi.json"
     )
 
 

@@ -55,8 +55,7 @@ async def store(postgres_url: str) -> AsyncIterator[Store]:
 async def desk(store: Store) -> AsyncIterator[ServiceDesk]:
     engines = {group.no: Engine(group, EngineSettings()) for group in NETWORK.groups}
     runner = InProcess(
-        engines, network=NETWORK.version, commit=store.commit, now_ms=now_ms,
-        on_committed=lambda _: None, sources=(),
+        engines, network=NETWORK.version, commit=store.commit, now_ms=now_ms, sources=(),
     )  # fmt: skip
     async with running("runner", runner.run(), Failure(), stop_s=5.0):
         work = ServiceWorkDesk(store, runner, NETWORK, 5.0)

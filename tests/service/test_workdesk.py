@@ -55,8 +55,7 @@ async def up(store: Store) -> AsyncIterator[tuple[ServiceWorkDesk, InProcess]]:
     """A desk over engines as they were after the last commit."""
     engines = await stored.engines_of(store, NETWORK, EngineSettings())
     runner = InProcess(
-        engines, network=NETWORK.version, commit=store.commit, now_ms=now_ms,
-        on_committed=lambda _: None, sources=(),
+        engines, network=NETWORK.version, commit=store.commit, now_ms=now_ms, sources=(),
     )  # fmt: skip
     async with running("runner", runner.run(), Failure(), stop_s=5.0):
         yield ServiceWorkDesk(store, runner, NETWORK, 5.0), runner

@@ -62,7 +62,6 @@ class Log:
     batches: list[Sequence[Applied]] = field(default_factory=list)
     quarantined: list[Quarantined] = field(default_factory=list)
     offered: list[Sequence[Applied]] = field(default_factory=list)
-    told: list[Sequence[Applied]] = field(default_factory=list)  # on_committed
     away: int = 0
     go: asyncio.Event = field(default_factory=asyncio.Event)
     changed: asyncio.Condition = field(default_factory=asyncio.Condition)
@@ -170,7 +169,6 @@ async def start(
             network=NETWORK.version,
             commit=log.commit,
             now_ms=clock,
-            on_committed=log.told.append,
             sources=sources,
             settings=StreamSettings(**{"linger_ms": 0, **settings}),
         )
