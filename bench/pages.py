@@ -1,8 +1,8 @@
 """The board in Chromium at 20,000 customers: idle first, then 200 changes a minute for a minute.
 
-``cls`` is what moved under the reader, ``task_ms`` the longest task of the main thread (0: none
-took 50 ms), ``p50_ms`` and ``p99_ms`` from a change's transaction to its row being painted.  The
-map's own delay and the first load stand beside them.
+``cls`` is what moved under the reader (``moved``: each time, and what), ``task_ms`` the longest
+task of the main thread (0: none took 50 ms), ``p50_ms`` and ``p99_ms`` from a change's transaction
+to its row being painted.  The map's own delay and the first load stand beside them.
 """
 
 import json
@@ -36,10 +36,15 @@ FLAGS = [
 ]  # fmt: skip
 READY = "!!(window.lastgaspBoard?.loaded && document.body.dataset.map && lastgaspBoard.model.power)"
 WATCH = """() => {
-  const seen = window.seen = {cls: 0, task: 0, rows: [], map: [], pending: []};
+  const seen = window.seen = {cls: 0, moved: [], task: 0, rows: [], map: [], pending: []};
   const watch = (type, take) =>
     new PerformanceObserver((list) => list.getEntries().forEach(take)).observe({type});
-  watch("layout-shift", (e) => { seen.cls += e.value; });
+  const named = (node) => !node ? "gone" : node.id ? `#${node.id}`
+    : `${named(node.parentNode)} ${node.className || node.nodeName}`;
+  watch("layout-shift", (e) => {
+    seen.cls += e.value;
+    seen.moved.push(`${e.value.toFixed(4)} ${e.sources.map((s) => named(s.node)).join(", ")}`);
+  });
   watch("longtask", (e) => { seen.task = Math.max(seen.task, e.duration); });
   const board = window.lastgaspBoard;
   const onPub = board.feed.what.onPub;
@@ -111,7 +116,7 @@ def _in_chromium(chromium: str, link: str, broker: int, data: Path) -> dict[str,
         page.evaluate(WATCH)
         page.wait_for_timeout(5_000)
         idle = page.evaluate("({cls: seen.cls, task: seen.task})")
-        page.evaluate("() => { seen.cls = 0; seen.task = 0; }")
+        page.evaluate("() => { seen.cls = 0; seen.moved = []; seen.task = 0; }")
         _storm(page, broker)
         page.wait_for_timeout(3_000)
         seen = page.evaluate("seen")
@@ -179,6 +184,7 @@ def _figures(seen: dict[str, Any], data: Path) -> dict[str, object]:
         "raw": {},
         "changes": len(delays),
         "cls": round(seen["cls"], 4),
+        "moved": seen["moved"],
         "task_ms": round(seen["task"]),
         "p50_ms": round(median(delays)),
         "p99_ms": round(percentile(delays, 99)),

@@ -26,6 +26,23 @@ FLAGS = [
 ]  # fmt: skip
 TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 
+WATCH_SHIFTS = """() => {
+  const said = (node) => !node ? "gone" : node.nodeType === 3
+    ? `"${node.data.slice(0, 24)}" in ${said(node.parentNode)}`
+    : node.id ? `${node.localName}#${node.id}`
+    : `${node.localName}.${node.className} < ${said(node.parentElement)}`;
+  const box = (r) => `${r.x},${r.y} ${r.width}x${r.height}`;
+  window.shifted = [];
+  new PerformanceObserver((list) => {
+    for (const e of list.getEntries()) {
+      const moved = e.sources.map((s) =>
+        `  ${said(s.node)}: ${box(s.previousRect)} -> ${box(s.currentRect)}`);
+      const head = `${e.value.toFixed(4)} at ${Math.round(e.startTime)} ms`;
+      window.shifted.push([e.value, [head, ...moved].join("\\n")]);
+    }
+  }).observe({type: "layout-shift"});
+}"""
+
 
 # -- the browser -----------------------------------------------------------------------------------
 
@@ -71,6 +88,21 @@ class Reader:
     def until(self, script: str, what: str = "", within_s: float = 30) -> Any:
         """Wait for a script to be true."""
         return self.wait(lambda: self.page.evaluate(script), what or script, within_s)
+
+    def throttle(self, slower: int) -> None:
+        """Let the page's main thread be so many times slower than this machine's."""
+        self.page.context.new_cdp_session(self.page).send(
+            "Emulation.setCPUThrottlingRate", {"rate": slower}
+        )
+
+    def watch_shifts(self) -> None:
+        """From now on note what moves on the screen unasked."""
+        self.do(WATCH_SHIFTS)
+
+    def shifts(self) -> tuple[float, str]:
+        """The layout shifts added up, and in words what moved, from where, to where."""
+        seen = self.do("window.shifted")
+        return sum(value for value, _ in seen), "\n".join(words for _, words in seen)
 
     def axe(self) -> list[str]:
         """What axe finds wrong, a line each."""

@@ -275,7 +275,10 @@ class Stage:
 
     async def _serve_feed(self) -> None:
         settings = FeedSettings(
-            listen=f"127.0.0.1:{self._feeds}", origins=(self.url,), messages_per_minute_max=100_000
+            listen=f"127.0.0.1:{self._feeds}",
+            origins=(self.url,),
+            messages_per_minute_max=100_000,
+            poll_s=0.05,  # a cleared stage is a new epoch: noticed before a page is there
         )
         feeds = Feeds(self.log, lambda t: verify(KEY, t, now_ms()), _audit, settings, now_ms)
         await feeds.run()

@@ -24,12 +24,9 @@ export function drawHead({ say, times, now, session, link, model, heardAt }) {
 
 function stale({ say, times, link, heardAt }) {
   const lost = link.state === "lost";
-  const slot = byId("slot");
-  slot.hidden = !lost;
   document.body.classList.toggle("lost", lost);
-  if (!lost) return;
   const at = times.seconds(heardAt);
-  text(slot, link.retryAt ? say("stale.retry", { at, retry: times.seconds(link.retryAt) }) : say("stale", { at }));
+  text(byId("slot"), !lost ? "" : link.retryAt ? say("stale.retry", { at, retry: times.seconds(link.retryAt) }) : say("stale", { at }));
 }
 
 /** The figures, in boxes that never change their size. */
