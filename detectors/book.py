@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from detectors.hearing import NEVER
 from detectors.running import OUT, Running, customers_of, outage_id, published
 from detectors.tree import Tree
 from grid.network import I64, Bools, Group
@@ -29,8 +30,8 @@ class Book:
     latest: NDArray[np.int32]  # entry a node: sequence of the last outage it was in, NOBODY
     back_ms: I64  # entry a node, device clock: when its last step ended; NEVER
     # entry a node, our clock: a person said that what was heard or missed until then, and the
-    # silence that goes on since, is no outage; NEVER
-    dismissed_ms: I64
+    # silence that goes on since, is no outage; NEVER.  None until anybody ever said so
+    dismissed_ms: I64 | None = None
     running: dict[int, Running] = field(default_factory=dict)
     sequence: int = 0
     reasons: dict[int, list[Why]] = field(default_factory=dict)
@@ -97,6 +98,18 @@ class Book:
         outage.inferred[returned] = False
         self.owner[members] = self.latest[members] = outage.sequence
         return np.concatenate([fresh, outage.members[returned]])
+
+    def dismissed(self, nodes: I64 | slice) -> I64:
+        """``dismissed_ms`` of some nodes."""
+        if self.dismissed_ms is None:
+            return np.full(len(self.owner), NEVER)[nodes]
+        return self.dismissed_ms[nodes]
+
+    def dismiss(self, nodes: slice, at_ms: int | I64) -> None:
+        """A person says that what was heard or missed of these nodes until then is no outage."""
+        if self.dismissed_ms is None:
+            self.dismissed_ms = np.full(len(self.owner), NEVER)
+        self.dismissed_ms[nodes] = at_ms
 
     def last_here(self, outage: Running) -> Bools:
         """Members who are back, and were in no other outage since."""

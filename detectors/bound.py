@@ -68,7 +68,7 @@ def missing(scene: "Scene", outage: Running, node: int) -> I64:
     book = scene.book
     members = book.meters_below(node)
     heard = scene.evidence.heard_ms[members]
-    silent = (heard <= outage.since_ms + GUARD_MS) & (heard > book.dismissed_ms[members])
+    silent = (heard <= outage.since_ms + GUARD_MS) & (heard > book.dismissed(members))
     free = (book.owner[members] == NOBODY) & ~np.isin(members, outage.members)
     missed: I64 = members[silent & free]
     return missed

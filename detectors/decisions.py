@@ -202,7 +202,7 @@ def _put_back(scene: Scene, taken: Taken) -> None:
             now.cause = f"{taken.action} taken back"
             book.end(now, State.CLOSED, now.cause, code="undone", action=taken.action)
     span = slice(*taken.span)
-    book.dismissed_ms[span] = np.frombuffer(taken.columns[0], np.int64)
+    book.dismiss(span, np.frombuffer(taken.columns[0], np.int64))
     book.back_ms[span] = np.frombuffer(taken.columns[1], np.int64)
     for outage in before:
         outage.version = taken.after[outage.sequence]
@@ -232,7 +232,7 @@ def _within_reach(book: Book, outage: Running, command: Decided) -> list[Running
 def _columns(book: Book, node: int) -> tuple[tuple[int, int], tuple[bytes, bytes]]:
     end = node + int(book.tree.size[node])
     span = slice(node, end)
-    return (node, end), (book.dismissed_ms[span].tobytes(), book.back_ms[span].tobytes())
+    return (node, end), (book.dismissed(span).tobytes(), book.back_ms[span].tobytes())
 
 
 def _require_version(version: int, command: Decided) -> None:

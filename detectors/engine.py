@@ -8,6 +8,8 @@ in the order of the devices' own clocks, second by second from where we went dea
 and ended meanwhile is found too.
 """
 
+from bisect import bisect_left
+
 import numpy as np
 
 from detectors.asking import Asking
@@ -25,7 +27,7 @@ from detectors.findings import (
     note_verdict,
     phase_word,
 )
-from detectors.hearing import NEVER, URGENT, Hearing, Said, fold, hear_live, said, silence
+from detectors.hearing import NEVER, URGENT, Hearing, fold, hear_live, said, silence
 from detectors.inference import Priors, solve
 from detectors.lifecycle import close, explain, match_plan, switched
 from detectors.listening import Listening, Relays
@@ -54,7 +56,7 @@ from grid.frame import (
     SwitchThrown,
     first_ms,
 )
-from grid.network import Bools, Group, NodeKind
+from grid.network import Group, NodeKind
 from grid.outage import ENDED, Change, Outcome, Ping
 
 KEPT_ROWS_MAX = 1_000_000  # of a backlog; at the limit it is gone through as far as it is in
@@ -81,7 +83,7 @@ class Engine:
         nodes = len(group.ids)
         nobody = np.full(nodes, NOBODY, np.int32)
         never = np.full(nodes, NEVER)
-        self.book = Book(group, self.tree, nobody, nobody.copy(), never, never.copy())
+        self.book = Book(group, self.tree, nobody, nobody.copy(), never)
         self.findings = Findings(group)
         self.decisions = Decisions()
         self.history = History()
@@ -107,15 +109,16 @@ class Engine:
         if self.clock_ms == 0:
             self.clock_ms = first_ms(frame)
         new = take(self.memory, frame.rows)
+        kept = np.flatnonzero(new)
+        rows = frame.rows if len(kept) == len(new) else frame.rows.take(kept)
         begin = 0
-        stream = frame.rows["stream_ms"]
         for command in frame.commands:
-            end = int(np.searchsorted(stream, command.at_ms, "left"))
-            self._rows(frame.rows[begin:end][new[begin:end]])
+            end = int(np.searchsorted(rows["stream_ms"], command.at_ms, "left"))
+            self._rows(rows[begin:end])
             begin = end
             self._advance(command.at_ms)
             self._command(command)
-        self._rows(frame.rows[begin:][new[begin:]])
+        self._rows(rows[begin:])
         self._advance(frame.until_ms)
         changes, self._changes = tuple(self._changes), []
         pings, self._pings = tuple(self._pings), []
@@ -150,9 +153,9 @@ class Engine:
     def _until_urgent(self, rows: Rows, begin: int, end: int) -> int:
         """While all is calm, rows of many seconds are taken in together, up to the first alarm."""
         part = rows[begin:end]
-        kinds = self.group.kind[part["node"]]
-        alarm = self._urgent(part, said(part, self.limits))
-        alarm |= SWITCHGEAR[kinds]
+        node = part["node"].astype(np.int64)
+        alarm = said(part, self.limits).off | (self.book.owner.take(node) >= 0)
+        alarm |= URGENT.take(part["kind"]) | SWITCHGEAR.take(self.group.kind.take(node))
         first = np.flatnonzero(alarm)
         if len(first) == 0:
             return end
@@ -163,8 +166,7 @@ class Engine:
 
     def _fold(self, rows: Rows) -> None:
         """Take in rows between two verdicts; a telemetered move is a verdict of its own."""
-        kinds = self.group.kind[rows["node"]]
-        device = SWITCHGEAR[kinds]
+        device = SWITCHGEAR.take(self.group.kind.take(rows["node"].astype(np.int64)))
         if not device.any():
             self._hear(rows)
             return
@@ -177,10 +179,10 @@ class Engine:
             if event.position.closed:
                 hear_live(self.hearing, rows, i, self.limits)
             if event.moved is not Moved.NOTHING:
-                self._hear(rows[begin : i + 1][~device[begin : i + 1]])
+                self._hear(rows[begin : i + 1].take(np.flatnonzero(~device[begin : i + 1])))
                 begin = i + 1
                 self._switch(event, int(rows["stream_ms"][i]))
-        self._hear(rows[begin:][~device[begin:]])
+        self._hear(rows[begin:].take(np.flatnonzero(~device[begin:])))
 
     def _hear(self, rows: Rows) -> None:
         if len(rows) == 0:
@@ -189,28 +191,29 @@ class Engine:
         words = said(rows, self.limits)
         phases: list[tuple[int, PhaseWord]] = []
         for part in rounds(node):
-            lost_before = self.hearing.lost_phases[node[part]]
-            fold(self.hearing, rows[part], words.part(part), self.limits)
-            changed = part[self.hearing.lost_phases[node[part]] != lost_before].tolist()
-            phases += [(i, phase_word(self.hearing, rows, i)) for i in changed]
+            whole = len(part) == len(rows)
+            these, say = (rows, words) if whole else (rows.take(part), words.part(part))
+            changed = fold(self.hearing, these, say, self.limits)
+            phases += [(i, phase_word(self.hearing, rows, i)) for i in part[changed].tolist()]
         for _, word in sorted(phases, key=lambda changed: changed[0]):
             note_phases(self.findings, word)
-        owners = self.book.owner[node]
-        self.book.spoke.update(owners[owners >= 0].tolist())
-        terminals = np.unique(node[self.group.kind[node] == TRANSFORMER]).tolist()
-        for outage in self.book.running.values() if terminals else ():
-            if any(self.book.contains(outage.node, terminal) for terminal in terminals):
-                self.book.spoke.add(outage.sequence)
-        urgent = np.flatnonzero(self._urgent(rows, words))
+        owners = self.book.owner.take(node)
+        members = owners >= 0
+        self.book.spoke.update(owners[members].tolist())
+        terminals = np.flatnonzero(self.group.kind.take(node) == TRANSFORMER)
+        if len(terminals) and self.book.running:
+            self._terminals_spoke(sorted(node[terminals].tolist()))
+        urgent = np.flatnonzero(words.off | members | URGENT.take(rows["kind"]))
         self.waking.heard(int(rows["stream_ms"][0]))
         if len(urgent):
             self.waking.alarmed(int(rows["stream_ms"][urgent[-1]]))
 
-    def _urgent(self, rows: Rows, words: Said) -> Bools:
-        """What should be answered within the second."""
-        members = self.book.owner[rows["node"]] >= 0
-        urgent: Bools = words.off | members | URGENT[rows["kind"]]
-        return urgent
+    def _terminals_spoke(self, terminals: list[int]) -> None:
+        """A terminal is no member of an outage, but what it says may be news of one above it."""
+        for outage in self.book.running.values():
+            end = outage.node + int(self.tree.size[outage.node])
+            if bisect_left(terminals, outage.node) < bisect_left(terminals, end):
+                self.book.spoke.add(outage.sequence)
 
     def _switch(self, event: Switching, now_ms: int) -> None:
         note_position(self.findings, event.node, event.position, now_ms)

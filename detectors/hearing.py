@@ -35,7 +35,6 @@ URGENT = _kinds(Kind.POWER_UP, Kind.PING_REPLY)
 HEARTBEAT, POWER_UP = int(Kind.HEARTBEAT), int(Kind.POWER_UP)
 PHASE_LOSS, CALL_NO_POWER = int(Kind.PHASE_LOSS), int(Kind.CALL_NO_POWER)
 INVALID = int(Quality.INVALID)
-PHASE_BITS = np.array([1, 2, 4], np.int64)
 
 LIVE_AMPS = 1.0  # a closed breaker that carries more is energised
 BEATS_TO_LEARN = 2  # gaps that must agree before a period is believed
@@ -70,7 +69,8 @@ class Hearing:
         """Reporting periods: learned, or ``otherwise_s`` until then."""
         learned = self.agreed[nodes] >= BEATS_TO_LEARN
         periods = np.where(learned, self.period_s[nodes], np.float32(otherwise_s))
-        return (periods * 1000).astype(np.int64)
+        periods *= 1000
+        return periods.astype(np.int64)
 
 
 def columns() -> tuple[str, ...]:
@@ -118,46 +118,98 @@ def said(rows: Rows, limits: EngineSettings) -> Said:
 
     Between the two limits, and where the device itself says "not valid", a row says nothing.
     """
-    kind = rows["kind"]
-    valid = (rows["quality"] & INVALID) == 0
-    volts = rows["volts"] / np.float32(limits.nominal_v)
-    measured = ~np.isnan(volts)
-    has_volts = measured.any(axis=1)
-    dead = measured & (volts < limits.off_pu)
-    live = measured & (volts >= limits.on_pu)
-    all_dead = has_volts & (dead | ~measured).all(axis=1)
-    any_live = live.any(axis=1)
-    report = REPORTS[kind]
-    wordless = report & ~has_volts
-    on = any_live & report
-    on |= wordless & (rows["on"] != 0)
-    on |= SAYS_ON[kind]
-    off = SAYS_OFF[kind] | (all_dead & report) | (wordless & (rows["on"] == 0))
-    lost = np.where(any_live, dead @ PHASE_BITS, 0).astype(np.uint8)
-    lost = np.where(kind == PHASE_LOSS, rows["phases"], lost)
-    return Said(on & valid, off & valid, lost)
+    kind = rows["kind"].astype(np.int64)
+    report = REPORTS.take(kind)
+    yes, no = SAYS_ON.take(kind), SAYS_OFF.take(kind)
+    lost = np.zeros(len(rows), np.uint8)
+    volts = np.ascontiguousarray(rows["volts"].T)  # a row a phase
+    measured = volts == volts
+    if measured.any():
+        volts = volts / np.float32(limits.nominal_v)
+        dead = measured & (volts < limits.off_pu)
+        live = measured & (volts >= limits.on_pu)
+        has_volts, any_live = _any(measured), _any(live)
+        yes |= any_live & report
+        no |= has_volts & ~_any(measured ^ dead) & report
+        report &= ~has_volts
+        bits = dead.astype(np.uint8)
+        lost = np.where(any_live, bits[0] | bits[1] << 1 | bits[2] << 2, lost)
+    wordless = rows["on"] == 0
+    no |= report & wordless
+    yes |= report & ~wordless
+    loss = kind == PHASE_LOSS
+    if loss.any():
+        lost = np.where(loss, rows["phases"], lost)
+    invalid = (rows["quality"] & INVALID) != 0
+    if invalid.any():
+        yes &= ~invalid
+        no &= ~invalid
+    return Said(yes, no, lost)
 
 
-def fold(hearing: Hearing, rows: Rows, words: Said, limits: EngineSettings) -> None:
-    """Take rows in, each node at most once among them; ``words`` is what they say."""
+def _any(phases: Bools) -> Bools:
+    """Whether any of the three: reducing a short axis is slow."""
+    either: Bools = phases[0] | phases[1] | phases[2]
+    return either
+
+
+def fold(hearing: Hearing, rows: Rows, words: Said, limits: EngineSettings) -> I64:
+    """Take rows in, each node at most once among them; ``words`` is what they say.
+
+    Returns which rows changed what is known of their devices' phases.
+    """
     node = rows["node"].astype(np.int64)
     happened = rows["happened_ms"].astype(np.int64)
+    late = rows["received_ms"] - happened
+    late = np.minimum(np.maximum(late, -NO_LAG), NO_LAG - 1).astype(np.int32)
+    hearing.lag_ms[node] = np.minimum(hearing.lag_ms.take(node), late)
     kind = rows["kind"]
-    late = np.minimum(np.maximum(rows["received_ms"] - happened, -NO_LAG), NO_LAG - 1)
-    hearing.lag_ms[node] = np.minimum(hearing.lag_ms[node], late.astype(np.int32))
-    _resume(hearing, node[words.on], happened[words.on], limits)
-    _latest(hearing.on_ms, node, happened, words.on)
+    beat = words.on & (kind == HEARTBEAT)
+    changed = _hear_on(hearing, node, happened, words, limits)
     _latest(hearing.off_ms, node, happened, words.off)
     back = kind == POWER_UP
-    _latest(hearing.back_ms, node, happened, back)
-    told = back & (rows["off_at_ms"] > 0)  # it tells of a gasp that was lost
-    _latest(hearing.off_ms, node, rows["off_at_ms"], told)
-    _learn_period(hearing, node, happened, words.on & (kind == HEARTBEAT))
-    latest = words.on & (happened >= hearing.on_ms[node])
-    hearing.lost_phases[node[latest]] = words.lost_phases[latest]
-    hearing.called[node[words.on]] = 0
-    calls = node[kind == CALL_NO_POWER]
-    hearing.called[calls] = np.minimum(hearing.called[calls], 254) + 1
+    if back.any():
+        _latest(hearing.back_ms, node, happened, back)
+        told = back & (rows["off_at_ms"] > 0)  # it tells of a gasp that was lost
+        _latest(hearing.off_ms, node, rows["off_at_ms"], told)
+    if beat.any():
+        _learn_period(hearing, *_where(beat, node, happened))
+    calls = kind == CALL_NO_POWER
+    if calls.any():
+        at = node[calls]
+        hearing.called[at] = np.minimum(hearing.called[at], 254) + 1
+    return changed
+
+
+def _where(which: Bools, *columns: I64) -> tuple[I64, ...]:
+    """Entries of columns; themselves where all are meant, which is often."""
+    if which.all():
+        return columns
+    place = np.flatnonzero(which)
+    return tuple(column.take(place) for column in columns)
+
+
+def _hear_on(
+    hearing: Hearing, node: I64, happened: I64, words: Said, limits: EngineSettings
+) -> I64:
+    """Take in who has power.  Remembered is whose word ends a silence that was longer than their
+    reporting period.
+    """
+    row = np.flatnonzero(words.on)
+    if len(row) < len(node):
+        node, happened = node.take(row), happened.take(row)
+    before = hearing.on_ms.take(node)
+    gap = happened - before
+    due = hearing.period_ms(limits.heartbeat_s, node) + int(limits.heartbeat_slack_s * 1000)
+    ends = (gap > due) & (before != NEVER)
+    hearing.resumed[node] = np.where(gap > 0, ends, hearing.resumed.take(node))
+    hearing.on_ms[node] = np.maximum(before, happened)
+    hearing.called[node] = 0
+    lost = hearing.lost_phases.take(node)
+    changed = np.flatnonzero((gap >= 0) & (words.lost_phases.take(row) != lost))
+    row = row.take(changed)
+    hearing.lost_phases[node.take(changed)] = words.lost_phases.take(row)
+    return row
 
 
 def hear_live(hearing: Hearing, rows: Rows, i: int, limits: EngineSettings) -> None:
@@ -175,34 +227,28 @@ def hear_live(hearing: Hearing, rows: Rows, i: int, limits: EngineSettings) -> N
 
 
 def _latest(column: I64, node: I64, at: I64, where: Bools) -> None:
-    picked = node[where]
-    column[picked] = np.maximum(column[picked], at[where])
+    place = np.flatnonzero(where)
+    if len(place):
+        picked = node.take(place)
+        column[picked] = np.maximum(column.take(picked), at[place])
 
 
-def _resume(hearing: Hearing, node: I64, happened: I64, limits: EngineSettings) -> None:
-    """Remember whose word ends a silence that was longer than their reporting period."""
-    gap = happened - hearing.on_ms[node]
-    due = hearing.period_ms(limits.heartbeat_s, node) + int(limits.heartbeat_slack_s * 1000)
-    newer = gap > 0
-    hearing.resumed[node[newer]] = (gap > due)[newer] & (hearing.on_ms[node] != NEVER)[newer]
-
-
-def _learn_period(hearing: Hearing, node: I64, happened: I64, where: Bools) -> None:
+def _learn_period(hearing: Hearing, node: I64, happened: I64) -> None:
     """A period is learned from gaps that agree within a tenth; a gap of several periods is missed
     beats.
     """
-    node, happened = node[where], happened[where]
-    newer = happened > hearing.beat_ms[node]
-    node, happened = node[newer], happened[newer]
-    known = hearing.beat_ms[node] != NEVER
-    gap_s = ((happened - hearing.beat_ms[node]) / 1000.0).astype(np.float32)
-    hearing.beat_ms[node] = happened
-    usable = known & (gap_s >= PERIOD_S_MIN) & (gap_s <= PERIOD_S_MAX)
-    node, gap_s = node[usable], gap_s[usable]
-    period = hearing.period_s[node]
+    before = hearing.beat_ms.take(node)
+    hearing.beat_ms[node] = np.maximum(before, happened)
+    gap_s = ((happened - before) / 1000.0).astype(np.float32)
+    usable = (before != NEVER) & (gap_s >= PERIOD_S_MIN) & (gap_s <= PERIOD_S_MAX)
+    if not usable.any():
+        return
+    place = np.flatnonzero(usable)
+    node, gap_s = node.take(place), gap_s.take(place)
+    period = hearing.period_s.take(node)
     times = np.maximum(np.rint(gap_s / np.where(period > 0, period, gap_s)), 1)
     same = (period > 0) & (np.abs(gap_s / times - period) <= 0.1 * period)
     smooth = period + (gap_s / times - period) / 4
     hearing.period_s[node] = np.where(same, smooth, gap_s)
-    agreed = hearing.agreed[node]
+    agreed = hearing.agreed.take(node)
     hearing.agreed[node] = np.where(same, np.minimum(agreed, 250) + 1, 1)

@@ -47,7 +47,9 @@ def moved(engine: Engine, group: Group) -> Engine:
     new.book.sequence, new.book.spoke = engine.book.sequence, engine.book.spoke
     new.book.latest[to[stays]] = engine.book.latest[stays]
     new.book.back_ms[to[stays]] = engine.book.back_ms[stays]
-    new.book.dismissed_ms[to[stays]] = engine.book.dismissed_ms[stays]
+    if engine.book.dismissed_ms is not None:
+        new.book.dismissed_ms = np.full(len(group.ids), hearing.NEVER)
+        new.book.dismissed_ms[to[stays]] = engine.book.dismissed_ms[stays]
     for sequence, outage in engine.book.running.items():
         _carry(new, outage, to)
         new.book.running[sequence] = outage

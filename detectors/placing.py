@@ -185,7 +185,7 @@ def _apart(scene: Scene, outage: Running, node: int, which: Bools) -> Running:
 def _dismiss(scene: Scene, outage: Running) -> None:
     """Nothing that was said or missed behind its device until now argues any more."""
     below = scene.book.group.below(outage.node)
-    scene.book.dismissed_ms[below] = scene.now_ms
+    scene.book.dismiss(below, scene.now_ms)
 
 
 def _device(scene: Scene, device_id: str | None) -> int:

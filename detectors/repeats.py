@@ -17,6 +17,7 @@ from grid.network import I64, Bools
 WINDOW = 64
 CONCENTRATOR_WINDOW = 4096
 NO_FACT = np.int64(-1)
+ONE = np.uint64(1)
 
 
 @dataclass(slots=True, eq=False)
@@ -48,54 +49,104 @@ def blank(nodes: int) -> Memory:
     )
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Facts:
+    """What identifies rows.  One entry a row."""
+
+    node: I64
+    fact: I64  # time and kind
+    boot: NDArray[np.uint32]
+    seq: I64
+    own: Bools  # counted by the device itself
+
+    def part(self, rows: I64) -> "_Facts":
+        return _Facts(
+            self.node.take(rows),
+            self.fact.take(rows),
+            self.boot.take(rows),
+            self.seq.take(rows),
+            self.own.take(rows),
+        )
+
+
 def take(memory: Memory, rows: Rows) -> Bools:
     """Remember rows, in their order, and say which of them are new."""
     new = np.ones(len(rows), np.bool_)
-    relayed = (rows["seq"] >= 0) & (rows["dcu"] >= 0)
+    if len(rows) == 0:
+        return new
+    dcu, seq = rows["dcu"].astype(np.int64), rows["seq"].astype(np.int64)
+    counted = seq >= 0
+    own = counted & (dcu < 0)
+    fact = rows["happened_ms"] * 16
+    fact += rows["kind"]
+    facts = _Facts(rows["node"].astype(np.int64), fact, rows["boot"].astype(np.uint32), seq, own)
+    relayed = counted ^ own
     if relayed.any():
-        new[relayed] = _take_relayed(memory, rows[relayed])
-    for part in rounds(rows["node"].astype(np.int64)):
-        new[part] = _take_facts(memory, rows[part], new[part])
+        place = np.flatnonzero(relayed)
+        new[place] = _take_relayed(memory, dcu[place], facts.boot[place], seq[place])
+    first = _firsts(facts.node)
+    again = np.flatnonzero(first != np.arange(len(rows)))
+    if len(again) == 0:
+        return _take_facts(memory, facts, new)
+    leading = np.flatnonzero(first == np.arange(len(rows)))
+    new[leading] = _take_facts(memory, facts.part(leading), new.take(leading))
+    if _copies(facts, dcu, again, first.take(again)):
+        new[again] = False
+        return new
+    for turn in rounds(facts.node.take(again)):
+        part = again.take(turn)
+        new[part] = _take_facts(memory, facts.part(part), new.take(part))
     return new
 
 
-def _take_facts(memory: Memory, rows: Rows, new: Bools) -> Bools:
+def _copies(facts: _Facts, dcu: I64, rows: I64, before: I64) -> bool:
+    """Whether each of some rows says in every way what another row of the same node said, which
+    was just taken and is the first of its node.
+    """
+    return all(
+        np.array_equal(column.take(rows), column.take(before))
+        for column in (facts.fact, facts.seq, facts.boot, dcu)
+    )
+
+
+def _take_facts(memory: Memory, facts: _Facts, new: Bools) -> Bools:
     """Each node at most once among the rows; ``new`` as far as their concentrators count."""
-    node = rows["node"].astype(np.int64)
-    fact = rows["happened_ms"] * 16 + rows["kind"]
-    new = new & (memory.fact[node] != fact) & (memory.fact_before[node] != fact)
-    own = (rows["seq"] >= 0) & (rows["dcu"] < 0)
-    if own.any():
-        new[own] &= _take_counted(memory, node[own], rows["boot"][own], rows["seq"][own])
-    picked = node[new]
-    memory.fact_before[picked] = memory.fact[picked]
-    memory.fact[picked] = fact[new]
+    node, fact = facts.node, facts.fact
+    last, before = memory.fact.take(node), memory.fact_before.take(node)
+    new = new & (last != fact) & (before != fact)
+    if facts.own.all():
+        new &= _take_counted(memory, node, facts.boot, facts.seq)
+    elif facts.own.any():
+        own = np.flatnonzero(facts.own)
+        new[own] &= _take_counted(memory, node[own], facts.boot[own], facts.seq[own])
+    memory.fact_before[node] = np.where(new, last, before)
+    memory.fact[node] = np.where(new, fact, last)
     return new
 
 
 def _take_counted(memory: Memory, node: I64, boot: NDArray[np.uint32], seq: I64) -> Bools:
-    same = memory.boot[node] == boot
-    ahead = np.where(same, seq - memory.high[node], WINDOW)
-    window = np.where(same, memory.window[node], np.uint64(0))
-    behind = np.clip(-ahead, 0, WINDOW - 1).astype(np.uint64)
-    bit = np.uint64(1) << behind
-    old = (ahead <= 0) & (-ahead < WINDOW)
-    heard = old & ((window & bit) != 0)
-    shift = np.clip(ahead, 0, WINDOW - 1).astype(np.uint64)
-    moved = np.where(ahead >= WINDOW, np.uint64(0), window << shift) | np.uint64(1)
+    """Shifts by 64 and more give 0, and a negative number read as unsigned is such a shift."""
+    same = memory.boot.take(node) == boot
+    high = memory.high.take(node)
+    ahead = seq - high
+    if not same.all():
+        ahead = np.where(same, ahead, WINDOW)
+        memory.boot[node] = boot
+    window = memory.window.take(node)
+    bit = ONE << (-ahead).view(np.uint64)
+    new: Bools = (window & bit) == 0
     forward = ahead > 0
-    memory.window[node] = np.where(forward, moved, np.where(old, window | bit, window))
-    memory.high[node] = np.where(forward, seq, memory.high[node])
-    memory.boot[node] = boot
-    new: Bools = ~heard
+    moved = (window << ahead.view(np.uint64)) | ONE
+    memory.window[node] = np.where(forward, moved, window | bit)
+    memory.high[node] = np.where(forward, seq, high)
     return new
 
 
-def _take_relayed(memory: Memory, rows: Rows) -> Bools:
-    fresh = np.zeros(len(rows), np.bool_)
+def _take_relayed(memory: Memory, dcus: I64, boots: NDArray[np.uint32], seqs: I64) -> Bools:
+    fresh = np.zeros(len(dcus), np.bool_)
     limit = (1 << CONCENTRATOR_WINDOW) - 1
     for i, (dcu, boot, seq) in enumerate(
-        zip(rows["dcu"].tolist(), rows["boot"].tolist(), rows["seq"].tolist(), strict=True)
+        zip(dcus.tolist(), boots.tolist(), seqs.tolist(), strict=True)
     ):
         known_boot, high, window = memory.concentrators.get(dcu, (boot, -1, 0))
         if known_boot != boot:
@@ -113,21 +164,27 @@ def _take_relayed(memory: Memory, rows: Rows) -> Bools:
     return fresh
 
 
+def _firsts(node: I64) -> I64:
+    """For each row the number of the first row of its node."""
+    first = np.full(int(node.max()) + 1, len(node), np.int64)
+    np.minimum.at(first, node, np.arange(len(node)))
+    return first.take(node)
+
+
 def rounds(node: I64) -> list[I64]:
     """Row numbers in rounds: in each round a node comes at most once, and its rows keep their
     order.
     """
-    count = len(node)
-    if count == 0:
+    if len(node) == 0:
         return []
-    # sixteen bits are sorted by radix, several times as fast
-    order = np.argsort(node.astype(np.uint16) if node.max() < 1 << 16 else node, kind="stable")
+    rows = np.arange(len(node), dtype=np.int64)
+    leading = _firsts(node) == rows
+    if leading.all():
+        return [rows]
+    rest = np.flatnonzero(~leading)
+    order = rest[np.argsort(node[rest], kind="stable")]
     ordered = node[order]
-    begins = np.empty(count, np.bool_)
-    begins[0] = True
-    np.not_equal(ordered[1:], ordered[:-1], out=begins[1:])
-    if begins.all():
-        return [np.arange(count, dtype=np.int64)]
-    first = np.flatnonzero(begins)
-    nth = np.arange(count, dtype=np.int64) - np.repeat(first, np.diff(np.append(first, count)))
-    return [np.sort(order[nth == k]) for k in range(int(nth.max()) + 1)]
+    first = np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1]))
+    nth = np.arange(len(rest)) - np.repeat(first, np.diff(np.append(first, len(rest))))
+    later = [np.sort(order[nth == k]) for k in range(int(nth.max()) + 1)]
+    return [np.flatnonzero(leading), *later]

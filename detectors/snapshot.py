@@ -24,7 +24,7 @@ from grid.frame import READING, PlanEntered
 from grid.network import Group
 from grid.outage import Finding
 
-FORMAT = 8
+FORMAT = 9
 
 
 class _Body(msgspec.Struct, frozen=True, array_like=True):
@@ -41,7 +41,7 @@ class _Body(msgspec.Struct, frozen=True, array_like=True):
     owner: bytes
     latest: bytes
     back_ms: bytes
-    dismissed_ms: bytes
+    dismissed_ms: bytes | None
     spoke: tuple[int, ...]
     sequence: int
     findings: dict[str, Finding]
@@ -69,6 +69,7 @@ def take(engine: Engine) -> bytes:
     hearing, memory, waking = engine.hearing, engine.memory, engine.waking
     columns = [getattr(hearing, name) for name in hearing_columns.columns()]
     columns += [getattr(memory, name) for name in repeats.columns()]
+    dismissed = engine.book.dismissed_ms
     body = _Body(
         format=FORMAT,
         network=engine.network,
@@ -86,7 +87,7 @@ def take(engine: Engine) -> bytes:
         owner=engine.book.owner.tobytes(),
         latest=engine.book.latest.tobytes(),
         back_ms=engine.book.back_ms.tobytes(),
-        dismissed_ms=engine.book.dismissed_ms.tobytes(),
+        dismissed_ms=None if dismissed is None else dismissed.tobytes(),
         spoke=tuple(sorted(engine.book.spoke)),
         sequence=engine.book.sequence,
         findings=dict(sorted(engine.findings.open.items())),
@@ -165,7 +166,8 @@ def restore(group: Group, snapshot: bytes) -> Engine:
     book.owner = np.frombuffer(body.owner, np.int32).copy()
     book.latest = np.frombuffer(body.latest, np.int32).copy()
     book.back_ms = np.frombuffer(body.back_ms, np.int64).copy()
-    book.dismissed_ms = np.frombuffer(body.dismissed_ms, np.int64).copy()
+    if body.dismissed_ms is not None:
+        book.dismissed_ms = np.frombuffer(body.dismissed_ms, np.int64).copy()
     book.spoke = set(body.spoke)
     book.sequence = body.sequence
     engine.findings.open = body.findings
