@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from detectors.hearing import NEVER
 from detectors.running import OUT, Running, customers_of, outage_id, published
 from detectors.tree import Tree
-from grid.network import I64, Bools, Group
+from grid.network import ALL_PHASES, I64, Bools, Group
 from grid.outage import ENDED, Change, State
 from grid.reasons import Why
 
@@ -73,6 +73,13 @@ class Book:
         """Meter nodes with customers in a subtree."""
         end = node + int(self.tree.size[node])
         return node + np.flatnonzero(self.tree.meters[node:end])
+
+    def meters_on(self, node: int, phases: int) -> I64:
+        """Meter nodes with customers in a subtree who have no phase but these."""
+        meters = self.meters_below(node)
+        if phases != ALL_PHASES:
+            meters = meters[self.group.phases[meters] & ~np.uint8(phases) == 0]
+        return meters
 
     def contains(self, upper: int, lower: int) -> bool:
         """Whether ``lower`` is ``upper`` or below it."""

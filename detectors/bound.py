@@ -11,7 +11,7 @@ import numpy as np
 from detectors.book import NOBODY, Book
 from detectors.inference import GUARD_MS, Declared
 from detectors.running import Running
-from grid.network import I64
+from grid.network import ALL_PHASES, I64
 from grid.outage import State
 
 if TYPE_CHECKING:  # reconcile asks this module
@@ -26,7 +26,8 @@ def bound(outage: Running) -> bool:
 
 def pins(book: Book) -> list[int]:
     """Nodes where people have put outages that are not being restored."""
-    return [outage.node for outage in book.running.values() if bound(outage)]
+    whole = [o for o in book.running.values() if o.phases == ALL_PHASES]
+    return [outage.node for outage in whole if bound(outage)]
 
 
 def keep_bound(scene: "Scene", found: Declared, members: I64) -> tuple[Running | None, I64]:
@@ -66,7 +67,7 @@ def take_missing(scene: "Scene", outage: Running) -> I64:
 def missing(scene: "Scene", outage: Running, node: int) -> I64:
     """Meters behind a node that are in no outage and were not heard since this one began."""
     book = scene.book
-    members = book.meters_below(node)
+    members = book.meters_on(node, outage.phases)
     heard = scene.evidence.heard_ms[members]
     silent = (heard <= outage.since_ms + GUARD_MS) & (heard > book.dismissed(members))
     free = (book.owner[members] == NOBODY) & ~np.isin(members, outage.members)

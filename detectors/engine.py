@@ -19,18 +19,12 @@ from detectors.decisions import Decisions, decide, throw
 from detectors.estimating import estimate, learn
 from detectors.etr import History
 from detectors.evidence import Ear, Evidence, gather
-from detectors.findings import (
-    Findings,
-    PhaseWord,
-    note_phases,
-    note_position,
-    note_verdict,
-    phase_word,
-)
+from detectors.findings import Findings, PhaseWord, note_position, note_verdict, phase_words
 from detectors.hearing import NEVER, URGENT, Hearing, fold, hear_live, said, silence
-from detectors.inference import Priors, solve
+from detectors.inference import Priors
 from detectors.lifecycle import close, explain, match_plan, switched
 from detectors.listening import Listening, Relays
+from detectors.phases import take_words, with_phases
 from detectors.positions import Moved, Position, Switching, read_position
 from detectors.priors import priors_of
 from detectors.rates import Rates, count_gasps, storms, teaches
@@ -189,14 +183,14 @@ class Engine:
             return
         node = rows["node"].astype(np.int64)
         words = said(rows, self.limits)
-        phases: list[tuple[int, PhaseWord]] = []
+        phases: list[PhaseWord] = []
         for part in rounds(node):
             whole = len(part) == len(rows)
             these, say = (rows, words) if whole else (rows.take(part), words.part(part))
-            changed = fold(self.hearing, these, say, self.limits)
-            phases += [(i, phase_word(self.hearing, rows, i)) for i in part[changed].tolist()]
-        for _, word in sorted(phases, key=lambda changed: changed[0]):
-            note_phases(self.findings, word)
+            changed, before = fold(self.hearing, these, say, self.limits)
+            if len(changed):
+                phases += phase_words(self.hearing, before, rows, part[changed])
+        take_words(self.findings, self.book, self.hearing, phases)
         owners = self.book.owner.take(node)
         members = owners >= 0
         self.book.spoke.update(owners[members].tolist())
@@ -296,7 +290,7 @@ class Engine:
             evidence = gather(self.group, self.hearing, ear, self.limits)
         scene = self._scene(evidence, now_ms)
         contradict(scene)
-        verdict = solve(self.tree, evidence, self._priors(now_ms), now_ms)
+        verdict = with_phases(self.tree, evidence, self._priors(now_ms), self.hearing, now_ms)
         held = reconcile(scene, verdict.declared)
         self.rates.learn_false(evidence, self.hearing, verdict.declared, held, now_ms=now_ms)
         by_node = {found.node: found for found in verdict.declared}

@@ -6,7 +6,7 @@ from detectors.hearing import NEVER
 from detectors.inference import GUARD_MS, Declared
 from detectors.reconcile import Scene
 from detectors.running import Running
-from grid.network import NodeKind
+from grid.network import ALL_PHASES, NodeKind, phase_letters
 from grid.reasons import Evidence
 from grid.times import to_rfc3339
 
@@ -62,11 +62,15 @@ def _silence(scene: Scene, outage: Running, found: Declared) -> list[Evidence]:
     below = group.below(found.node)
     gasps = evidence.gasp_ms[below] >= found.since_ms - GUARD_MS
     terminals = int((gasps & (group.kind[below] == NodeKind.TRANSFORMER)).sum())
-    count, own = len(outage.members), found.gasps - terminals
+    count, own = len(outage.members), found.gasps - terminals - found.lost
     lines = []
     if terminals:
         text = f"{terminals} transformer terminals report no voltage"
         lines.append(Evidence(code="terminals", text=text, n=terminals))
+    if found.lost:
+        letters = phase_letters(found.phases)
+        text = f"{found.lost} devices of three phases have lost phase {letters} and keep another"
+        lines.append(Evidence(code="phase_lost", text=text, n=found.lost))
     if own > 0:
         text = f"{own} of {count} meters sent a last gasp"
         lines.append(Evidence(code="gasps", text=text, n=own, of=count))
@@ -85,7 +89,7 @@ def _silence(scene: Scene, outage: Running, found: Declared) -> list[Evidence]:
 def _against(scene: Scene, outage: Running, found: Declared) -> list[Evidence]:
     """Meters that report power, gasps that did not come, and whose concentrator is mute."""
     book, evidence = scene.book, scene.evidence
-    members = book.meters_below(found.node)
+    members = book.meters_on(found.node, found.phases)
     others = members[~np.isin(members, outage.members)]
     heard = evidence.heard_ms[others] > found.since_ms + GUARD_MS
     powered = int((heard & (evidence.gasp_ms[others] == NEVER)).sum())
@@ -93,7 +97,7 @@ def _against(scene: Scene, outage: Running, found: Declared) -> list[Evidence]:
     quiet = int((evidence.gasp_ms[out] == NEVER).sum())
     relay = book.group.dcu[out]
     mute = int(evidence.mute_dcu[relay[relay >= 0]].sum())
-    lines = []
+    lines = _other_phases(scene, found)
     if powered:
         text = f"{powered} of {len(members)} meters behind it report power"
         lines.append(
@@ -106,3 +110,17 @@ def _against(scene: Scene, outage: Running, found: Declared) -> list[Evidence]:
         text = f"{mute} of {len(out)} meters are behind a concentrator that is mute"
         lines.append(Evidence(code="mute", text=text, for_=False, n=mute, of=len(out)))
     return lines
+
+
+def _other_phases(scene: Scene, found: Declared) -> list[Evidence]:
+    """Who is behind the device and lives on the other phases: that is why it is one alone."""
+    if found.phases == ALL_PHASES:
+        return []
+    book = scene.book
+    below = book.meters_below(found.node)
+    others = below[book.tree.phases[below] & np.uint8(found.phases) == 0]
+    live = int((scene.evidence.heard_ms[others] > found.since_ms + GUARD_MS).sum())
+    letters = phase_letters(ALL_PHASES & ~found.phases)
+    text = f"{live} of {len(others)} meters on phase {letters} report power"
+    line = Evidence(code="phase_live", text=text, for_=None, n=live, of=len(others))
+    return [line] if live else []

@@ -12,11 +12,11 @@ import msgspec
 import numpy as np
 
 from detectors.evidence import Evidence
-from detectors.hearing import NEVER, Hearing
+from detectors.hearing import NEVER, PHASES, Hearing
 from detectors.positions import Position
 from detectors.reconcile import Scene
 from grid.frame import Rows
-from grid.network import Bools, Group
+from grid.network import I64, U8, Bools, Group, phase_letters
 from grid.outage import Finding
 
 COMMS_OVERDUE = 2  # meters of a concentrator that must be overdue before it is called mute
@@ -129,17 +129,24 @@ def note_position(findings: Findings, node: int, position: Position, now_ms: int
 class PhaseWord(NamedTuple):
     """What a row changed about a device's phases."""
 
+    row: int
     node: int
     lost: int  # bits of phases
+    back: int  # of those that it had lost and has again
     since_ms: int  # device clock: its last word that it has power
     at_ms: int  # stream time
 
 
-def phase_word(hearing: Hearing, rows: Rows, i: int) -> PhaseWord:
-    """What is known of a device's phases now that row ``i`` was taken in."""
-    node = int(rows["node"][i])
-    lost, since = int(hearing.lost_phases[node]), int(hearing.on_ms[node])
-    return PhaseWord(node, lost, since, int(rows["stream_ms"][i]))
+def phase_words(hearing: Hearing, before: U8, rows: Rows, part: I64) -> list[PhaseWord]:
+    """What some rows changed, each of another device; ``before``: what each had lost until then."""
+    now = hearing.lost_phases[rows["node"][part]] & PHASES
+    words = []
+    for at in np.flatnonzero(now ^ (before & PHASES)).tolist():
+        i, lost = int(part[at]), int(now[at])
+        node, back = int(rows["node"][i]), int(before[at] & PHASES) & ~lost
+        since_ms, at_ms = int(hearing.on_ms[node]), int(rows["stream_ms"][i])
+        words.append(PhaseWord(i, node, lost, back, since_ms, at_ms))
+    return words
 
 
 def note_phases(findings: Findings, word: PhaseWord) -> None:
@@ -148,7 +155,6 @@ def note_phases(findings: Findings, word: PhaseWord) -> None:
     if not word.lost:
         findings.end("phase_loss", name, now_ms=word.at_ms)
         return
-    phases = "".join(p for bit, p in ((1, "A"), (2, "B"), (4, "C")) if word.lost & bit)
-    reason = f"phase {phases} below the limit while another is live: phase loss"
+    reason = f"phase {phase_letters(word.lost)} below the limit while another is live: phase loss"
     since = word.since_ms if word.since_ms != NEVER else word.at_ms
     findings.begin("phase_loss", name, word.node, since_ms=since, now_ms=word.at_ms, reason=reason)

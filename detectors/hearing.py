@@ -35,6 +35,10 @@ URGENT = _kinds(Kind.POWER_UP, Kind.PING_REPLY)
 HEARTBEAT, POWER_UP = int(Kind.HEARTBEAT), int(Kind.POWER_UP)
 PHASE_LOSS, CALL_NO_POWER = int(Kind.PHASE_LOSS), int(Kind.CALL_NO_POWER)
 INVALID = int(Quality.INVALID)
+PHASES = np.uint8(7)
+TELLS = np.uint8(8)  # in ``lost_phases``: the device has told how its phases are
+TELLS_OK = _kinds(Kind.PHASE_OK, Kind.POWER_UP, Kind.CALL_RESTORED)
+SILENT_ON_PHASES = np.uint8(128)  # of a row that says nothing of phases
 
 LIVE_AMPS = 1.0  # a closed breaker that carries more is energised
 BEATS_TO_LEARN = 2  # gaps that must agree before a period is believed
@@ -54,7 +58,7 @@ class Hearing:
     lag_ms: NDArray[np.int32]  # least (receipt - device clock); NO_LAG where unknown
     period_s: NDArray[np.float32]  # learned reporting period; 0 where unknown
     agreed: U8  # gaps that agreed with period_s
-    lost_phases: U8  # bits of phases that are dead while others live
+    lost_phases: U8  # bits of phases that are dead while others live, and TELLS
     resumed: Bools  # its last word ended a silence in which it had been due
     called: U8  # trouble calls since the last word that it has power
     dirty: bool = field(default=False)
@@ -105,7 +109,7 @@ class Said:
 
     on: Bools
     off: Bools
-    lost_phases: U8
+    lost_phases: U8  # SILENT_ON_PHASES where it does not say
 
     def part(self, rows: I64) -> "Said":
         """Of some of the rows."""
@@ -121,7 +125,7 @@ def said(rows: Rows, limits: EngineSettings) -> Said:
     kind = rows["kind"].astype(np.int64)
     report = REPORTS.take(kind)
     yes, no = SAYS_ON.take(kind), SAYS_OFF.take(kind)
-    lost = np.zeros(len(rows), np.uint8)
+    lost = np.full(len(rows), SILENT_ON_PHASES)
     volts = np.ascontiguousarray(rows["volts"].T)  # a row a phase
     measured = volts == volts
     if measured.any():
@@ -133,13 +137,17 @@ def said(rows: Rows, limits: EngineSettings) -> Said:
         no |= has_volts & ~_any(measured ^ dead) & report
         report &= ~has_volts
         bits = dead.astype(np.uint8)
-        lost = np.where(any_live, bits[0] | bits[1] << 1 | bits[2] << 2, lost)
+        lost[has_volts] = TELLS
+        lost = np.where(any_live, bits[0] | bits[1] << 1 | bits[2] << 2 | TELLS, lost)
     wordless = rows["on"] == 0
     no |= report & wordless
     yes |= report & ~wordless
+    fine = TELLS_OK.take(kind)
+    if fine.any():
+        lost[fine & (lost == SILENT_ON_PHASES)] = TELLS
     loss = kind == PHASE_LOSS
     if loss.any():
-        lost = np.where(loss, rows["phases"], lost)
+        lost = np.where(loss, rows["phases"] | TELLS, lost)
     invalid = (rows["quality"] & INVALID) != 0
     if invalid.any():
         yes &= ~invalid
@@ -153,10 +161,10 @@ def _any(phases: Bools) -> Bools:
     return either
 
 
-def fold(hearing: Hearing, rows: Rows, words: Said, limits: EngineSettings) -> I64:
+def fold(hearing: Hearing, rows: Rows, words: Said, limits: EngineSettings) -> tuple[I64, U8]:
     """Take rows in, each node at most once among them; ``words`` is what they say.
 
-    Returns which rows changed what is known of their devices' phases.
+    Returns which rows changed what phases their devices have lost, and which those were before.
     """
     node = rows["node"].astype(np.int64)
     happened = rows["happened_ms"].astype(np.int64)
@@ -165,7 +173,7 @@ def fold(hearing: Hearing, rows: Rows, words: Said, limits: EngineSettings) -> I
     hearing.lag_ms[node] = np.minimum(hearing.lag_ms.take(node), late)
     kind = rows["kind"]
     beat = words.on & (kind == HEARTBEAT)
-    changed = _hear_on(hearing, node, happened, words, limits)
+    changed, before = _hear_on(hearing, node, happened, words, limits)
     _latest(hearing.off_ms, node, happened, words.off)
     back = kind == POWER_UP
     if back.any():
@@ -178,7 +186,7 @@ def fold(hearing: Hearing, rows: Rows, words: Said, limits: EngineSettings) -> I
     if calls.any():
         at = node[calls]
         hearing.called[at] = np.minimum(hearing.called[at], 254) + 1
-    return changed
+    return changed, before
 
 
 def _where(which: Bools, *columns: I64) -> tuple[I64, ...]:
@@ -191,7 +199,7 @@ def _where(which: Bools, *columns: I64) -> tuple[I64, ...]:
 
 def _hear_on(
     hearing: Hearing, node: I64, happened: I64, words: Said, limits: EngineSettings
-) -> I64:
+) -> tuple[I64, U8]:
     """Take in who has power.  Remembered is whose word ends a silence that was longer than their
     reporting period.
     """
@@ -205,11 +213,12 @@ def _hear_on(
     hearing.resumed[node] = np.where(gap > 0, ends, hearing.resumed.take(node))
     hearing.on_ms[node] = np.maximum(before, happened)
     hearing.called[node] = 0
-    lost = hearing.lost_phases.take(node)
-    changed = np.flatnonzero((gap >= 0) & (words.lost_phases.take(row) != lost))
-    row = row.take(changed)
-    hearing.lost_phases[node.take(changed)] = words.lost_phases.take(row)
-    return row
+    told, lost = words.lost_phases.take(row), hearing.lost_phases.take(node)
+    news = np.flatnonzero((gap >= 0) & (told != lost) & (told != SILENT_ON_PHASES))
+    told, lost = told.take(news), lost.take(news)
+    hearing.lost_phases[node.take(news)] = told
+    moved = np.flatnonzero((told ^ lost) & PHASES)
+    return row.take(news.take(moved)), lost.take(moved)
 
 
 def hear_live(hearing: Hearing, rows: Rows, i: int, limits: EngineSettings) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 from detectors.evidence import FAR, Evidence
 from detectors.hearing import NEVER
 from detectors.tree import Tree, highest_below, spread, with_ancestors
-from grid.network import F64, I64, Bools
+from grid.network import ALL_PHASES, F64, I64, Bools
 
 GUARD_MS = 10_000  # clocks and delays are corrected to about this
 GASP_FIRST_MS = 15_000  # head start of the share of gasps expected to be in, at the first one
@@ -47,6 +47,9 @@ class Declared:
     overdue: int
     silent: int
     unanswered: int  # meters that were asked and did not answer
+    score: float = 0.0  # log-odds of it against nobody being dead
+    phases: int = ALL_PHASES  # that are dead: all that it has, or these alone
+    lost: int = 0  # devices that live on the other phases, and say that these are dead
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,6 +59,11 @@ class Verdict:
     declared: tuple[Declared, ...] = ()
     nodes: I64 = field(default_factory=lambda: np.zeros(0, np.int64))  # ascending
     dead: F64 = field(default_factory=lambda: np.zeros(0))  # P(its meters are dead)
+
+    @property
+    def score(self) -> float:
+        """Log-odds of all that is declared against nothing."""
+        return sum(found.score for found in self.declared)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -102,6 +110,7 @@ def solve(tree: Tree, evidence: Evidence, priors: Priors, now_ms: int) -> Verdic
             int(np.searchsorted(doubtful, i)),
             probability=_in_series(int(i), above, customers, open_point),
             dead=float(dead[i]),
+            score=float(first[i]),
         )
         for i in found
     )
@@ -222,7 +231,13 @@ def _in_series(i: int, above: I64, customers: I64, open_point: F64) -> float:
 
 
 def _declared(
-    span: tuple[int, int], weights: _Weights, i: int, *, probability: float, dead: float
+    span: tuple[int, int],
+    weights: _Weights,
+    i: int,
+    *,
+    probability: float,
+    dead: float,
+    score: float,
 ) -> Declared:
     gasp, heard = int(weights.first_gasp_ms[i]), int(weights.heard_ms[i])
     return Declared(
@@ -235,4 +250,5 @@ def _declared(
         overdue=int(weights.overdue[i]),
         silent=int(weights.silent[i]),
         unanswered=int(weights.unanswered[i]),
+        score=score,
     )

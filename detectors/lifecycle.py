@@ -14,6 +14,7 @@ from detectors.reconcile import Scene
 from detectors.restoration import expect
 from detectors.running import NOT_EXPLAINED, Running
 from grid.frame import PlanEntered
+from grid.network import ALL_PHASES
 from grid.outage import OutageKind, State
 from grid.times import to_rfc3339
 
@@ -29,6 +30,7 @@ def switched(scene: Scene, event: Switching) -> None:
     """What a device's own word about its position does to the outage behind it."""
     book, position = scene.book, event.position
     behind = [o for o in book.running.values() if o.node == event.node]
+    behind = [o for o in behind if o.phases == ALL_PHASES]
     outage = max(behind, key=lambda o: (o.state is not State.RESTORED, o.sequence), default=None)
     name = book.group.ids[event.node]
     if outage is None:

@@ -48,6 +48,8 @@ class PackedOutage(msgspec.Struct, frozen=True, array_like=True):
     placed_ms: int
     vouched_by: str | None
     carried: bool
+    phases: int
+    phase_back_ms: int | None
     arrays: tuple[bytes, ...]
 
 

@@ -12,7 +12,7 @@ from detectors.reconcile import Scene, merge_into
 from detectors.running import NOT_EXPLAINED, Running, outage_id
 from grid.errors import Refused
 from grid.frame import Decided
-from grid.network import I64, Bools
+from grid.network import ALL_PHASES, I64, Bools
 from grid.outage import RUNNING, State
 
 
@@ -66,6 +66,8 @@ def merge(scene: Scene, outage: Running, command: Decided) -> None:
         raise Refused("nothing but the substation feeds both outages; they are two")
     _require_not_closed(scene, node)
     older, younger = sorted((outage, other), key=lambda o: o.sequence)
+    if older.phases != younger.phases:
+        older.phases = ALL_PHASES
     merge_into(scene, younger, into=older, node=node)
     _put(scene, older, node, command, "merged_at")
 
@@ -174,6 +176,7 @@ def _apart(scene: Scene, outage: Running, node: int, which: Bools) -> Running:
         told=outage.probability,
         evidence=outage.evidence,
         reasons=outage.reasons,
+        phases=outage.phases,
     )
     members, off, mute = outage.members[which], outage.off_ms[which], outage.mute[which]
     book.opened(new)

@@ -17,7 +17,7 @@ from detectors.inference import GUARD_MS, Declared
 from detectors.positions import Position
 from detectors.running import NOT_EXPLAINED, OUT, Running
 from detectors.settings import EngineSettings
-from grid.network import I64, Bools, NodeKind
+from grid.network import ALL_PHASES, I64, Bools, NodeKind, phase_letters
 from grid.outage import ENDED, OutageKind, State
 from grid.times import to_rfc3339
 
@@ -87,12 +87,13 @@ def reconcile(scene: Scene, declared: tuple[Declared, ...]) -> Bools:
     book = scene.book
     held = np.zeros(len(book.owner), np.bool_)
     supported: set[int] = set()
-    fitted = {o.node: o for o in book.running.values() if o.fitted}
+    fitted = {(o.node, o.phases): o for o in book.running.values() if o.fitted}
     for found in declared:
-        held[found.node : found.node + int(book.tree.size[found.node])] = True
-        outage = fitted.get(found.node)
+        below = slice(found.node, found.node + int(book.tree.size[found.node]))
+        held[below] |= book.tree.phases[below] & ~np.uint8(found.phases) == 0
+        outage = fitted.get((found.node, found.phases))
         if outage is None:
-            outage = _place(scene, found, book.meters_below(found.node))
+            outage = _place(scene, found, book.meters_on(found.node, found.phases))
         if outage is None:
             continue
         supported.add(outage.sequence)
@@ -140,6 +141,7 @@ def _place(scene: Scene, found: Declared, members: I64) -> Running | None:
     for other in owners:
         if other is not outage:
             merge_into(scene, other, into=outage, node=found.node)
+    _on_phases(scene, outage, found)
     _fit(scene, outage, found, members)
     return outage
 
@@ -153,6 +155,7 @@ def _open(scene: Scene, found: Declared, members: I64) -> Running:
         detected_ms=scene.said_ms,
         probability=found.probability,
         told=found.probability,
+        phases=found.phases,
     )
     book = scene.book
     book.opened(outage)
@@ -179,7 +182,8 @@ def _relocate(scene: Scene, outage: Running, found: Declared) -> None:
     outage.node = found.node
     outage.telemetered = outage.fitted = False
     outage.counted = NOT_EXPLAINED
-    if found.gasps == 0 and outage.parent is None and not outage.reopened:
+    silent = found.gasps == 0 and found.phases == ALL_PHASES
+    if silent and outage.parent is None and not outage.reopened:
         outage.start_ms = _last_word(scene, found.node)
     way = "up" if up else "down"
     after = book.group.ids[found.node]
@@ -210,6 +214,18 @@ def merge_into(scene: Scene, other: Running, *, into: Running, node: int) -> Non
         book.end(other, State.CLOSED, other.cause, code="merged", outage=book.name(into))
 
 
+def _on_phases(scene: Scene, outage: Running, found: Declared) -> None:
+    """What was thought of one phase turns out to be of all, or the other way round."""
+    if outage.phases == found.phases:
+        return
+    outage.phases, outage.counted = found.phases, NOT_EXPLAINED
+    mine = found.phases & int(scene.book.tree.phases[found.node])
+    letters = phase_letters(mine)
+    whole = mine == int(scene.book.tree.phases[found.node])
+    text = "it is all phases" if whole else f"it is phase {letters} alone"
+    scene.book.note(outage, text, code="phases", phases=letters)
+
+
 def _fit(scene: Scene, outage: Running, found: Declared, members: I64) -> None:
     """Let the members be exactly the meters behind the declared node."""
     book = scene.book
@@ -222,7 +238,9 @@ def _fit(scene: Scene, outage: Running, found: Declared, members: I64) -> None:
         if len(taken):
             n = len(taken)
             book.note(outage, f"{n} more meters are behind it", taken, code="more_behind", n=n)
-    outside = outage.members[~_within(book, found.node, outage.members)]
+    inside = _within(book, found.node, outage.members)
+    inside &= book.tree.phases[outage.members] & ~np.uint8(outage.phases) == 0
+    outside = outage.members[~inside]
     if len(outside) and not outage.carried:
         book.let_go(outage, outside)
         n = len(outside)
@@ -254,6 +272,7 @@ def _left_behind(
         told=found.probability,
         kind=parent.kind if parent.plan_id is None else OutageKind.FAULT,
         parent=parent.sequence,
+        phases=found.phases,
     )
     off, mute = parent.off_ms[here], parent.mute[here]
     book.opened(nested)
@@ -344,10 +363,14 @@ def _start(scene: Scene, found: Declared, outage: Running | None) -> int:
     nodes = slice(found.node, found.node + int(book.tree.size[found.node]))
     gasp = scene.evidence.gasp_ms[nodes]
     live = (gasp != NEVER) & (gasp >= found.since_ms - GUARD_MS)
+    if found.phases != ALL_PHASES:
+        live &= book.tree.phases[nodes] & ~np.uint8(found.phases) == 0
     if live.any():
         times = np.sort(scene.hearing.off_ms[nodes][live])
         return int(times[len(times) // 2])
-    return outage.start_ms if outage is not None else _last_word(scene, found.node)
+    if outage is not None:
+        return outage.start_ms
+    return found.since_ms if found.phases != ALL_PHASES else _last_word(scene, found.node)
 
 
 def _last_word(scene: Scene, node: int) -> int:

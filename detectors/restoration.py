@@ -15,7 +15,7 @@ from detectors.listening import due
 from detectors.running import STEP_GAP_MS, Running
 from detectors.settings import EngineSettings
 from detectors.tree import transformers
-from grid.network import I64, Bools
+from grid.network import ALL_PHASES, I64, Bools
 from grid.outage import State
 
 FOLLOW_MS = 75_000  # the mute follow their transformer once power-ups had time to come
@@ -47,7 +47,7 @@ def _hear_one(book: Book, outage: Running, hearing: Hearing, limits: EngineSetti
     after &= hearing.on_ms[node] > outage.start_ms + GUARD_MS // 2
     back = (heard != NEVER) & later & (gasped | after)
     back &= heard > outage.since_ms
-    _news(book, outage, hearing, *_terminals_back(book, outage, hearing, limits))
+    _news(book, outage, hearing, *_devices_back(book, outage, hearing, limits))
     if not back.any():
         return
     powered = hearing.back_ms[node] + lag > outage.since_ms
@@ -121,10 +121,16 @@ def _was_dark(
     return dark
 
 
-def _terminals_back(
+def _devices_back(
     book: Book, outage: Running, hearing: Hearing, limits: EngineSettings
 ) -> tuple[I64, I64]:
-    """Terminals behind the device that had been dead and came back, and when (ours)."""
+    """Terminals behind the device that had been dead and came back, and when (ours).
+
+    Where one phase is gone they live all the time: then it is who has the phase again.
+    """
+    if outage.phases != ALL_PHASES:
+        back_ms = [ms for ms in (outage.phase_back_ms,) if ms is not None]
+        return np.full(len(back_ms), outage.node), np.array(back_ms, np.int64)
     nodes = np.arange(outage.node, outage.node + int(book.tree.size[outage.node]))
     nodes = nodes[~book.tree.meters[nodes] & (hearing.on_ms[nodes] > hearing.off_ms[nodes])]
     lag = hearing.lag(nodes)
@@ -165,7 +171,9 @@ def _dark_during(
     while place >= outage.node:
         below = slice(place, place + int(book.tree.size[place]))
         heard = hearing.on_ms[below] + hearing.lag(below)
-        if ((heard > span[0]) & (heard < span[1])).any():
+        spoke = (heard > span[0]) & (heard < span[1])
+        spoke &= book.tree.phases[below] & ~np.uint8(outage.phases) == 0
+        if spoke.any():
             break
         region, place = place, int(book.tree.parent[place])
     return region
@@ -176,7 +184,9 @@ def expect(book: Book, outage: Running, hearing: Hearing, node: int, at_ms: int)
     nodes = np.arange(node, node + int(book.tree.size[node]))
     heard = hearing.on_ms[nodes] + hearing.lag(nodes)
     dead = (hearing.off_ms[nodes] >= hearing.on_ms[nodes]) | (heard <= outage.since_ms)
-    ours = nodes[(book.owner[nodes] == outage.sequence) | (~book.tree.meters[nodes] & dead)]
+    dead &= ~book.tree.meters[nodes]
+    dead &= book.tree.phases[nodes] & ~np.uint8(outage.phases) == 0
+    ours = nodes[(book.owner[nodes] == outage.sequence) | dead]
     hearing.void_ms[ours] = np.maximum(hearing.void_ms[ours], at_ms)
 
 

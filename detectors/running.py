@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from grid.network import I64, Bools, Group
+from grid.network import ALL_PHASES, I64, Bools, Group, phase_letters
 from grid.outage import Etr, Outage, OutageKind, State, Step
 from grid.reasons import Evidence
 from grid.work import Acknowledged, Progress, Stage
@@ -61,6 +61,10 @@ class Running:
     placed_ms: int = 0  # stream time of that
     vouched_by: str | None = None  # a person said that it is real
     carried: bool = False  # switching took some of its members elsewhere, who are still out
+    phases: int = ALL_PHASES  # that are dead: all that its device has, or these alone
+    phase_back_ms: int | None = (
+        None  # our clock: a device behind it had lost one of them, and has it
+    )
     members: I64 = field(default_factory=lambda: np.zeros(0, np.int64))
     off_ms: I64 = field(default_factory=lambda: np.zeros(0, np.int64))
     on_ms: I64 = field(default_factory=lambda: np.zeros(0, np.int64))
@@ -146,7 +150,6 @@ def published(group: Group, outage: Running) -> Outage:
     affected = group.customer_from[outage.members + 1] - group.customer_from[outage.members]
     feeder = int(group.feeder[node])
     districts = {group.district[n] for n in outage.members.tolist()} or {group.district[node]}
-    phases = int(group.phases[node])
     return Outage(
         id=outage_id(group, outage.sequence),
         version=outage.version,
@@ -158,7 +161,7 @@ def published(group: Group, outage: Running) -> Outage:
         device_kind=group.kind_word(node),
         feeder_id=group.ids[feeder] if feeder >= 0 else None,
         districts=tuple(sorted(districts)),
-        phases="".join(p for bit, p in ((1, "A"), (2, "B"), (4, "C")) if phases & bit),
+        phases=phase_letters(int(group.phases[node]) & outage.phases),
         probability=outage.probability,
         started_ms=outage.start_ms,
         detected_ms=outage.detected_ms,

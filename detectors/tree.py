@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from grid.network import I16, I32, I64, U8, Bools, Group, NodeKind
+from grid.network import ALL_PHASES, I16, I32, I64, U8, Bools, Group, NodeKind
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -22,6 +22,8 @@ class Tree:
         I32  # N + 1: customers before each node, so that below v are [v + size[v]] - [v]
     )
     depth_max: int
+    phases: U8
+    phased: bool  # somebody has fewer than three
 
 
 def tree_of(group: Group) -> Tree:
@@ -34,6 +36,8 @@ def tree_of(group: Group) -> Tree:
         meters=np.diff(group.customer_from) > 0,
         customers_from=group.customer_from,
         depth_max=int(group.depth.max(initial=0)),
+        phases=group.phases,
+        phased=bool((group.phases != ALL_PHASES).any()),
     )
 
 

@@ -25,6 +25,11 @@ PHASE_BITS: Mapping[str, int] = {"A": 1, "B": 2, "C": 4}
 ALL_PHASES = 7
 
 
+def phase_letters(bits: int) -> str:
+    """``AC`` of the bits of A and C."""
+    return "".join(letter for letter, bit in PHASE_BITS.items() if bits & bit)
+
+
 class NodeKind(IntEnum):
     """What a node of the tree is."""
 

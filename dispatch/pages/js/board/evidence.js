@@ -17,6 +17,7 @@ const SAID = {
   planned: () => "与计划停电相符，不告警", momentary: () => "瞬时停电", stayed_restored: () => "已稳定恢复", reopened: () => "未结束又停电，并入同一停电",
   heard_again: (f) => f.n && `${f.n}表复电`, report_power: (f) => f.n && `${f.n}表报告有电`, partly_restored: (f) => f.n && `${f.of}表中${f.n}表已恢复`,
   restored: () => "已恢复", follow_transformer: (f) => f.n && `${f.n}表无法自证，随其配变`, stay_dark: (f) => f.n && `${f.n}表仍停电${f.outage ? `（${f.outage}）` : ""}`,
+  phases: (f) => `停电相别为${f.phases}相`,
   left_behind: (f) => (f.n ? `上级恢复后仍有${f.n}表停电` : "上级恢复后仍停电"), probability: (f) => f.after !== undefined && `把握由${f.before}变为${f.after}`,
   moved: () => "定位调整", takes_in: (f) => f.outage && `并入${f.outage}`, part_of: (f) => f.outage && `属于${f.outage}`, part_of_another: () => "属于另一停电",
   merged: (f) => f.outage && `已并入${f.outage}`, more_behind: (f) => f.n && `另有${f.n}表在其后`, not_behind: (f) => f.n && `${f.n}表不在其后`,
@@ -31,7 +32,8 @@ const EVIDENCE = {
   placed: (l) => `调度员定位于 ${l.device_id}`, vouched: () => "调度员已核实", closed_above: (l) => `上级 ${l.device_id} 合闸带电`,
   terminals: (l) => `${l.n}台配变终端报失压`, gasps: (l) => `${l.of}表中${l.n}表末次上报`, overdue: (l) => `${l.n}次心跳缺失`,
   unanswered: (l) => `召测${l.of}表，${l.n}表无应答`, left_behind: () => "上级复电前即已停电",
-  report_power: (l) => `${l.of}表中${l.n}表有电`, no_gasp: (l) => `${l.of}表中${l.n}表无末次上报`, mute: (l) => `${l.n}表在静默集中器之后`,
+  report_power: (l) => `${l.of}表中${l.n}表有电`, no_gasp: (l) => `${l.of}表中${l.n}表无末次上报`,
+  phase_lost: (l) => `${l.n}台三相设备报该相断相`, phase_live: (l) => `其他相${l.of}表中${l.n}表有电`, mute: (l) => `${l.n}表在静默集中器之后`,
 };
 
 /** @param {{code?: string, text: string, fields?: any}} line @param {any} times */

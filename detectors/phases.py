@@ -1,0 +1,174 @@
+"""One phase alone: the inference once more for a phase of which there is evidence.
+
+A blown fuse or a broken conductor takes the customers of one phase; those on the others live, and
+devices of three phases say which one is dead.  The tree is solved again on what speaks of that
+phase, and a device is held to have lost it where that explains more than single meters, or the
+loss of all phases, do: the better of two explanations of everything, by their log-odds.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from math import log
+
+import numpy as np
+
+from detectors.book import Book
+from detectors.evidence import FAR, Evidence
+from detectors.findings import Findings, PhaseWord, note_phases
+from detectors.hearing import NEVER, PHASES, TELLS, Hearing
+from detectors.inference import Declared, Priors, Verdict, solve
+from detectors.tree import Tree
+from grid.network import ALL_PHASES, I64, U8, Bools
+
+SHARE_LL = log(0.3)  # of the faults of a device that it takes one phase alone
+LOST_LL = log(0.9 / 1e-3)  # a device that lives on two phases says of the third that it is dead
+WORDS_MIN = 2  # devices that must say or show it: one is a service line
+OTHERS_MAX = 2  # so many words of the other phases behind a device, and it lost them all
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Words:
+    """What devices with several phases say of each.  Entry a node."""
+
+    lost: U8  # bits of phases that are dead
+    tells: Bools  # whether it says at all how they are
+    since_ms: I64  # our clock: its last word
+
+
+def with_phases(
+    tree: Tree, evidence: Evidence, priors: Priors, hearing: Hearing, now_ms: int
+) -> Verdict:
+    """The verdict on all phases together, and on one alone wherever that explains more."""
+    verdict = solve(tree, evidence, priors, now_ms)
+    lost = hearing.lost_phases & PHASES
+    if not (lost.any() or (tree.phased and evidence.suspicious.any())):
+        return verdict
+    since = np.where(lost > 0, hearing.on_ms + hearing.lag(), NEVER)
+    said = _Words(lost, (hearing.lost_phases & TELLS) > 0, since)
+    found: dict[int, Declared] = {}
+    for bit in (1, 2, 4):
+        ruled = _ruled(tree, evidence, verdict, priors, bit)
+        alone = _evidence_of(tree, evidence, said, ruled, bit)
+        if alone is None:
+            continue
+        for one in solve(tree, alone, _weaker(tree, priors, bit), now_ms).declared:
+            waiting = int(alone.pending[one.node : one.end].sum())
+            words = one.gasps + one.overdue + waiting
+            if tree.phases[one.node] == bit or words < WORDS_MIN:
+                continue
+            rest = _without(tree, evidence, one, bit)
+            other = solve(tree, rest, priors, now_ms)
+            if other.score + one.score > verdict.score + 1e-9:
+                evidence, verdict = rest, other
+                _add(found, _named(one, bit, said))
+    if not found:
+        return verdict
+    declared = sorted((*verdict.declared, *found.values()), key=lambda d: (d.node, d.phases))
+    return replace(verdict, declared=tuple(declared))
+
+
+def take_words(
+    findings: Findings, book: Book, hearing: Hearing, words: Sequence[PhaseWord]
+) -> None:
+    """What devices say of their phases, in the order in which they said it."""
+    for word in sorted(words):
+        note_phases(findings, word)
+        _phase_back(book, word, hearing)
+
+
+def _phase_back(book: Book, word: PhaseWord, hearing: Hearing) -> None:
+    """A device has a phase again: so have those behind whatever had lost it."""
+    for outage in book.running.values() if word.back else ():
+        if outage.phases & word.back & ~word.lost and outage.phases != ALL_PHASES:
+            heard = int(hearing.on_ms[word.node] + hearing.lag(np.array([word.node]))[0])
+            if book.contains(outage.node, word.node) and heard > outage.since_ms:
+                outage.phase_back_ms = heard
+                book.spoke.add(outage.sequence)
+
+
+def _weaker(tree: Tree, priors: Priors, bit: int) -> Priors:
+    """One phase is lost less often than all; no position of a switch says that it is."""
+    logit = np.where(tree.phases & np.uint8(bit) > 0, priors.logit + SHARE_LL, -np.inf)
+    return replace(priors, logit=logit, open=np.zeros(len(logit), np.bool_))
+
+
+def _evidence_of(
+    tree: Tree, evidence: Evidence, words: _Words, ruled: Bools, bit: int
+) -> Evidence | None:
+    """What speaks of one phase alone; None where nothing says that it is lost."""
+    only = (tree.phases == bit) & ~ruled
+    lost = (words.lost & np.uint8(bit) > 0) & ~ruled
+    if not ((evidence.suspicious & only) | lost).any():
+        return None
+    several = (tree.phases & np.uint8(bit) > 0) & (tree.phases != bit)
+    speaks = only | (several & words.tells & ~lost)
+    alone = _only(evidence, only)
+    return replace(
+        alone,
+        heard_ms=np.where(speaks, evidence.heard_ms, NEVER),
+        gasp_ms=np.where(lost, words.since_ms, alone.gasp_ms),
+        gasp_ll=np.where(lost, LOST_LL, alone.gasp_ll),
+    )
+
+
+def _ruled(tree: Tree, evidence: Evidence, verdict: Verdict, priors: Priors, bit: int) -> Bools:
+    """Nodes below what lost all of its phases for sure: it is open, or other phases say so, too."""
+    others = evidence.suspicious & (tree.phases != bit)
+    ruled = np.zeros(len(others), np.bool_)
+    for node in np.flatnonzero(priors.open).tolist():
+        ruled[node : node + int(tree.size[node])] = True
+    for found in verdict.declared:
+        if int(others[found.node : found.end].sum()) >= OTHERS_MAX:
+            ruled[found.node : found.end] = True
+    return ruled
+
+
+def _without(tree: Tree, evidence: Evidence, found: Declared, bit: int) -> Evidence:
+    """The evidence less that of who is dark by the loss of one phase."""
+    keep = tree.phases != bit
+    keep[: found.node] = True
+    keep[found.end :] = True
+    return _only(evidence, keep)
+
+
+def _only(evidence: Evidence, keep: Bools) -> Evidence:
+    """What some of the nodes say; of the others nothing is known."""
+    return replace(
+        evidence,
+        heard_ms=np.where(keep, evidence.heard_ms, NEVER),
+        gasp_ms=np.where(keep, evidence.gasp_ms, NEVER),
+        gasp_ll=np.where(keep, evidence.gasp_ll, 0.0),
+        due_ms=np.where(keep, evidence.due_ms, FAR),
+        off_ll=np.where(keep, evidence.off_ll, 0.0),
+        on_ll=np.where(keep, evidence.on_ll, 0.0),
+        overdue=evidence.overdue & keep,
+        pending=evidence.pending & keep,
+        unanswered=np.where(keep, evidence.unanswered, 0),
+    )
+
+
+def _named(found: Declared, bit: int, words: _Words) -> Declared:
+    below = slice(found.node, found.end)
+    lost = int((words.lost[below] & np.uint8(bit) > 0).sum())
+    return replace(found, phases=bit, lost=lost)
+
+
+def _add(found: dict[int, Declared], one: Declared) -> None:
+    """Two phases of one device are one fault."""
+    other = found.get(one.node)
+    if other is None:
+        found[one.node] = one
+        return
+    found[one.node] = replace(
+        other,
+        since_ms=min(other.since_ms, one.since_ms),
+        probability=min(other.probability, one.probability),
+        dead=min(other.dead, one.dead),
+        gasps=other.gasps + one.gasps,
+        overdue=other.overdue + one.overdue,
+        silent=other.silent + one.silent,
+        unanswered=other.unanswered + one.unanswered,
+        score=other.score + one.score,
+        phases=other.phases | one.phases,
+        lost=other.lost + one.lost,
+    )
