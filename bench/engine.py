@@ -1,8 +1,11 @@
-"""The engine against the least that numpy can do with the same ids, and its memory a meter.
+"""The engine against the least that numpy can do with the same ids, against an engine that takes
+one event at a time, as cities grow, and its memory a meter.
 
 One group of 10,000 meters in a storm that keeps the engine busy: frames of 1,000 readings, 100 ms
 apart (each meter speaks once a second); every second a transformer fails and another comes back;
 10 % of the readings are repeats.  Verdicts fall once a second of stream time and are included.
+``of_numpy_pass`` is of inference alone (bench/solving.py), ``slope`` of bench/scaling.py.  Times
+are of this thread's work, so that a busy machine does not count.
 """
 
 import gc
@@ -12,12 +15,14 @@ import tracemalloc
 
 import numpy as np
 
+from bench import scaling, solving
 from bench.measure import alternate
+from bench.per_event import PerEvent
 from detectors.engine import Engine
 from detectors.settings import EngineSettings
 from grid.build import build
 from grid.frame import READING, Frame, Rows
-from grid.network import Group, Network, NodeKind
+from grid.network import I64, Group, Network, NodeKind
 from grid.reading import Kind
 from simulators.city import city
 
@@ -30,6 +35,7 @@ FAIL_EVERY = 10  # frames
 DARK_FRAMES = 100
 START_MS = 1_800_000_000_000
 RUNS = 7
+SOLVES = 5
 
 
 def _network() -> Network:
@@ -102,37 +108,78 @@ def _bytes_per_meter(group: Group, first: Frame) -> float:
     return held / METERS
 
 
+def _ours(group: Group, storm: list[Frame], opened: list[str]) -> float:
+    """Readings a second through ``apply``; notes the devices of the outages."""
+    engine = Engine(group, EngineSettings(pings_per_minute=0.0))
+    engine.apply(storm[0])
+    opened.clear()
+    began = time.thread_time()
+    outcomes = [engine.apply(frame) for frame in storm[1:]]
+    seconds = time.thread_time() - began
+    said = [change.outage for outcome in outcomes for change in outcome.changes]
+    opened += [outage.device_id for outage in said if outage.version == 1]
+    return _readings(storm) / seconds
+
+
+def _per_event(group: Group, storm: list[Frame], opened: list[str]) -> float:
+    """The same of the peer.  Its events are Python's own already."""
+    events = [(frame.rows.tolist(), frame.until_ms) for frame in storm]
+    peer = PerEvent(group, EngineSettings(pings_per_minute=0.0))
+    peer.apply(*events[0])
+    began = time.thread_time()
+    for said, until_ms in events[1:]:
+        peer.apply(said, until_ms)
+    seconds = time.thread_time() - began
+    opened[:] = [group.ids[node] for node in peer.opened]
+    return _readings(storm) / seconds
+
+
+def _readings(storm: list[Frame]) -> int:
+    return sum(len(frame.rows) for frame in storm[1:])
+
+
+def _bincount(ids: list[I64]) -> float:
+    began = time.thread_time()
+    for _ in range(20):
+        for part in ids:
+            np.bincount(part)
+    return 20 * sum(map(len, ids)) / (time.thread_time() - began)
+
+
 def run() -> dict[str, object]:
-    """Readings a second through ``apply``, over ids a second through ``np.bincount``."""
+    """Readings a second against others', and what a reading and a meter cost."""
     group = _group()
     storm = frames(group, FRAMES)
     ids = [frame.rows["node"].astype(np.int64) for frame in storm[1:]]
-    readings = sum(map(len, ids))
-    outages = 0
-
-    def ours() -> float:
-        nonlocal outages
-        engine = Engine(group, EngineSettings(pings_per_minute=0.0))
-        engine.apply(storm[0])
-        began = time.perf_counter()
-        changes = [len(engine.apply(frame).changes) for frame in storm[1:]]
-        seconds = time.perf_counter() - began
-        outages = engine.book.sequence
-        assert sum(changes) >= FRAMES // FAIL_EVERY
-        return readings / seconds
-
-    def bincount() -> float:
-        began = time.perf_counter()
-        for _ in range(20):
-            for part in ids:
-                np.bincount(part)
-        return 20 * readings / (time.perf_counter() - began)
-
-    result = alternate(ours, {"of_bincount": bincount}, runs=RUNS)
-    return result | {
+    mine: list[str] = []
+    theirs: list[str] = []
+    result = alternate(
+        lambda: _ours(group, storm, mine),
+        {
+            "of_bincount": lambda: _bincount(ids),
+            "of_per_event": lambda: _per_event(group, storm, theirs),
+        },
+        runs=RUNS,
+    )
+    assert len(mine) >= FRAMES // FAIL_EVERY - 1, mine
+    assert mine == theirs, (mine, theirs)  # fast and wrong is no comparison
+    solve, bare, nodes = solving.rates(group)
+    solved = alternate(solve, {"of_numpy_pass": bare}, runs=SOLVES)
+    return {
+        "runs": result["runs"],
+        "ratios": {**_part(result, "ratios"), **_part(solved, "ratios")},
+        "raw": {**_part(result, "raw"), **_part(solved, "raw")},
+        **scaling.slope(group, storm, METERS),
         "bytes_per_meter": round(_bytes_per_meter(group, storm[0]), 1),
         "meters": METERS,
         "nodes": len(group.ids),
         "rows_a_frame": ROWS,
-        "outages_opened": outages,
+        "outages_opened": len(mine),
+        "nodes_solved": nodes,
     }
+
+
+def _part(result: dict[str, object], name: str) -> dict[str, object]:
+    part = result[name]
+    assert isinstance(part, dict)
+    return part

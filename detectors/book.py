@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from detectors.hearing import NEVER
 from detectors.running import OUT, Running, customers_of, outage_id, published
-from detectors.tree import Tree
+from detectors.tree import Tree, distinct
 from grid.network import ALL_PHASES, I64, Bools, Group
 from grid.outage import ENDED, Change, State
 from grid.reasons import Why
@@ -163,7 +163,7 @@ class Book:
             outage.version += 1
             outage.told = outage.probability
             touched = self.moved.get(sequence, [])
-            nodes = np.unique(np.concatenate(touched)) if touched else np.zeros(0, np.int64)
+            nodes = distinct(np.concatenate(touched)) if touched else np.zeros(0, np.int64)
             changes.append(
                 Change(
                     at_ms=at_ms,

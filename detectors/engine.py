@@ -8,8 +8,6 @@ in the order of the devices' own clocks, second by second from where we went dea
 and ended meanwhile is found too.
 """
 
-from bisect import bisect_left
-
 import numpy as np
 
 from detectors.asking import Asking
@@ -19,9 +17,10 @@ from detectors.decisions import Decisions, decide, throw
 from detectors.estimating import estimate, learn
 from detectors.etr import History
 from detectors.evidence import Ear, Evidence, gather
-from detectors.findings import Findings, PhaseWord, note_position, note_verdict, phase_words
-from detectors.hearing import NEVER, URGENT, Hearing, fold, hear_live, said, silence
+from detectors.findings import Findings, note_position, note_verdict
+from detectors.hearing import NEVER, Hearing, hear_live, silence
 from detectors.inference import Priors
+from detectors.intake import calm, hear, switchgear
 from detectors.lifecycle import close, explain, match_plan, switched
 from detectors.listening import Listening, Relays
 from detectors.phases import take_words, with_phases
@@ -29,7 +28,7 @@ from detectors.positions import Moved, Position, Switching, read_position
 from detectors.priors import priors_of
 from detectors.rates import Rates, count_gasps, storms, teaches
 from detectors.reconcile import Scene, reconcile
-from detectors.repeats import Memory, blank, rounds, take
+from detectors.repeats import Memory, blank, take
 from detectors.restoration import finish, follow, hear_back, settle_times
 from detectors.settings import EngineSettings
 from detectors.tree import tree_of
@@ -50,12 +49,10 @@ from grid.frame import (
     SwitchThrown,
     first_ms,
 )
-from grid.network import Group, NodeKind
+from grid.network import Group
 from grid.outage import ENDED, Change, Outcome, Ping
 
 KEPT_ROWS_MAX = 1_000_000  # of a backlog; at the limit it is gone through as far as it is in
-TRANSFORMER = int(NodeKind.TRANSFORMER)
-SWITCHGEAR = np.array([NodeKind.BREAKER <= kind <= NodeKind.FUSE for kind in NodeKind])
 NO_BACKLOG = 1 << 60
 PLAN_EARLY_MS = 60_000  # planned work may begin a little early
 
@@ -146,22 +143,17 @@ class Engine:
 
     def _until_urgent(self, rows: Rows, begin: int, end: int) -> int:
         """While all is calm, rows of many seconds are taken in together, up to the first alarm."""
-        part = rows[begin:end]
-        node = part["node"].astype(np.int64)
-        alarm = said(part, self.limits).off | (self.book.owner.take(node) >= 0)
-        alarm |= URGENT.take(part["kind"]) | SWITCHGEAR.take(self.group.kind.take(node))
-        first = np.flatnonzero(alarm)
-        if len(first) == 0:
+        alarm = begin + calm(self.book, rows[begin:end], self.limits)
+        if alarm == end:
             return end
         stream = rows["stream_ms"]
-        second = int(stream[begin + int(first[0])]) // TICK_MS
-        second = max(second, int(stream[begin]) // TICK_MS + 1)
+        second = max(int(stream[alarm]) // TICK_MS, int(stream[begin]) // TICK_MS + 1)
         return min(end, int(np.searchsorted(stream, second * TICK_MS, "left")))
 
     def _fold(self, rows: Rows) -> None:
         """Take in rows between two verdicts; a telemetered move is a verdict of its own."""
-        device = SWITCHGEAR.take(self.group.kind.take(rows["node"].astype(np.int64)))
-        if not device.any():
+        device = switchgear(self.book, rows)
+        if not np.count_nonzero(device):
             self._hear(rows)
             return
         begin = 0
@@ -181,33 +173,11 @@ class Engine:
     def _hear(self, rows: Rows) -> None:
         if len(rows) == 0:
             return
-        node = rows["node"].astype(np.int64)
-        words = said(rows, self.limits)
-        phases: list[PhaseWord] = []
-        for part in rounds(node):
-            whole = len(part) == len(rows)
-            these, say = (rows, words) if whole else (rows.take(part), words.part(part))
-            changed, before = fold(self.hearing, these, say, self.limits)
-            if len(changed):
-                phases += phase_words(self.hearing, before, rows, part[changed])
-        take_words(self.findings, self.book, self.hearing, phases)
-        owners = self.book.owner.take(node)
-        members = owners >= 0
-        self.book.spoke.update(owners[members].tolist())
-        terminals = np.flatnonzero(self.group.kind.take(node) == TRANSFORMER)
-        if len(terminals) and self.book.running:
-            self._terminals_spoke(sorted(node[terminals].tolist()))
-        urgent = np.flatnonzero(words.off | members | URGENT.take(rows["kind"]))
+        heard = hear(self.book, self.hearing, rows, self.limits)
+        take_words(self.findings, self.book, self.hearing, heard.phases)
         self.waking.heard(int(rows["stream_ms"][0]))
-        if len(urgent):
-            self.waking.alarmed(int(rows["stream_ms"][urgent[-1]]))
-
-    def _terminals_spoke(self, terminals: list[int]) -> None:
-        """A terminal is no member of an outage, but what it says may be news of one above it."""
-        for outage in self.book.running.values():
-            end = outage.node + int(self.tree.size[outage.node])
-            if bisect_left(terminals, outage.node) < bisect_left(terminals, end):
-                self.book.spoke.add(outage.sequence)
+        if heard.urgent_ms is not None:
+            self.waking.alarmed(heard.urgent_ms)
 
     def _switch(self, event: Switching, now_ms: int) -> None:
         note_position(self.findings, event.node, event.position, now_ms)

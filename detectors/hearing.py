@@ -127,8 +127,8 @@ def said(rows: Rows, limits: EngineSettings) -> Said:
     yes, no = SAYS_ON.take(kind), SAYS_OFF.take(kind)
     lost = np.full(len(rows), SILENT_ON_PHASES)
     volts = np.ascontiguousarray(rows["volts"].T)  # a row a phase
-    measured = volts == volts
-    if measured.any():
+    measured = volts == volts  # NaN is not itself; quicker than isnan
+    if np.count_nonzero(measured):
         volts = volts / np.float32(limits.nominal_v)
         dead = measured & (volts < limits.off_pu)
         live = measured & (volts >= limits.on_pu)
@@ -140,18 +140,22 @@ def said(rows: Rows, limits: EngineSettings) -> Said:
         lost[has_volts] = TELLS
         lost = np.where(any_live, bits[0] | bits[1] << 1 | bits[2] << 2 | TELLS, lost)
     wordless = rows["on"] == 0
-    no |= report & wordless
-    yes |= report & ~wordless
+    if np.count_nonzero(wordless):
+        no |= report & wordless
+        report &= ~wordless
+    yes |= report
     fine = TELLS_OK.take(kind)
-    if fine.any():
+    if np.count_nonzero(fine):
         lost[fine & (lost == SILENT_ON_PHASES)] = TELLS
     loss = kind == PHASE_LOSS
-    if loss.any():
+    if np.count_nonzero(loss):
         lost = np.where(loss, rows["phases"] | TELLS, lost)
-    invalid = (rows["quality"] & INVALID) != 0
-    if invalid.any():
-        yes &= ~invalid
-        no &= ~invalid
+    quality = rows["quality"].copy()
+    quality &= np.uint8(INVALID)
+    if np.count_nonzero(quality):
+        valid = quality == 0
+        yes &= valid
+        no &= valid
     return Said(yes, no, lost)
 
 
@@ -168,33 +172,27 @@ def fold(hearing: Hearing, rows: Rows, words: Said, limits: EngineSettings) -> t
     """
     node = rows["node"].astype(np.int64)
     happened = rows["happened_ms"].astype(np.int64)
-    late = rows["received_ms"] - happened
-    late = np.minimum(np.maximum(late, -NO_LAG), NO_LAG - 1).astype(np.int32)
-    hearing.lag_ms[node] = np.minimum(hearing.lag_ms.take(node), late)
+    late = rows["received_ms"].astype(np.int64)
+    late -= happened
+    np.maximum(late, -NO_LAG, out=late)
+    np.minimum(late, NO_LAG - 1, out=late)
+    hearing.lag_ms[node] = np.minimum(hearing.lag_ms.take(node), late.astype(np.int32))
     kind = rows["kind"]
-    beat = words.on & (kind == HEARTBEAT)
     changed, before = _hear_on(hearing, node, happened, words, limits)
     _latest(hearing.off_ms, node, happened, words.off)
     back = kind == POWER_UP
-    if back.any():
+    if np.count_nonzero(back):
         _latest(hearing.back_ms, node, happened, back)
         told = back & (rows["off_at_ms"] > 0)  # it tells of a gasp that was lost
         _latest(hearing.off_ms, node, rows["off_at_ms"], told)
-    if beat.any():
-        _learn_period(hearing, *_where(beat, node, happened))
+    beat = kind == HEARTBEAT
+    beat &= words.on
+    _learn_period(hearing, node, happened, beat)
     calls = kind == CALL_NO_POWER
-    if calls.any():
+    if np.count_nonzero(calls):
         at = node[calls]
         hearing.called[at] = np.minimum(hearing.called[at], 254) + 1
     return changed, before
-
-
-def _where(which: Bools, *columns: I64) -> tuple[I64, ...]:
-    """Entries of columns; themselves where all are meant, which is often."""
-    if which.all():
-        return columns
-    place = np.flatnonzero(which)
-    return tuple(column.take(place) for column in columns)
 
 
 def _hear_on(
@@ -204,21 +202,29 @@ def _hear_on(
     reporting period.
     """
     row = np.flatnonzero(words.on)
+    told = words.lost_phases
     if len(row) < len(node):
-        node, happened = node.take(row), happened.take(row)
+        node, happened, told = node.take(row), happened.take(row), told.take(row)
     before = hearing.on_ms.take(node)
     gap = happened - before
-    due = hearing.period_ms(limits.heartbeat_s, node) + int(limits.heartbeat_slack_s * 1000)
-    ends = (gap > due) & (before != NEVER)
-    hearing.resumed[node] = np.where(gap > 0, ends, hearing.resumed.take(node))
+    due = hearing.period_ms(limits.heartbeat_s, node)
+    due += int(limits.heartbeat_slack_s * 1000)
+    ends = gap > due
+    ends &= before != NEVER
+    resumed = hearing.resumed.take(node)
+    np.copyto(resumed, ends, where=gap > 0)
+    hearing.resumed[node] = resumed
     hearing.on_ms[node] = np.maximum(before, happened)
     hearing.called[node] = 0
-    told, lost = words.lost_phases.take(row), hearing.lost_phases.take(node)
-    news = np.flatnonzero((gap >= 0) & (told != lost) & (told != SILENT_ON_PHASES))
-    told, lost = told.take(news), lost.take(news)
-    hearing.lost_phases[node.take(news)] = told
+    news = told != SILENT_ON_PHASES
+    if not np.count_nonzero(news):
+        return row[:0], told[:0]
+    lost = hearing.lost_phases.take(node)
+    place = np.flatnonzero(news & (told != lost) & (gap >= 0))
+    told, lost = told.take(place), lost.take(place)
+    hearing.lost_phases[node.take(place)] = told
     moved = np.flatnonzero((told ^ lost) & PHASES)
-    return row.take(news.take(moved)), lost.take(moved)
+    return row.take(place.take(moved)), lost.take(moved)
 
 
 def hear_live(hearing: Hearing, rows: Rows, i: int, limits: EngineSettings) -> None:
@@ -242,22 +248,30 @@ def _latest(column: I64, node: I64, at: I64, where: Bools) -> None:
         column[picked] = np.maximum(column.take(picked), at[place])
 
 
-def _learn_period(hearing: Hearing, node: I64, happened: I64) -> None:
+def _learn_period(hearing: Hearing, node: I64, happened: I64, which: Bools) -> None:
     """A period is learned from gaps that agree within a tenth; a gap of several periods is missed
     beats.
     """
+    count = np.count_nonzero(which)
+    if count < len(node):
+        place = np.flatnonzero(which)
+        node, happened = node.take(place), happened.take(place)
     before = hearing.beat_ms.take(node)
     hearing.beat_ms[node] = np.maximum(before, happened)
     gap_s = ((happened - before) / 1000.0).astype(np.float32)
-    usable = (before != NEVER) & (gap_s >= PERIOD_S_MIN) & (gap_s <= PERIOD_S_MAX)
-    if not usable.any():
-        return
+    usable = gap_s >= PERIOD_S_MIN
+    usable &= gap_s <= PERIOD_S_MAX  # since ever is longer
     place = np.flatnonzero(usable)
+    if len(place) == 0:
+        return
     node, gap_s = node.take(place), gap_s.take(place)
     period = hearing.period_s.take(node)
-    times = np.maximum(np.rint(gap_s / np.where(period > 0, period, gap_s)), 1)
-    same = (period > 0) & (np.abs(gap_s / times - period) <= 0.1 * period)
-    smooth = period + (gap_s / times - period) / 4
-    hearing.period_s[node] = np.where(same, smooth, gap_s)
+    known = period > 0
+    times = np.maximum(np.rint(gap_s / np.where(known, period, gap_s)), 1)
+    once = gap_s / times
+    once -= period
+    same = known & (np.abs(once) <= 0.1 * period)
+    np.copyto(gap_s, period + once / 4, where=same)
+    hearing.period_s[node] = gap_s
     agreed = hearing.agreed.take(node)
     hearing.agreed[node] = np.where(same, np.minimum(agreed, 250) + 1, 1)

@@ -116,7 +116,7 @@ def _place(scene: Scene, found: Declared, members: I64) -> Running | None:
     kept, members = keep_bound(scene, found, members)
     if kept is not None and len(members) == 0:
         return kept
-    owners = [book.running[s] for s in np.unique(book.owner[members]).tolist() if s >= 0]
+    owners = [book.running[s] for s in sorted(set(book.owner[members].tolist())) if s >= 0]
     kept = kept or _carried(book, owners, found)
     if kept is not None and kept.carried:
         return kept

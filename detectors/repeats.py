@@ -18,6 +18,7 @@ WINDOW = 64
 CONCENTRATOR_WINDOW = 4096
 NO_FACT = np.int64(-1)
 ONE = np.uint64(1)
+KINDS = 16  # more than there are
 
 
 @dataclass(slots=True, eq=False)
@@ -55,7 +56,7 @@ class _Facts:
 
     node: I64
     fact: I64  # time and kind
-    boot: NDArray[np.uint32]
+    boot: I64
     seq: I64
     own: Bools  # counted by the device itself
 
@@ -75,74 +76,96 @@ def take(memory: Memory, rows: Rows) -> Bools:
     if len(rows) == 0:
         return new
     dcu, seq = rows["dcu"].astype(np.int64), rows["seq"].astype(np.int64)
+    boot, kind = rows["boot"].astype(np.int64), rows["kind"].astype(np.int64)
+    fact = rows["happened_ms"].astype(np.int64)
+    fact *= KINDS
+    fact += kind
     counted = seq >= 0
     own = counted & (dcu < 0)
-    fact = rows["happened_ms"] * 16
-    fact += rows["kind"]
-    facts = _Facts(rows["node"].astype(np.int64), fact, rows["boot"].astype(np.uint32), seq, own)
-    relayed = counted ^ own
-    if relayed.any():
-        place = np.flatnonzero(relayed)
-        new[place] = _take_relayed(memory, dcu[place], facts.boot[place], seq[place])
-    first = _firsts(facts.node)
-    again = np.flatnonzero(first != np.arange(len(rows)))
-    if len(again) == 0:
+    relayed = np.flatnonzero(counted ^ own)
+    if len(relayed):
+        new[relayed] = _take_relayed(memory, dcu[relayed], boot[relayed], seq[relayed])
+    facts = _Facts(rows["node"].astype(np.int64), fact, boot, seq, own)
+    later, before = _pairs(facts.node)
+    if later is None:
+        parts = rounds(facts.node)
+    elif len(later) == 0:
         return _take_facts(memory, facts, new)
-    leading = np.flatnonzero(first == np.arange(len(rows)))
-    new[leading] = _take_facts(memory, facts.part(leading), new.take(leading))
-    if _copies(facts, dcu, again, first.take(again)):
-        new[again] = False
-        return new
-    for turn in rounds(facts.node.take(again)):
-        part = again.take(turn)
+    else:
+        leads = np.ones(len(rows), np.bool_)
+        leads[later] = False
+        copies = all(_alike(part, later, before) for part in (fact, seq, boot, dcu))
+        parts = [np.flatnonzero(leads)]
+        if copies:
+            new[later] = False
+        else:
+            parts.append(np.flatnonzero(~leads))
+    for part in parts:
         new[part] = _take_facts(memory, facts.part(part), new.take(part))
     return new
 
 
-def _copies(facts: _Facts, dcu: I64, rows: I64, before: I64) -> bool:
-    """Whether each of some rows says in every way what another row of the same node said, which
-    was just taken and is the first of its node.
-    """
-    return all(
-        np.array_equal(column.take(rows), column.take(before))
-        for column in (facts.fact, facts.seq, facts.boot, dcu)
-    )
+def _alike(column: I64, rows: I64, others: I64) -> bool:
+    return not np.count_nonzero(column.take(rows) != column.take(others))
+
+
+def _pairs(node: I64) -> tuple[I64 | None, I64]:
+    """Second rows of nodes that have two, and their first rows; None where a node has more."""
+    rows = np.arange(len(node))
+    scratch = np.empty(int(node.max()) + 1, np.int64)
+    scratch[node] = rows  # of rows of one node the last stays
+    last = scratch.take(node)
+    before = np.flatnonzero(last != rows)
+    later = last.take(before)
+    scratch[node.take(before)] = before
+    if np.count_nonzero(scratch.take(node.take(before)) != before):
+        return None, before
+    return later, before
 
 
 def _take_facts(memory: Memory, facts: _Facts, new: Bools) -> Bools:
     """Each node at most once among the rows; ``new`` as far as their concentrators count."""
     node, fact = facts.node, facts.fact
     last, before = memory.fact.take(node), memory.fact_before.take(node)
-    new = new & (last != fact) & (before != fact)
-    if facts.own.all():
+    new = new & (last != fact)
+    new &= before != fact
+    own = np.count_nonzero(facts.own)
+    if own == len(node):
         new &= _take_counted(memory, node, facts.boot, facts.seq)
-    elif facts.own.any():
-        own = np.flatnonzero(facts.own)
-        new[own] &= _take_counted(memory, node[own], facts.boot[own], facts.seq[own])
-    memory.fact_before[node] = np.where(new, last, before)
-    memory.fact[node] = np.where(new, fact, last)
+    elif own:
+        place = np.flatnonzero(facts.own)
+        columns = (facts.node.take(place), facts.boot.take(place), facts.seq.take(place))
+        new[place] &= _take_counted(memory, *columns)
+    np.copyto(before, last, where=new)
+    np.copyto(last, fact, where=new)
+    memory.fact_before[node] = before
+    memory.fact[node] = last
     return new
 
 
-def _take_counted(memory: Memory, node: I64, boot: NDArray[np.uint32], seq: I64) -> Bools:
+def _take_counted(memory: Memory, node: I64, boot: I64, seq: I64) -> Bools:
     """Shifts by 64 and more give 0, and a negative number read as unsigned is such a shift."""
-    same = memory.boot.take(node) == boot
     high = memory.high.take(node)
     ahead = seq - high
-    if not same.all():
-        ahead = np.where(same, ahead, WINDOW)
+    other = memory.boot.take(node) != boot
+    if np.count_nonzero(other):
+        ahead[other] = WINDOW
         memory.boot[node] = boot
     window = memory.window.take(node)
     bit = ONE << (-ahead).view(np.uint64)
     new: Bools = (window & bit) == 0
     forward = ahead > 0
-    moved = (window << ahead.view(np.uint64)) | ONE
-    memory.window[node] = np.where(forward, moved, window | bit)
-    memory.high[node] = np.where(forward, seq, high)
+    moved = window << ahead.view(np.uint64)
+    moved |= ONE
+    window |= bit
+    np.copyto(window, moved, where=forward)
+    np.copyto(high, seq, where=forward)
+    memory.window[node] = window
+    memory.high[node] = high
     return new
 
 
-def _take_relayed(memory: Memory, dcus: I64, boots: NDArray[np.uint32], seqs: I64) -> Bools:
+def _take_relayed(memory: Memory, dcus: I64, boots: I64, seqs: I64) -> Bools:
     fresh = np.zeros(len(dcus), np.bool_)
     limit = (1 << CONCENTRATOR_WINDOW) - 1
     for i, (dcu, boot, seq) in enumerate(
@@ -164,13 +187,6 @@ def _take_relayed(memory: Memory, dcus: I64, boots: NDArray[np.uint32], seqs: I6
     return fresh
 
 
-def _firsts(node: I64) -> I64:
-    """For each row the number of the first row of its node."""
-    first = np.full(int(node.max()) + 1, len(node), np.int64)
-    np.minimum.at(first, node, np.arange(len(node)))
-    return first.take(node)
-
-
 def rounds(node: I64) -> list[I64]:
     """Row numbers in rounds: in each round a node comes at most once, and its rows keep their
     order.
@@ -178,13 +194,11 @@ def rounds(node: I64) -> list[I64]:
     if len(node) == 0:
         return []
     rows = np.arange(len(node), dtype=np.int64)
-    leading = _firsts(node) == rows
-    if leading.all():
+    later, _ = _pairs(node)
+    if later is not None and len(later) == 0:
         return [rows]
-    rest = np.flatnonzero(~leading)
-    order = rest[np.argsort(node[rest], kind="stable")]
+    order = np.argsort(node, kind="stable")
     ordered = node[order]
     first = np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1]))
-    nth = np.arange(len(rest)) - np.repeat(first, np.diff(np.append(first, len(rest))))
-    later = [np.sort(order[nth == k]) for k in range(int(nth.max()) + 1)]
-    return [np.flatnonzero(leading), *later]
+    nth = rows - np.repeat(first, np.diff(np.append(first, len(node))))
+    return [np.sort(order[nth == k]) for k in range(int(nth.max()) + 1)]

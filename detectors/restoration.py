@@ -14,7 +14,7 @@ from detectors.inference import GUARD_MS
 from detectors.listening import due
 from detectors.running import STEP_GAP_MS, Running
 from detectors.settings import EngineSettings
-from detectors.tree import transformers
+from detectors.tree import distinct, transformers
 from grid.network import ALL_PHASES, I64, Bools
 from grid.outage import State
 
@@ -155,7 +155,7 @@ def _news(book: Book, outage: Running, hearing: Hearing, nodes: I64, heard: I64)
     late = heard > outage.back_ms + GUARD_MS
     transformer = transformers(book.tree, nodes[late])
     places = np.where(transformer >= 0, transformer, nodes[late])
-    for place in np.unique(places).tolist():
+    for place in sorted(set(places.tolist())):
         first = int(heard[late][places == place].min())
         span = (outage.back_ms - GUARD_MS, first - GUARD_MS)
         region = _dark_during(book, outage, hearing, place, span)
@@ -260,7 +260,9 @@ def _with_their_transformer(book: Book, outage: Running, on: I64, powered: Bools
     """Who has no power-up of their own takes the latest of their transformer's that is not after
     their word.
     """
-    feeding, place = np.unique(transformers(book.tree, outage.members[on]), return_inverse=True)
+    above = transformers(book.tree, outage.members[on])
+    feeding = distinct(above)
+    place = np.searchsorted(feeding, above)
     latest = np.full(len(feeding), NEVER, np.int64)
     np.maximum.at(latest, place[powered], outage.on_ms[on[powered]])
     at = latest[place]

@@ -14,6 +14,7 @@ from grid.reasons import Evidence
 from grid.work import Acknowledged, Progress, Stage
 
 NOT_EXPLAINED = (-1, -1)  # of ``counted``
+STILL_OUT = np.int64(1 << 60)  # sorts last
 OUT = np.int64(0)  # in ``on_ms``: still out
 STEP_GAP_MS = 20_000  # power-ups closer together than this are one restoration
 COLUMNS_OF_MEMBERS = ("members", "off_ms", "on_ms", "mute", "inferred", "inherited", "not_before")
@@ -127,20 +128,18 @@ def customers_of(group: Group, members: I64) -> tuple[str, ...]:
 
 def steps_of(group: Group, outage: Running) -> tuple[Step, ...]:
     """Customers with the same off and on time; who is still out comes last."""
-    keys = np.stack(
-        [
-            np.where(outage.out, np.int64(1 << 60), outage.on_ms),
-            outage.off_ms,
-            outage.inferred.astype(np.int64),
-        ],
-        axis=1,
-    )
-    distinct, place = np.unique(keys, axis=0, return_inverse=True)
+    on = np.where(outage.out, STILL_OUT, outage.on_ms)
+    order = np.lexsort((outage.inferred, outage.off_ms, on))
+    columns = [column[order] for column in (on, outage.off_ms, outage.inferred)]
+    changes = [column[1:] != column[:-1] for column in columns]
+    cuts = np.flatnonzero(changes[0] | changes[1] | changes[2]) + 1
     steps = []
-    for i, (on, off, inferred) in enumerate(distinct.tolist()):
-        customers = customers_of(group, outage.members[place.reshape(-1) == i])
-        back = None if on == 1 << 60 else max(on, off)
-        steps.append(Step(off, back, customers, bool(inferred)))
+    for place in np.split(order, cuts) if len(order) else ():
+        at = int(place[0])
+        back, off = int(on[at]), int(outage.off_ms[at])
+        customers = customers_of(group, outage.members[place])
+        end = None if back == STILL_OUT else max(back, off)
+        steps.append(Step(off, end, customers, bool(outage.inferred[at])))
     return tuple(steps)
 
 

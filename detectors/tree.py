@@ -41,6 +41,12 @@ def tree_of(group: Group) -> Tree:
     )
 
 
+def distinct(nodes: I64) -> I64:
+    """Each once, ascending; quicker than numpy's own for few, and it needs no masked arrays."""
+    nodes = np.sort(nodes)
+    return nodes[np.append(True, nodes[1:] != nodes[:-1])] if len(nodes) else nodes
+
+
 def transformers(tree: Tree, nodes: I64) -> I64:
     """The nearest transformer at or above each node, -1 where there is none."""
     found = nodes.astype(np.int64)

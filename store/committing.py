@@ -222,7 +222,7 @@ async def _copy(connection: Connection, fresh: Sequence[Entry]) -> None:
             connection,
             COPY_EVENTS,
             EVENT_COLUMNS,
-            rows[events],
+            rows.take(np.flatnonzero(events)),  # a mask copies rows far slower
             device_nos[events],
             via_nos[events],
         )
@@ -231,7 +231,11 @@ async def _copy(connection: Connection, fresh: Sequence[Entry]) -> None:
 def _new(applied: Applied) -> Rows:
     """The rows of a frame without its repeats."""
     rows, repeats = applied.frame.rows, applied.outcome.repeat_rows
-    return np.delete(rows, repeats) if repeats else rows
+    if not repeats:
+        return rows
+    new = np.ones(len(rows), np.bool_)
+    new[list(repeats)] = False
+    return rows.take(np.flatnonzero(new))
 
 
 async def _copy_into(

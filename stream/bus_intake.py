@@ -194,8 +194,9 @@ class BusIntake:
         self, parcel: Parcel, shipment: _Shipment, drafts: dict[tuple[str, str], _Draft]
     ) -> None:
         groups = parcel.rows["group"]
-        for group in np.unique(groups).tolist():
-            rows, key = parcel.rows[groups == group], (self._frames, self._groups[group])
+        for group in sorted(set(groups.tolist())):
+            rows = parcel.rows.take(np.flatnonzero(groups == group))
+            key = (self._frames, self._groups[group])
             for begin in range(0, len(rows), self._settings.record_rows_max):
                 part = rows[begin : begin + self._settings.record_rows_max]
                 draft = drafts.setdefault(key, _Draft())

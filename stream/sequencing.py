@@ -78,8 +78,9 @@ class Sequencer:
         if (groups == first).all():
             self._stretches[first].rows.append(rows)
             return
-        for group in np.unique(groups).tolist():
-            self._stretches[group].rows.append(rows[groups == group])
+        for group in sorted(set(groups.tolist())):
+            mine = np.flatnonzero(groups == group)
+            self._stretches[group].rows.append(rows.take(mine))  # a mask copies rows far slower
 
     def command(self, command: Command, group: int | None = None) -> None:
         """A command for one group or all, at a moment of its own."""

@@ -1,0 +1,73 @@
+"""Rows between two verdicts taken in together: what they say, and whom they concern."""
+
+from bisect import bisect_left
+from typing import NamedTuple
+
+import numpy as np
+
+from detectors.book import Book
+from detectors.findings import PhaseWord, phase_words
+from detectors.hearing import URGENT, Hearing, fold, said
+from detectors.repeats import rounds
+from detectors.settings import EngineSettings
+from grid.frame import Rows
+from grid.network import I64, Bools, NodeKind
+
+TRANSFORMER = int(NodeKind.TRANSFORMER)
+SWITCHGEAR = np.array([NodeKind.BREAKER <= kind <= NodeKind.FUSE for kind in NodeKind])
+
+
+class Heard(NamedTuple):
+    """What was news among rows."""
+
+    phases: list[PhaseWord]
+    urgent_ms: int | None  # stream time of the last that should be answered within the second
+
+
+def switchgear(book: Book, rows: Rows) -> Bools:
+    """Which rows are of devices that have a position."""
+    return SWITCHGEAR.take(book.group.kind.take(rows["node"].astype(np.int64)))
+
+
+def hear(book: Book, hearing: Hearing, rows: Rows, limits: EngineSettings) -> Heard:
+    """Take in rows of meters and terminals, and remember of which outages anybody spoke."""
+    node = rows["node"].astype(np.int64)
+    words = said(rows, limits)
+    phases: list[PhaseWord] = []
+    for part in rounds(node):
+        whole = len(part) == len(rows)
+        these, say = (rows, words) if whole else (rows.take(part), words.part(part))
+        changed, before = fold(hearing, these, say, limits)
+        if len(changed):
+            phases += phase_words(hearing, before, rows, part[changed])
+    owners = book.owner.take(node)
+    urgent = owners >= 0
+    if np.count_nonzero(urgent):
+        book.spoke.update(owners[urgent].tolist())
+    if book.running:
+        _terminals_spoke(book, node)
+    urgent |= words.off
+    urgent |= URGENT.take(rows["kind"])
+    last = np.flatnonzero(urgent)[-1:].tolist()
+    return Heard(phases, int(rows["stream_ms"][last[0]]) if last else None)
+
+
+def calm(book: Book, rows: Rows, limits: EngineSettings) -> int:
+    """How many rows there are before the first that asks for a verdict."""
+    node = rows["node"].astype(np.int64)
+    alarm = said(rows, limits).off | (book.owner.take(node) >= 0)
+    alarm |= URGENT.take(rows["kind"]) | SWITCHGEAR.take(book.group.kind.take(node))
+    first = np.flatnonzero(alarm)
+    return int(first[0]) if len(first) else len(rows)
+
+
+def _terminals_spoke(book: Book, node: I64) -> None:
+    """A terminal is no member of an outage, but what it says may be news of one above it."""
+    terminals = node[book.group.kind.take(node) == TRANSFORMER].tolist()
+    if not terminals:
+        return
+    terminals.sort()
+    for outage in book.running.values():
+        end = outage.node + int(book.tree.size[outage.node])
+        if bisect_left(terminals, outage.node) < bisect_left(terminals, end):
+            book.spoke.add(outage.sequence)
