@@ -260,7 +260,8 @@ class Engine:
             evidence = gather(self.group, self.hearing, ear, self.limits)
         scene = self._scene(evidence, now_ms)
         contradict(scene)
-        verdict = with_phases(self.tree, evidence, self._priors(now_ms), self.hearing, now_ms)
+        known = (self.book, self.findings, self.hearing)
+        verdict = with_phases(known, evidence, self._priors(now_ms), now_ms)
         held = reconcile(scene, verdict.declared)
         self.rates.learn_false(evidence, self.hearing, verdict.declared, held, now_ms=now_ms)
         by_node = {found.node: found for found in verdict.declared}

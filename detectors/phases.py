@@ -18,11 +18,12 @@ from detectors.findings import Findings, PhaseWord, note_phases
 from detectors.hearing import NEVER, PHASES, TELLS, Hearing
 from detectors.inference import Declared, Priors, Verdict, solve
 from detectors.tree import Tree
-from grid.network import ALL_PHASES, I64, U8, Bools
+from grid.network import ALL_PHASES, I64, U8, Bools, Group
 
 SHARE_LL = log(0.3)  # of the faults of a device that it takes one phase alone
 LOST_LL = log(0.9 / 1e-3)  # a device that lives on two phases says of the third that it is dead
 WORDS_MIN = 2  # devices that must say or show it: one is a service line
+HOLD_MS = 20_000  # from its beginning: by then whoever lives on the other phases has said so
 OTHERS_MAX = 2  # so many words of the other phases behind a device, and it lost them all
 
 
@@ -32,19 +33,25 @@ class _Words:
 
     lost: U8  # bits of phases that are dead
     tells: Bools  # whether it says at all how they are
-    since_ms: I64  # our clock: its last word
+    since_ms: I64  # our clock: since when it has said that; NEVER where it does not
 
 
 def with_phases(
-    tree: Tree, evidence: Evidence, priors: Priors, hearing: Hearing, now_ms: int
+    known: tuple[Book, Findings, Hearing], evidence: Evidence, priors: Priors, now_ms: int
 ) -> Verdict:
-    """The verdict on all phases together, and on one alone wherever that explains more."""
+    """The verdict on all phases together, and on one alone wherever that explains more.
+
+    ``findings`` know since when each device has lost a phase, ``book`` where it is coming back.
+    """
+    book, findings, hearing = known
+    tree = book.tree
     verdict = solve(tree, evidence, priors, now_ms)
     lost = hearing.lost_phases & PHASES
     if not (lost.any() or (tree.phased and evidence.suspicious.any())):
         return verdict
-    since = np.where(lost > 0, hearing.on_ms + hearing.lag(), NEVER)
-    said = _Words(lost, (hearing.lost_phases & TELLS) > 0, since)
+    old = _overtaken(book, hearing, lost)
+    lost, tells = np.where(old, np.uint8(0), lost), (hearing.lost_phases & TELLS > 0) & ~old
+    said = _Words(lost, tells, _since(hearing, book.group, findings, np.flatnonzero(lost)))
     found: dict[int, Declared] = {}
     for bit in (1, 2, 4):
         ruled = _ruled(tree, evidence, verdict, priors, bit)
@@ -54,7 +61,8 @@ def with_phases(
         for one in solve(tree, alone, _weaker(tree, priors, bit), now_ms).declared:
             waiting = int(alone.pending[one.node : one.end].sum())
             words = one.gasps + one.overdue + waiting
-            if tree.phases[one.node] == bit or words < WORDS_MIN:
+            early = now_ms - one.since_ms < HOLD_MS
+            if early or tree.phases[one.node] == bit or words < WORDS_MIN:
                 continue
             rest = _without(tree, evidence, one, bit)
             other = solve(tree, rest, priors, now_ms)
@@ -84,6 +92,26 @@ def _phase_back(book: Book, word: PhaseWord, hearing: Hearing) -> None:
             if book.contains(outage.node, word.node) and heard > outage.since_ms:
                 outage.phase_back_ms = heard
                 book.spoke.add(outage.sequence)
+
+
+def _overtaken(book: Book, hearing: Hearing, lost: U8) -> Bools:
+    """Who said that a phase is lost before its outage began to be restored, and nothing since."""
+    old = np.zeros(len(lost), np.bool_)
+    for outage in book.running.values():
+        if outage.phases != ALL_PHASES and outage.back_ms is not None:
+            nodes = np.arange(outage.node, outage.node + int(book.tree.size[outage.node]))
+            heard = hearing.on_ms[nodes] + hearing.lag(nodes)
+            old[nodes] |= (lost[nodes] & np.uint8(outage.phases) > 0) & (heard <= outage.back_ms)
+    return old
+
+
+def _since(hearing: Hearing, group: Group, findings: Findings, nodes: I64) -> I64:
+    since = np.full(len(hearing.on_ms), NEVER, np.int64)
+    for node in nodes.tolist():
+        known = findings.open.get(f"phase_loss/{group.ids[node]}")
+        since[node] = known.since_ms if known is not None else hearing.on_ms[node]
+    since[nodes] += hearing.lag(nodes)
+    return since
 
 
 def _weaker(tree: Tree, priors: Priors, bit: int) -> Priors:

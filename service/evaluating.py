@@ -27,6 +27,7 @@ from simulators.cells import WARM_S, Cell
 from simulators.chance import Chance
 from simulators.day import Heard, heard
 from simulators.miswired import miswired
+from simulators.phased import phased
 from simulators.quiet import quiet_hours
 from simulators.rule import Rule
 from simulators.scoring import Day, DayScore, score
@@ -52,6 +53,9 @@ def played(
 ) -> tuple[Day, World]:
     """Play one story: what was said of it, and the world that it was said of."""
     graph, network = _network(source)
+    if cell.single_phase:
+        graph = phased(graph, cell.single_phase, Chance(seed))
+        network = accepted(graph, f"{source} with meters of one phase")
     world = World(network, cell.scenario(seed, faults), START_MS)
     believed = network
     if cell.wrong_topology:

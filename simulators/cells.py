@@ -16,6 +16,7 @@ SPREAD_S = 120.0  # the faults strike within this time
 WATCH_S = 600.0  # from a fault to its verdict, and then to its repair
 AFTER_S = 1800.0  # after the repairs: heartbeats show who is still dark
 KINDS = ("breaker", "switch", "transformer", "recloser", "fuse")
+PHASE_KINDS = ("transformer", "fuse", "switch", "recloser")
 DELIVERIES = (0.1, 0.3, 0.5, 0.9)
 DCU_LOSSES = (0.0, 0.1, 0.3)
 _METERS_ALONE: Mapping[str, float] = {"terminals": 0.0, "breakers": 0.0}
@@ -29,9 +30,12 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True):
     wrong_topology: Share = 0.0  # meters that the records hang under another transformer
     calls: Share = 0.0  # customers in the dark who call
     recloses: int = 0
+    single_phase: Share = 0.0  # meters of one phase; where there are, the faults are of a phase
 
     def scenario(self, seed: int, faults: int) -> Scenario:
         """The story of one seed: a quiet spell, faults, repairs in steps, parts left behind."""
+        if self.single_phase:
+            return self._of_phases(seed, faults)
         first = seed % len(KINDS)  # a small network has room for one or two faults a story
         storm = Storm(
             kinds=KINDS[first:] + KINDS[:first],
@@ -43,6 +47,23 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True):
             nested=0.1,
             customers_min=2,
         )
+        return self._story(seed, storm)
+
+    def _of_phases(self, seed: int, faults: int) -> Scenario:
+        """The same of one phase each, none of a feeder's breaker: that one is telemetered."""
+        first = seed % len(PHASE_KINDS)
+        storm = Storm(
+            faults=0,
+            at_s=WARM_S,
+            spread_s=SPREAD_S,
+            customers_min=12,
+            phase_losses=faults,
+            phase_kinds=PHASE_KINDS[first:] + PHASE_KINDS[:first],
+            phase_loss_s=WATCH_S,
+        )
+        return self._story(seed, storm)
+
+    def _story(self, seed: int, storm: Storm) -> Scenario:
         duration_s = WARM_S + 2 * SPREAD_S + WATCH_S + AFTER_S
         return Scenario(
             name=self.name, seed=seed, duration_s=duration_s, field=self.field, storm=storm
@@ -92,6 +113,12 @@ _KNOBS = (
     _bare("wrong topology", wrong_topology=0.02),
     _bare("calls", calls=0.1, delivery=0.1),
     Cell(name="reclosing", field=_field(delivery=0.3), recloses=2),
+    Cell(name="one phase", field=_field(delivery=0.5), single_phase=0.9),
+    Cell(
+        name="one phase meters alone",
+        field=_field(delivery=0.5, **_METERS_ALONE),
+        single_phase=0.9,
+    ),
 )
 _QUICK = tuple(
     cell for cell in _GRID if cell.name in ("p0.3 r0.1 terminals scada", "p0.3 r0", "p0.9 r0")

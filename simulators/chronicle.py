@@ -30,7 +30,10 @@ def chronicle(network: Network, story: Story, power: Power) -> Iterator[Truth]:
     for silence in (*story.dcu_silences, *story.breaker_silences):
         yield _comms_loss(network, silence)
     for gone in story.phases_gone:
-        yield _phase_loss(network, power, gone)
+        loss = _phase_loss(network, power, gone)
+        yield loss
+        if loss.customers:
+            yield _phase_outage(network, gone, loss)
     for at_ms, place in story.false_gasps:
         yield FalseGaspTruth(device_id=_id(network, place), at=to_rfc3339(at_ms))
     for jump in story.jumps:
@@ -117,6 +120,26 @@ def _phase_loss(network: Network, power: Power, gone: PhaseGone) -> PhaseLossTru
         from_at=to_rfc3339(gone.off_ms),
         until_at=to_rfc3339(gone.on_ms),
         customers=tuple(sorted(customers)),
+    )
+
+
+def _phase_outage(network: Network, gone: PhaseGone, loss: PhaseLossTruth) -> OutageTruth:
+    """Whom the loss of a phase leaves without any, as an outage of the device."""
+    group = network.groups[gone.place.group]
+    return OutageTruth(
+        id=gone.id,
+        device_id=loss.device_id,
+        device_kind=NodeKind(group.kind[gone.place.node]).word,
+        kind="fault",
+        cause="",
+        momentary=False,
+        nested_in=None,
+        off_at=loss.from_at,
+        on_at=_maybe(gone.on_ms),
+        stages=(),
+        steps=(TrueStep(loss.from_at, _maybe(gone.on_ms), loss.customers),),
+        customers=loss.customers,
+        phases=gone.phase,
     )
 
 

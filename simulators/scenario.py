@@ -213,6 +213,7 @@ class Storm(_Table, frozen=True, kw_only=True):
         None  # how long after the repair that part is repaired too; never where absent
     )
     phase_losses: Annotated[int, Meta(ge=0)] = 0
+    phase_kinds: tuple[str, ...] = ("transformer",)  # whose phase is lost, in turn
     phase_loss_s: Positive = 600.0
     momentaries: Annotated[int, Meta(ge=0)] = 0
 

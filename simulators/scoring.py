@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from grid.network import Place
+from grid.network import ALL_PHASES, PHASE_BITS, Place
 from grid.outage import RUNNING, Change, Outage, State
 from grid.times import from_rfc3339
 from simulators.truth import OutageTruth, PhaseLossTruth
@@ -129,12 +129,19 @@ def _says_out(outage: Outage) -> bool:
     return outage.state in _SAID_OUT and outage.customers_affected > 0
 
 
-def feeds(world: World, device_id: str) -> Customers:
-    """The customers behind a device."""
+def feeds(world: World, device_id: str, phases: str = "") -> Customers:
+    """The customers behind a device, or those who have no phase but some."""
     place = world.network.places.get(device_id)
     if place is None:
         return frozenset()
-    return frozenset(world.network.groups[place.group].customers_below(place.node))
+    group = world.network.groups[place.group]
+    bits = sum(PHASE_BITS[letter] for letter in phases) or ALL_PHASES
+    if bits == ALL_PHASES or bits == group.phases[place.node]:
+        return frozenset(group.customers_below(place.node))
+    below = range(place.node, group.below(place.node).stop)
+    mine = (node for node in below if not int(group.phases[node]) & ~bits)
+    first = group.customer_from
+    return frozenset(c for n in mine for c in group.customer_ids[first[n] : first[n + 1]])
 
 
 def out_of(outage: Outage) -> Customers:
@@ -181,7 +188,7 @@ def _fault(
         customers=len(mine),
         nested=truth.nested_in is not None,
         exact=any(out == mine for _, out in touching),
-        device_right=any(out == mine == feeds(world, o.device_id) for o, out in touching),
+        device_right=any(out == mine == feeds(world, o.device_id, o.phases) for o, out in touching),
         f1=max((_f1(mine, out) for _, out in touching), default=0.0),
         ours=tuple(f"{outage.device_id}:{len(out)}" for outage, out in touching),
         detect_s=_seconds(heard_ms, right_ms),
@@ -210,7 +217,8 @@ def _first_right(
             for change in changes
             if change.at_ms >= off_ms
             and change.outage.state in _SAID_OUT
-            and out_of(change.outage) == mine == feeds(world, change.outage.device_id)
+            and out_of(change.outage) == mine
+            and mine == feeds(world, change.outage.device_id, change.outage.phases)
         ),
         None,
     )
@@ -230,17 +238,18 @@ def _etr_error(truth: OutageTruth, exact: Sequence[Outage]) -> float | None:
     return (max(back) - said[0]) / 1000 if back and said else None
 
 
-def _to_blame(world: World, truth: Sequence[OutageTruth]) -> Callable[[str], bool]:
+def _to_blame(world: World, truth: Sequence[OutageTruth]) -> Callable[[Outage], bool]:
     """Whether a device failed, or was open, at some time of the story."""
-    devices = {t.device_id for t in truth} | {s.device_id for t in truth for s in t.stages}
-    real = {feeds(world, device_id) for device_id in devices}
-    return lambda device_id: feeds(world, device_id) in real
+    devices = {(t.device_id, t.phases) for t in truth}
+    devices |= {(stage.device_id, "") for t in truth for stage in t.stages}
+    real = {feeds(world, *device) for device in devices}
+    return lambda outage: feeds(world, outage.device_id, outage.phases) in real
 
 
 def _claims(
     history: Mapping[str, Sequence[Change]],
     standing: Mapping[int, Sequence[tuple[Outage, Customers]]],
-    to_blame: Callable[[str], bool],
+    to_blame: Callable[[Outage], bool],
 ) -> Iterator[Claim]:
     stood = {o.id: o for at_ms in sorted(standing) for o, _ in standing[at_ms]}
     for outage_id, told in history.items():
@@ -248,9 +257,9 @@ def _claims(
         last = stood.get(outage_id)
         yield Claim(
             first=first.probability,
-            first_right=to_blame(first.device_id),
+            first_right=to_blame(first),
             standing=last.probability if last else None,
-            standing_right=last is not None and to_blame(last.device_id),
+            standing_right=last is not None and to_blame(last),
         )
 
 

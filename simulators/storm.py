@@ -38,7 +38,9 @@ def storm_events(storm: Storm, picker: Picker, chance: Chance) -> Iterator[tuple
             yield name, Momentary(at_s=_when(storm, name, chance), device=picker.id_of(place))
     for number in range(1, storm.phase_losses + 1):
         name = f"phase-{number:02d}"
-        place = picker.find(Pick(kind="transformer"), name)
+        kinds = storm.phase_kinds
+        kind = kinds[(number - 1) % len(kinds)]
+        place = picker.find(Pick(kind=kind, customers_min=storm.customers_min), name)
         if place is not None:
             yield (
                 name,

@@ -55,6 +55,7 @@ class OutageTruth(msgspec.Struct, frozen=True, kw_only=True, tag="outage", tag_f
     stages: tuple[Stage, ...]  # empty where it is one device all the time
     steps: tuple[TrueStep, ...]
     customers: tuple[str, ...]
+    phases: str = ""  # that failed, where it was not all of them: who has no other lost power
 
 
 class CommsLossTruth(msgspec.Struct, frozen=True, kw_only=True, tag="comms_loss", tag_field="type"):

@@ -36,6 +36,13 @@ def test_where_everything_is_heard_every_fault_is_exact_and_the_rule_is_beside_i
     assert (line.false, line.twice, line.wrong_restored) == (0, 0, 0)
 
 
+def test_the_loss_of_one_phase_is_one_outage_of_exactly_those_who_have_no_other() -> None:
+    (line,) = evaluate.board(wanted(cells="one phase", faults=2, seed=2))
+    assert line.faults >= 2
+    assert (line.exact, line.device) == (1.0, 1.0)
+    assert (line.false, line.twice, line.wrong_restored) == (0, 0, 0)
+
+
 def test_the_same_seed_gives_the_same_day() -> None:
     (cell,) = cells_of("p0.3 r0.1")
     one, two = (evaluated(CITY, cell, 7, 4, EngineSettings()) for _ in range(2))

@@ -238,6 +238,15 @@ def test_a_lost_phase_is_told_by_those_who_have_the_others(make_world: MakeWorld
     assert any(isinstance(line, PhaseLossTruth) for line in world.truth())
 
 
+def test_a_lost_phase_is_an_outage_of_those_who_have_no_other(make_world: MakeWorld) -> None:
+    world = make_world(
+        '[[event]]\nkind = "phase_loss"\nname = "p"\nat_s = 100\ndevice = "T3"\nphase = "A"\n'
+        "duration_s = 100"
+    )
+    (outage,) = outages(world).values()
+    assert (outage.device_id, outage.phases, outage.customers) == ("T3", "A", ("C-M52",))
+
+
 def test_meters_that_the_sun_keeps_alive_go_on_talking_in_the_dark(make_world: MakeWorld) -> None:
     world = make_world(FAULT.format("T5"), solar=1)
     beats = [
