@@ -6,6 +6,7 @@ answer is NoResponse and never "off": it weighs as much as answers are lost seld
 its concentrator is mute.
 """
 
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -14,7 +15,10 @@ from detectors.evidence import POWER_UP_WAIT_MS, Asked, Evidence
 from detectors.hearing import NEVER
 from detectors.inference import Verdict
 from detectors.reconcile import Scene
+from detectors.running import Running
 from detectors.settings import EngineSettings
+from grid.errors import Refused
+from grid.frame import Decided
 from grid.network import I64, Bools, Group
 from grid.outage import Ping
 
@@ -25,8 +29,12 @@ KEPT_MS = 900_000  # an ask is forgotten after
 ASKS_MAX = 3  # of one meter, until it is heard
 DEVICES_MAX = 24  # a verdict asks about, the most uncertain first
 METERS_A_DEVICE = 2  # asked at once
+METERS_BY_HAND = 6  # of an outage, where a person asks
 AWAITED_MS = POWER_UP_WAIT_MS[0]  # after power is back: meters say so themselves, unasked
 UNSURE = 0.05  # 4 P (1 - P) of a device that is worth a question
+
+
+Handler = Callable[[Scene, Running, Decided], None]
 
 
 @dataclass(slots=True)
@@ -91,6 +99,38 @@ class Asking:
         chosen = self.choose(group, scene.evidence, verdict, now_ms=now_ms, limits=scene.limits)
         return [Ping(now_ms, group.ids[node]) for node in chosen]
 
+    def by_hand(self, pings: list[Ping], *, lost: Collection[str]) -> Handler:
+        """How a person has some meters of an outage asked: they are put to ``pings``, within the
+        same budget; nobody while sources are ``lost``.
+        """
+
+        def ping(scene: Scene, outage: Running, command: Decided) -> None:
+            if lost:
+                raise Refused("meters cannot be heard now, so none is asked")
+            chosen = self._by_hand(scene, outage)
+            pings.extend(Ping(scene.now_ms, scene.book.group.ids[node]) for node in chosen)
+            text = f"{len(chosen)} meters asked whether they have power, by {command.by}"
+            scene.book.note(outage, text, code="pinged", n=len(chosen), by=command.by)
+
+        return ping
+
+    def _by_hand(self, scene: Scene, outage: Running) -> list[int]:
+        group, limits, now_ms = scene.book.group, scene.limits, scene.now_ms
+        self.forget(scene.evidence, now_ms)
+        budget = self._budget(group, limits)
+        if budget <= 0:
+            raise Refused("as many meters were asked in this minute as may be; try again in one")
+        members = outage.members[outage.out] if outage.out.any() else outage.members
+        evidence = scene.evidence
+        spoken = (evidence.heard_ms != NEVER) | (evidence.gasp_ms != NEVER)
+        able = (self._reached(group, evidence, now_ms, limits) & spoken)[members]
+        chosen = _spread(members[able], min(METERS_BY_HAND, budget))
+        if not chosen:
+            raise Refused("its meters were asked just now, or none of them can be reached")
+        for node in chosen:
+            self.sent(node, now_ms)
+        return chosen
+
     def choose(
         self,
         group: Group,
@@ -130,14 +170,21 @@ class Asking:
         """Meters that have ever spoken and may answer."""
         fresh_ms = now_ms - int(limits.ping_wait_s * 1000)
         heard = evidence.heard_ms
-        able = (np.diff(group.customer_from) > 0) & (heard != NEVER) & (heard < fresh_ms)
+        able = self._reached(group, evidence, now_ms, limits)
+        able &= (heard != NEVER) & (heard < fresh_ms)
         able &= ~(evidence.pending & (now_ms <= evidence.due_ms + AWAITED_MS))
+        able[[node for node, times in self.asks.items() if len(times) >= ASKS_MAX]] = False
+        return able
+
+    def _reached(
+        self, group: Group, evidence: Evidence, now_ms: int, limits: EngineSettings
+    ) -> Bools:
+        """Meters with a way to them from whom no answer is awaited."""
+        able: Bools = np.diff(group.customer_from) > 0
         if len(group.dcus):
             able &= ~(evidence.mute_dcu[group.dcu] & (group.dcu >= 0))
-        able[[node for node, times in self.asks.items() if len(times) >= ASKS_MAX]] = False
         able[self._awaited(now_ms, limits)] = False
-        answering: Bools = able
-        return answering
+        return able
 
     def _awaited(self, now_ms: int, limits: EngineSettings) -> list[int]:
         wait_ms = int(limits.ping_wait_s * 1000)

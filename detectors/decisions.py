@@ -23,7 +23,7 @@ from grid.errors import Refused
 from grid.frame import Decided, SwitchThrown
 from grid.network import Group
 from grid.outage import Change, State
-from grid.work import Action, Decision
+from grid.work import SAID, Action, Decision
 
 TAKEN_MAX = 32  # decisions that can be taken back; at the limit the oldest cannot any more
 
@@ -42,6 +42,7 @@ HANDLERS: Mapping[str, Handler] = {
     Action.EN_ROUTE: work.en_route,
     Action.ON_SITE: work.on_site,
     Action.REPAIRED: work.repaired,
+    Action.VERIFY: work.verify_by_hand,
     Action.CLOSE: placing.close,
     Action.NOTE: work.note,
 }
@@ -79,16 +80,18 @@ class Decisions:
         return said
 
 
-def decide(scene: Scene, decisions: Decisions, command: Decided, history: History) -> list[Change]:
+def decide(
+    scene: Scene, decisions: Decisions, command: Decided, history: History, *, ping: Handler
+) -> list[Change]:
     """Take a decision, or say why not; what it changes.  An outage that a person closes teaches
-    ``history`` as one that closes by itself does.
+    ``history`` as one that closes by itself does.  ``ping`` asks meters.
     """
     try:
         if command.action == Action.UNDO:
             return _undo(scene, decisions, command)
         outage = placing.running(scene, command.outage_id)
         _require_version(outage.version, command)
-        handler = HANDLERS.get(command.action)
+        handler = ping if command.action == Action.PING else HANDLERS.get(command.action)
         if handler is None:
             raise Refused(f"{command.action!r} is nothing that one can decide")
         before = [pack(o) for o in _within_reach(scene.book, outage, command)]
@@ -103,7 +106,7 @@ def decide(scene: Scene, decisions: Decisions, command: Decided, history: Histor
     touched = set(scene.book.reasons)
     changes = scene.book.page(scene.said_ms, by=command.by, decision=command.decision_id)
     after = {s: _version(scene.book, changes, s) for s in sorted(touched)}
-    if command.action != Action.NOTE:
+    if command.action not in SAID:
         kept = tuple(p for p in before if p.sequence in touched)
         taken = Taken(
             command.decision_id, command.action, command.outage_id, scene.now_ms, kept, after,

@@ -285,7 +285,7 @@ class Engine:
         note_verdict(self.findings, scene, held)
         deaf = self._at_ms is not None or bool(self.listening.lost)
         self._pings += self.asking.ask(scene, verdict, deaf=deaf)
-        self._changes += self.book.page(now_ms if self._at_ms is None else self._at_ms)
+        self._changes += self.book.page(scene.said_ms)
         self.waking.decided(
             now_ms,
             evidence,
@@ -332,8 +332,10 @@ class Engine:
 
     def _person(self, command: Decided | SwitchThrown) -> None:
         if isinstance(command, Decided):
-            scene = self._look(command.at_ms)
-            self._changes += decide(scene, self.decisions, command, self.history)
+            ping = self.asking.by_hand(self._pings, lost=[*self.catching_up, *self.listening.lost])
+            self._changes += decide(
+                self._look(command.at_ms), self.decisions, command, self.history, ping=ping
+            )
             self.waking.alarmed(command.at_ms)
             return
         event, word = throw(self.group, command, self.positions, self.limits)

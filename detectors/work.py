@@ -132,6 +132,19 @@ def verify(scene: Scene, outage: Running) -> None:
     scene.book.note(outage, f"verified by {own} meters", code="verified", n=own)
 
 
+def verify_by_hand(scene: Scene, outage: Running, command: Decided) -> None:
+    """A person made sure that power is back; what a customer is told, their meter says."""
+    if outage.state is not State.RESTORED:
+        raise Refused("power is not back yet; only what is restored can be verified")
+    if outage.stage is Stage.VERIFIED:
+        raise Refused("it is verified already")
+    outage.stage = Stage.VERIFIED
+    outage.progress += (Progress(Stage.VERIFIED, scene.said_ms, command.by),)
+    text = f"verified by {command.by}"
+    text += f": {command.reason}" if command.reason else ""
+    scene.book.note(outage, text, code="verified_by", by=command.by, reason=command.reason)
+
+
 def _climb(scene: Scene, outage: Running, stage: Stage, command: Decided) -> None:
     _require_climb(outage, stage, command)
     _reach(scene, outage, stage, command)

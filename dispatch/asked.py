@@ -67,7 +67,7 @@ class ActionBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     version: Annotated[int, msgspec.Meta(ge=1)]
     action: Literal[
         "acknowledge", "confirm", "reject", "relocate", "merge", "split", "cause", "etr",
-        "assign", "en_route", "on_site", "repaired", "close", "note", "undo",
+        "assign", "en_route", "on_site", "repaired", "verify", "ping", "close", "note", "undo",
     ]  # fmt: skip
     reason: Text = ""
     id: Id | None = None

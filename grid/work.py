@@ -40,10 +40,15 @@ class Action(StrEnum):
     EN_ROUTE = "en_route"
     ON_SITE = "on_site"
     REPAIRED = "repaired"
+    VERIFY = "verify"
+    PING = "ping"
     CLOSE = "close"
     NOTE = "note"
     UNDO = "undo"
 
+
+SAID = frozenset({Action.NOTE, Action.PING})
+"""Actions that change nothing of an outage but its log: there is nothing to take back."""
 
 REASONED = frozenset(
     {Action.CONFIRM, Action.REJECT, Action.RELOCATE, Action.MERGE, Action.SPLIT, Action.ETR}

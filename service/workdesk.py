@@ -16,10 +16,10 @@ from grid.errors import Refused, Unreachable
 from grid.frame import NOT_YET, Command, Decided, SwitchThrown
 from grid.network import Network
 from grid.public import PublicCall, PublicCrew, PublicDecision
-from grid.work import Action
+from grid.work import SAID, Action
 from store.postgres import Store
 
-UNSEEN = frozenset({Action.UNDO, Action.NOTE, Action.ACKNOWLEDGE})
+UNSEEN = SAID | {Action.UNDO, Action.ACKNOWLEDGE, Action.VERIFY}
 """What no customer is told of."""
 LOOK_AGAIN_S = (0.02, 0.5)  # the first pause, and the longest
 

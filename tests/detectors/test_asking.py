@@ -2,8 +2,10 @@
 worth.
 """
 
+from dataclasses import replace
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -182,3 +184,40 @@ def test_a_recorded_ping_weighs_like_our_own(day) -> None:
         12:02:50 end
     """)  # fmt: skip
     assert told.outages == ["transformer T1: predicted fault", "  12:02:00 -: M1..M3"]
+
+
+# -- a person asks ---------------------------------------------------------------------------------
+
+LINE = f"{WARM} 12:02 M1..M3 last_gasp\n"
+
+
+def test_a_person_has_some_of_an_outages_meters_asked(stream) -> None:
+    drawn = stream(NETWORK, f"{LINE} 12:04 ann ping S1-1 v1\n 12:04:10 end")
+    engine = Engine(NETWORK.groups[0], EngineSettings(pings_per_minute=30.0))
+    version = 0
+    asked: list[str] = []
+    for frame in drawn.frames([drawn.until_ms - 10_001, drawn.until_ms - 10_000]):
+        seen = [msgspec.structs.replace(c, version=version) for c in frame.commands]
+        told = engine.apply(replace(frame, commands=tuple(seen)))
+        version = max([version, *(c.outage.version for c in told.changes)])
+        if seen:
+            asked = [ping.device_id for ping in told.pings]
+            [why] = next(c for c in told.changes if c.decision == "ann-ping").reasons
+            assert (why.code, why.fields) == ("pinged", {"n": len(asked), "by": "ann"})
+    assert 1 <= len(asked) <= 6
+    assert len(set(asked)) == len(asked)
+
+
+@pytest.mark.parametrize(
+    ("lines", "limits", "why"),
+    [
+        ("12:04 ann ping S1-1 v?", {"pings_per_minute": 0.0}, "as many meters were asked"),
+        ("12:04 ann ping S1-1 v?\n12:04:02 bob ping S1-1 v?", {}, "its meters were asked"),
+        ("12:03 lost mqtt\n12:04 ann ping S1-1 v?", {}, "meters cannot be heard now"),
+    ],
+)
+def test_who_cannot_be_asked_is_not_and_the_person_is_told_why(
+    day, lines: str, limits: dict[str, float], why: str
+) -> None:
+    told = day(NETWORK, f"{LINE}{lines}\n12:04:10 end", **({"pings_per_minute": 30.0} | limits))
+    assert why in told.decided[-1]

@@ -111,3 +111,21 @@ def test_outages_that_are_over_teach_how_long_their_like_last(day) -> None:
     assert closed.outage.state == "closed"
     for told in (waited, closed):
         assert told.engine.history.cells["transformer/unknown"].n == 1
+
+
+def test_a_person_verifies_what_is_restored_and_nothing_else(day) -> None:
+    told = day(NETWORK, f"""{OUT}
+        12:02:00 ann verify S1-1 v?
+        12:10:00 M1..M4 power_up
+        12:10:30 ann verify S1-1 v? reason=rang
+        12:10:31 bob verify S1-1 v?
+        12:10:40 ann undo S1-1 v?
+        12:10:50 end
+    """)  # fmt: skip
+    assert [line.partition(": ")[2] for line in told.decided[:1]] == [
+        "power is not back yet; only what is restored can be verified"
+    ]
+    assert "verified already" in told.decided[2]
+    by_ann = next(c for c in told.changes if c.decision == "ann-verify")
+    assert (by_ann.outage.stage, by_ann.outage.progress[-1].by) == ("verified", "ann")
+    assert told.outage.stage == "none"

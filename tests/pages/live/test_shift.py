@@ -4,6 +4,7 @@ The engine, the database and the feeds are the real ones; the meters are this te
 """
 
 import json
+import re
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,6 +19,7 @@ VILLAGE = Path(__file__).resolve().parents[3] / "docs" / "examples" / "village"
 SETTINGS = """
 [engine]
 close_after_s = 3600.0
+ping_wait_s = 1.0
 """
 
 
@@ -52,6 +54,15 @@ def link(service: Any, role: str, subject: str) -> str:
     return str(service.command("token", "--role", role, "--subject", subject, "--link")).strip()
 
 
+def asked_for(service: Any) -> "subprocess.Popen[str]":
+    """A listener that ends with the topic of the first ping that a meter gets."""
+    return subprocess.Popen(
+        ["mosquitto_sub", "-p", str(service.mqtt), "-t", "lastgasp/v1/meter/+/ping",
+         "-C", "1", "-W", "60", "-F", "%t"],
+        stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+
+
 def test_a_shift_with_the_keyboard_alone(
     service: Any, meters: Callable[..., None], visit: Callable[..., Any]
 ) -> None:
@@ -63,6 +74,7 @@ def test_a_shift_with_the_keyboard_alone(
     press, outage = board.page.keyboard.press, "[...lastgaspBoard.model.outages.values()][0]"
 
     meters("last_gasp", "M1", "M2", "M3")
+    pings = asked_for(service)
     board.until("document.querySelectorAll('#list tr[data-id]').length === 1")
     mine.until("['detected', 'no_etr', 'confirmed'].includes(document.body.dataset.phase)")
 
@@ -85,10 +97,18 @@ def test_a_shift_with_the_keyboard_alone(
     board.until(f"{outage}.etr?.source === 'crew'")
     mine.until("/ to /.test(document.getElementById('facts').innerText)")
 
+    press("p")
+    board.until("/Meters pinged|Not recorded/.test(document.getElementById('toast').innerText)")
+    asked = board.do("document.getElementById('toast').innerText")
+    assert "Meters pinged" in asked, asked
+    assert re.fullmatch(r"lastgasp/v1/meter/M[123]/ping\n", pings.communicate(timeout=30)[0])
+
     assert board.do("document.activeElement.dataset.id") == board.do(f"{outage}.id")
     meters("power_up", "M1", "M2", "M3")
     mine.until("document.body.dataset.phase === 'restored'")
     board.until(f"{outage}.state === 'restored'")
+    press("v")
+    board.until(f"{outage}.stage === 'verified'")
     press("Enter")
     board.until("document.getElementById('act-close')?.disabled === false")
     board.page.locator("#act-close").focus()

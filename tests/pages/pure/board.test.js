@@ -6,7 +6,7 @@ import { sentence, sides } from "../../../dispatch/pages/js/board/evidence.js";
 import { NONE, passes, read, write } from "../../../dispatch/pages/js/board/filters.js";
 import { Model, figures, oldest } from "../../../dispatch/pages/js/board/model.js";
 import { bubbleFeatures, diagram, lineFeatures, nodeStates, places } from "../../../dispatch/pages/js/board/nodes.js";
-import { byFeeder, need, ordered, still } from "../../../dispatch/pages/js/board/order.js";
+import { byFeeder, need, ordered, still, verifying } from "../../../dispatch/pages/js/board/order.js";
 import { Teller } from "../../../dispatch/pages/js/board/tell.js";
 import { timeline } from "../../../dispatch/pages/js/board/timeline.js";
 import { NOW, at, outage } from "./outages.js";
@@ -27,8 +27,17 @@ for (const [sentence_, changes, dark, word] of [
   ["planned work needs nobody, acknowledged or not", { kind: "planned", acknowledged: null, crew: null }, none, "work"],
   ["planned work with a key customer needs nobody either", { kind: "planned" }, { key: 2, vulnerable: 0 }, "work"],
   ["planned work that lasts too long does", { kind: "planned", etr: { at: at("16:00"), source: "plan" } }, none, "late"],
+  ["restored and verified needs nothing more", { state: "restored", stage: "verified" }, none, "verified"],
   ["restored but not verified comes last", { state: "restored" }, { key: 1, vulnerable: 0 }, "restored"],
 ]) test(`needs you: ${sentence_}`, () => assert.equal(need(outage(changes), dark, NOW, 45).word, word));
+
+test("what there is to verify is an outage that is not sure yet, or power that is back", () => {
+  const of = (changes) => verifying(outage(changes));
+  assert.equal(of({ state: "predicted" }), "confirm");
+  assert.equal(of({ state: "restored" }), "verify");
+  assert.equal(of({ state: "restored", stage: "verified" }), null);
+  assert.equal(of({}), null);
+});
 
 test("inside a rank the most customers come first, then the earliest", () => {
   const all = [outage({ id: "a", customers_out: 5 }), outage({ id: "b", customers_out: 9 }), outage({ id: "c", customers_out: 5, started_at: at("14:00") })];

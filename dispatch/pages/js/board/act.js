@@ -11,7 +11,7 @@ const HOUR = 3_600_000;
 
 /** The form of each action: which fields it asks for; none at all is done at once. */
 const FORMS = {
-  acknowledge: [], en_route: [], on_site: [], repaired: [], close: [],
+  acknowledge: [], en_route: [], on_site: [], repaired: [], verify: [], ping: [], close: [],
   confirm: ["reason"], reject: ["reason"], relocate: ["device", "reason"], split: ["device", "reason"],
   merge: ["other", "reason"], cause: ["cause"], etr: ["window", "reason"], assign: ["crew"], note: ["note"],
 };
@@ -26,11 +26,12 @@ export function actionsOf(outage) {
     if (next) near.push(next);
     near.push("assign", "etr");
   }
+  if (!running && outage.stage !== "verified") near.push("verify");
   if (!running) near.push("close");
   near.push("note");
   const more = running
-    ? [...(outage.state === "confirmed" || outage.state === "partially_restored" ? [] : ["confirm"]), "reject", "cause", "relocate", "split", "merge", "en_route", "on_site", "repaired"].filter((a) => !near.includes(a))
-    : ["cause"];
+    ? [...(outage.state === "confirmed" || outage.state === "partially_restored" ? [] : ["confirm"]), "reject", "cause", "relocate", "split", "merge", "en_route", "on_site", "repaired", "ping"].filter((a) => !near.includes(a))
+    : ["cause", "ping"];
   return { near, more };
 }
 
@@ -58,23 +59,24 @@ export class Acts {
       const done = await ask(`/api/outages/${encodeURIComponent(id)}/actions`, { method: "POST", body });
       if (done.outage) { model.put(done.outage); onChanged(done.outage); }
       const words = say("said.done", { what: say(`did.${body.action}`) });
-      const undo = body.action === "undo" || body.action === "note" || !done.outage ? null
+      const undo = ["undo", "note", "ping"].includes(body.action) || !done.outage ? null
         : () => this.send(id, { version: model.outages.get(id)?.version ?? done.outage.version, action: "undo", decision: done.decision.id });
       this.toast(words, undo);
       return true;
     } catch (error) {
-      this.#failed(error, { model, onChanged, onSignedOut, say });
+      this.#failed(error, { model, onChanged, onSignedOut, say }, body.version);
       return false;
     }
   }
 
-  #failed(error, { model, onChanged, onSignedOut, say }) {
+  #failed(error, { model, onChanged, onSignedOut, say }, version) {
     if (error instanceof SignedOut) return onSignedOut();
     if (!(error instanceof Answer)) return this.toast(say("said.away"));
     if (error.status === 409 && error.body.outage) {
       model.put(error.body.outage);
       onChanged(error.body.outage);
-      return this.toast(say("said.conflict", { why: error.message }));
+      const moved = error.body.outage.version !== version; // else the engine says no, and why
+      return this.toast(say(moved ? "said.conflict" : "said.refused", { why: error.message }));
     }
     return this.toast(say("said.refused", { why: error.message }));
   }

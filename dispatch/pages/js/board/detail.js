@@ -89,6 +89,7 @@ function wordsOf(line, seen, { say, t, now }) {
   if (line.kind === "action") {
     const what = line.action ? say(`did.${line.action}`) : line.text;
     const more = [line.by, line.reason, line.refused ? say("decision.refused", { why: line.refused }) : ""].filter(Boolean);
+    if (line.asked) return { text: say("did.asked", { n: line.asked }), under: more.join(" · ") };
     return { text: line.etr ? `${what}: ${t.when(line.etr, now)}` : what, under: more.join(" · ") };
   }
   if (line.kind === "evidence") return { text: line.lines.map((l) => sentence(l, say, t)).join(t.language === "zh" ? "；" : "; ") };

@@ -19,7 +19,7 @@ import { help, listen } from "./keys.js";
 import { List } from "./list.js";
 import { GridMap } from "./map.js";
 import { Model } from "./model.js";
-import { ordered } from "./order.js";
+import { ordered, verifying } from "./order.js";
 import { cells } from "./rows.js";
 import { Teller } from "./tell.js";
 import { Tree } from "./tree.js";
@@ -351,10 +351,17 @@ class Board {
     j: () => this.move(1), k: () => this.move(-1), "/": () => byId("f-text").focus(),
     a: () => this.acts.act("acknowledge", this.chosen), c: () => this.acts.act("assign", this.chosen),
     e: () => this.acts.act("etr", this.chosen), n: () => this.acts.act("note", this.chosen),
+    p: () => this.acts.act("ping", this.chosen), v: () => this.#verify(),
     m: () => { if (this.opened) this.back(); (this.map.map?.getCanvas() ?? byId("tree-button")).focus(); },
     t: () => { if (!this.opened && this.chosen) this.open(this.chosen.id); byId("timeline")?.focus(); },
     r: () => this.list.refresh(true), 0: () => this.#filter({ ...NONE, open: this.filters.open }), "?": () => help(this.say),
   };
+
+  #verify() {
+    const action = this.chosen && verifying(this.chosen);
+    if (action) this.acts.act(action, this.chosen);
+    else if (this.chosen) this.acts.toast(this.say("said.sure"));
+  }
 
   #filter(changes) {
     this.filters = { ...this.filters, ...changes };

@@ -22,7 +22,14 @@ export const RANKS = ["key", "unseen", "late", "crew", "verify", "work", "restor
  */
 export function need(outage, dark, now, arrivalMin) {
   const rank = rankOf(outage, dark, now, arrivalMin);
+  if (rank === 7 && outage.stage === "verified") return { rank, word: "verified" };
   return { rank, word: RANKS[rank - 1] };
+}
+
+/** What to verify means: a person vouches for what is believed, or for power that is back. */
+export function verifying(outage) {
+  if (outage.state === "predicted" || outage.state === "verify") return "confirm";
+  return outage.state === "restored" && outage.stage !== "verified" ? "verify" : null;
 }
 
 function rankOf(outage, dark, now, arrivalMin) {

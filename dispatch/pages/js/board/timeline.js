@@ -66,6 +66,7 @@ function moved(now, then) {
 
 function ofDecision(decision, detail) {
   const change = detail.changes.find((c) => c.decision === decision.id);
-  return { kind: "action", at: decision.at, action: decision.action, by: decision.by, reason: decision.reason,
+  const asked = decision.action === "ping" ? change?.reasons?.[0]?.fields?.n : null;
+  return { kind: "action", at: decision.at, asked, action: decision.action, by: decision.by, reason: decision.reason,
     refused: decision.accepted ? "" : decision.why, etr: decision.action === "etr" ? change?.outage.etr?.at ?? null : null };
 }
