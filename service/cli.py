@@ -223,9 +223,9 @@ def simulate(
     """Play a scenario's devices over MQTT and Modbus against any service, until Ctrl-C."""
     from service import simulate as field
 
-    plans = field.plans_of(http, token or "", certificates) if http else None
+    people = field.people_of(http, token or "", certificates) if http else None
     field.play(
-        _network(network), scenario, mqtt_url=mqtt_url, folder=folder, enter_plan=plans,
+        _network(network), scenario, mqtt_url=mqtt_url, folder=folder, enter=people,
         again=again, ready=lambda breakers: typer.echo(field.addresses(breakers)),
         settings=field.settings_of(certificates, insecure=insecure_listen),
     )  # fmt: skip

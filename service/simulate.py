@@ -9,7 +9,7 @@ import contextlib
 import http.client
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -30,11 +30,10 @@ from simulators import scenario as scenarios
 from simulators.breakers import BreakerSettings
 from simulators.links import LinkSettings
 from simulators.mqtt_devices import MqttDeviceSettings
-from simulators.run import Simulators, SimulatorSettings
+from simulators.run import Enter, Simulators, SimulatorSettings
+from simulators.scenario import OnDuty
 from simulators.smsc import Smsc
 from simulators.story import PlannedWork
-
-EnterPlan = Callable[[PlannedWork], Awaitable[None]]
 
 
 def main() -> None:
@@ -55,9 +54,7 @@ def main() -> None:
             mqtt_url=play.mqtt_url,
             folder=_made(Path(play.folder)),
             now_ms=now_ms,
-            enter_plan=plans_by_http(
-                play.http_url, own_token(keys.read_keys(Path(play.data))), play.cert
-            ),
+            enter=by_http(play.http_url, own_token(keys.read_keys(Path(play.data))), play.cert),
             again=play.again,
         )
     except LastgaspError as error:
@@ -67,7 +64,7 @@ def main() -> None:
 
 
 def play(
-    network: Network, scenario: str, *, mqtt_url: str, folder: Path, enter_plan: EnterPlan | None,
+    network: Network, scenario: str, *, mqtt_url: str, folder: Path, enter: Enter | None,
     again: bool, ready: Callable[[Sequence[BreakerAddress]], None],
     settings: SimulatorSettings | None = None,
 ) -> None:  # fmt: skip
@@ -82,7 +79,7 @@ def play(
         mqtt_url=mqtt_url,
         folder=_made(folder),
         now_ms=now_ms,
-        enter_plan=enter_plan,
+        enter=enter,
         again=again,
         settings=settings,
     )
@@ -103,14 +100,12 @@ def settings_of(certificates: Path | None, *, insecure: bool) -> SimulatorSettin
     )
 
 
-def plans_of(http: str, token: str, certificates: Path | None) -> EnterPlan:
-    """Plans entered at an API, with a token given or the one that lies with the certificates."""
+def people_of(http: str, token: str, certificates: Path | None) -> Enter:
+    """Crews and plans go to an API, with a token given or the one beside the certificates."""
     if certificates is None:
-        return plans_by_http(http, lambda: token)
+        return by_http(http, lambda: token)
     kept = certificates / "token"
-    return plans_by_http(
-        http, lambda: token or kept.read_text().strip(), str(certificates / "ca.crt")
-    )
+    return by_http(http, lambda: token or kept.read_text().strip(), str(certificates / "ca.crt"))
 
 
 def addresses(breakers: Sequence[BreakerAddress]) -> str:
@@ -119,21 +114,27 @@ def addresses(breakers: Sequence[BreakerAddress]) -> str:
     return "\n".join(["branch_id,host,port,unit,family", *rows])
 
 
-def plans_by_http(url: str, token: Callable[[], str], cert: str = "") -> EnterPlan:
-    """Enters plans as a dispatcher does, by the API."""
+def by_http(url: str, token: Callable[[], str], cert: str = "") -> Enter:
+    """Enters crews and plans as a dispatcher does, by the API."""
 
-    async def enter(plan: PlannedWork) -> None:
-        body = {
-            "device_id": plan.device_id,
-            "from": to_rfc3339(plan.from_ms),
-            "to": to_rfc3339(plan.to_ms),
-            "kind": plan.kind,
-            "reason": plan.reason,
-        }
+    async def enter(what: PlannedWork | OnDuty) -> None:
+        path, body = _asked(what)
         where = Where(url, "", token, cert)
-        await asyncio.to_thread(_post, where, "/api/planned", msgspec.json.encode(body))
+        await asyncio.to_thread(_post, where, path, msgspec.json.encode(body))
 
     return enter
+
+
+def _asked(what: PlannedWork | OnDuty) -> tuple[str, dict[str, str | None]]:
+    if isinstance(what, OnDuty):
+        return "/api/crews", {"id": what.id, "name": what.name, "district": what.district}
+    return "/api/planned", {
+        "device_id": what.device_id,
+        "from": to_rfc3339(what.from_ms),
+        "to": to_rfc3339(what.to_ms),
+        "kind": what.kind,
+        "reason": what.reason,
+    }
 
 
 def _post(where: Where, path: str, body: bytes) -> None:

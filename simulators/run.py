@@ -20,7 +20,7 @@ from simulators.chance import Chance
 from simulators.mqtt_devices import MqttDevices, MqttDeviceSettings
 from simulators.power import NEVER
 from simulators.relay import Counts, counted
-from simulators.scenario import Scenario
+from simulators.scenario import OnDuty, Scenario
 from simulators.story import PlannedWork
 from simulators.switchgear import relays
 from simulators.telling import tell
@@ -31,7 +31,8 @@ from simulators.world import World, digest
 log = structlog.get_logger(__name__)
 
 TRUTH_FILE = "truth.jsonl"
-EnterPlan = Callable[[PlannedWork], Awaitable[None]]
+Enter = Callable[[PlannedWork | OnDuty], Awaitable[None]]
+"""Tells the service what people have to enter: planned work, and the crews on duty."""
 
 
 class SimulatorSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -41,7 +42,7 @@ class SimulatorSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True,
     breakers: BreakerSettings = msgspec.field(default_factory=BreakerSettings)
     lead_s: float = 1.0  # for the connections, before a new story begins
     making_ms: float = 0.1  # a device: how long it takes to make a world, on a busy machine
-    plan_retry_s: float = 1.0
+    enter_retry_s: float = 1.0
     counter_leap: int = 1000  # more than a gateway takes for operations that it missed
     beats_kept: int = 1  # of a time away, the heartbeats of so many periods are told
 
@@ -60,7 +61,7 @@ class Simulators:
         mqtt_url: str,
         folder: Path,
         now_ms: Callable[[], int],
-        enter_plan: EnterPlan | None = None,
+        enter: Enter | None = None,
         settings: SimulatorSettings | None = None,
         again: bool = False,
     ) -> None:
@@ -72,7 +73,7 @@ class Simulators:
             mqtt_url: The broker that the devices speak to.
             folder: Where the world survives a kill; one process at a time.
             now_ms: True time.
-            enter_plan: Tells the service of planned work; None where somebody else does.
+            enter: Tells the service of crews and planned work; None where somebody else does.
             settings: Limits and patience.
             again: A story that is over is told again from its beginning.
 
@@ -88,7 +89,7 @@ class Simulators:
         self._scenario = scenario
         self._folder = folder
         self._now_ms = now_ms
-        self._enter_plan = enter_plan
+        self._enter = enter
         self._again = again
         # What does not fit is refused here and now, without making a whole world for it.
         tell(network, scenario, now_ms(), Chance(scenario.seed))
@@ -130,8 +131,8 @@ class Simulators:
                     self._breakers.run(world, self._now_ms, self._counts()),
                     name="simulated-breakers",
                 )
-                if self._enter_plan is not None:
-                    tasks.create_task(self._plans(world, self._enter_plan), name="simulated-plans")
+                if self._enter is not None:
+                    tasks.create_task(self._people(world, self._enter), name="simulated-people")
 
     def _begun(self) -> tuple[World, int]:
         """The world of this folder, and until when its facts are in the store."""
@@ -218,29 +219,37 @@ class Simulators:
         with path.open("ab") as file:
             file.writelines(to_line(line) for line in truth)
 
-    async def _plans(self, world: World, enter_plan: EnterPlan) -> None:
-        """Enter each plan when it is announced, once; also late, as long as it is not over."""
+    async def _people(self, world: World, enter: Enter) -> None:
+        """Enter what people enter, each once: the crews, and each plan when it is announced, also
+        late, as long as it is not over.
+        """
         entered: list[str] = msgspec.json.decode(self._wal.note("entered") or "[]", type=list[str])
-        for plan in sorted(world.plans, key=lambda p: p.announced_ms):
-            if plan.plan_id in entered or plan.to_ms <= self._now_ms():
+        plans = [p for p in world.plans if p.to_ms > self._now_ms()]
+        todo: list[tuple[int, str, PlannedWork | OnDuty]] = [
+            *((world.start_ms, f"crew {crew.id}", crew) for crew in self._scenario.crew),
+            *((plan.announced_ms, plan.plan_id, plan) for plan in plans),
+        ]
+        for at_ms, name, what in sorted(todo, key=lambda t: t[0]):
+            if name in entered:
                 continue
-            await asyncio.sleep(max(0.0, (plan.announced_ms - self._now_ms()) / 1000))
-            await self._enter(plan, enter_plan)
-            entered.append(plan.plan_id)
+            await asyncio.sleep(max(0.0, (at_ms - self._now_ms()) / 1000))
+            await self._entered(what, name, enter)
+            entered.append(name)
             self._wal.remember(entered=msgspec.json.encode(entered).decode())
 
-    async def _enter(self, plan: PlannedWork, enter_plan: EnterPlan) -> None:
+    async def _entered(self, what: PlannedWork | OnDuty, name: str, enter: Enter) -> None:
+        """Enter one thing, however often it takes, unless it is refused."""
         while True:
             try:
-                await enter_plan(plan)
+                await enter(what)
             except Unreachable as error:
-                log.info("simulated_plan_waits", plan=plan.plan_id, reason=error.message)
-                await asyncio.sleep(self._settings.plan_retry_s)
+                log.info("simulated_entry_waits", entry=name, reason=error.message)
+                await asyncio.sleep(self._settings.enter_retry_s)
             except Refused as error:
-                log.warning("simulated_plan_refused", plan=plan.plan_id, reason=error.message)
+                log.warning("simulated_entry_refused", entry=name, reason=error.message)
                 return
             else:
-                log.info("simulated_plan_entered", plan=plan.plan_id, device=plan.device_id)
+                log.info("simulated_entry_made", entry=name)
                 return
 
     def _at_s(self, world: World) -> float:

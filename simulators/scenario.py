@@ -218,6 +218,14 @@ class Storm(_Table, frozen=True, kw_only=True):
     momentaries: Annotated[int, Meta(ge=0)] = 0
 
 
+class OnDuty(_Table, frozen=True, kw_only=True):
+    """A crew that can be sent: it is entered when the story begins."""
+
+    id: str
+    name: str
+    district: str | None = None  # works in all of them where absent
+
+
 class Scenario(_Table, frozen=True, kw_only=True):
     """A story and the field it happens in."""
 
@@ -228,6 +236,7 @@ class Scenario(_Table, frozen=True, kw_only=True):
     field: Field = msgspec.field(default_factory=Field)
     event: tuple[Event, ...] = ()
     storm: Storm | None = None
+    crew: tuple[OnDuty, ...] = ()
 
 
 def parse(text: str, where: str = "scenario") -> Scenario:

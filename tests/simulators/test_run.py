@@ -15,7 +15,7 @@ from grid.errors import ConfigError, Refused, Unreachable
 from grid.network import Network
 from grid.reading import Kind
 from simulators.run import Simulators, SimulatorSettings
-from simulators.scenario import parse
+from simulators.scenario import OnDuty, parse
 from simulators.story import PlannedWork
 from simulators.truth import EndTruth, OutageTruth, StoryTruth, from_lines
 from simulators.wal import Wal
@@ -76,7 +76,7 @@ def play(town: Network, clock: Clock, tmp_path: Path) -> Play:
     async def playing(scenario: str = SCENARIO, **more: Any) -> AsyncIterator[Simulators]:
         simulators = Simulators(
             town, parse(scenario), mqtt_url=NOBODY, folder=tmp_path, now_ms=clock,
-            settings=SimulatorSettings(lead_s=0, making_ms=0.0, plan_retry_s=0.01), **more,
+            settings=SimulatorSettings(lead_s=0, making_ms=0.0, enter_retry_s=0.01), **more,
         )  # fmt: skip
         task = asyncio.create_task(simulators.run())
         try:
@@ -181,12 +181,28 @@ async def test_a_plan_is_entered_once_however_often_the_api_is_away(play: Play) 
         if len(asked) < 3:
             raise Unreachable("the API is away")
 
-    async with play(enter_plan=enter):
+    async with play(enter=enter):
         await until(lambda: len(asked) == 3)
     assert {(p.plan_id, p.device_id, p.kind) for p in asked} == {("works", "T4", "planned")}
-    async with play(enter_plan=enter):
+    async with play(enter=enter):
         pass
     assert len(asked) == 3
+
+
+async def test_the_crews_on_duty_are_entered_before_anything_happens(play: Play) -> None:
+    asked: list[object] = []
+
+    async def enter(what: object) -> None:
+        asked.append(what)
+
+    with_crew = SCENARIO + '[[crew]]\nid = "crew-1"\nname = "Crew 1"\n'
+    async with play(with_crew, enter=enter):
+        await until(lambda: len(asked) == 2)
+    async with play(with_crew, enter=enter):
+        pass
+    assert len(asked) == 2
+    assert isinstance(asked[0], OnDuty)
+    assert (asked[0].id, asked[0].name) == ("crew-1", "Crew 1")
 
 
 async def test_a_refused_plan_is_not_asked_for_again(play: Play) -> None:
@@ -196,7 +212,7 @@ async def test_a_refused_plan_is_not_asked_for_again(play: Play) -> None:
         asked.append(plan)
         raise Refused("no such device")
 
-    async with play(enter_plan=enter):
+    async with play(enter=enter):
         await until(lambda: asked)
     assert len(asked) == 1
 
