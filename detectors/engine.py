@@ -21,9 +21,10 @@ from detectors.findings import Findings, note_position, note_verdict
 from detectors.hearing import NEVER, Hearing, hear_live, silence
 from detectors.inference import Priors
 from detectors.intake import calm, hear, switchgear
-from detectors.lifecycle import close, explain, match_plan, switched
+from detectors.lifecycle import close, explain, switched
 from detectors.listening import Listening, Relays
 from detectors.phases import take_words, with_phases
+from detectors.planning import match_plan
 from detectors.positions import Moved, Position, Switching, read_position
 from detectors.priors import priors_of
 from detectors.rates import Rates, count_gasps, storms, teaches

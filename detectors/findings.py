@@ -119,7 +119,8 @@ def note_position(findings: Findings, node: int, position: Position, now_ms: int
     """A breaker whose position is unknown is said to be unknown, never open."""
     name = findings.group.ids[node]
     if position.closed is None:
-        reason = f"{name} does not answer: its position is unknown"
+        how = "says that it is neither open nor closed" if position.contrary else "does not answer"
+        reason = f"{name} {how}: its position is unknown"
         since = position.heard_ms
         findings.begin("breaker_unknown", name, node, since_ms=since, now_ms=now_ms, reason=reason)
     else:

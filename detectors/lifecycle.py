@@ -1,8 +1,4 @@
-"""The life of an outage beside inference: confirmed by telemetry, matched with a plan, momentary,
-closed.
-"""
-
-from collections.abc import Sequence
+"""The life of an outage beside inference: confirmed by telemetry, momentary, closed."""
 
 import numpy as np
 
@@ -13,17 +9,13 @@ from detectors.positions import Moved, Position, Switching
 from detectors.reconcile import Scene
 from detectors.restoration import expect
 from detectors.running import NOT_EXPLAINED, Running
-from grid.frame import PlanEntered
 from grid.network import ALL_PHASES
-from grid.outage import OutageKind, State
+from grid.outage import State
 from grid.times import to_rfc3339
 
 CONFIRM_GASPS = 3  # so many devices' own words, and
 CONFIRM_PROBABILITY = 0.95  # this much certainty confirm without a terminal or breaker
 TOLD_STEP = 0.1  # a probability that moved by more is told
-
-Planned = tuple[PlanEntered, int | None]
-"""A plan and its device's node, None where that is not of this group."""
 
 
 def switched(scene: Scene, event: Switching) -> None:
@@ -114,29 +106,6 @@ def explain(scene: Scene, outage: Running, found: Declared) -> None:
             before=before,
             after=after,
         )
-
-
-def match_plan(scene: Scene, outage: Running, plans: Sequence[Planned]) -> None:
-    """A plan on the device or above it, in its time, makes the outage planned: no alarm."""
-    if outage.plan_id is not None or outage.parent is not None:
-        return
-    book = scene.book
-    tolerance = int(scene.limits.plan_tolerance_s * 1000)
-    for plan, node in plans:
-        in_time = plan.from_ms - tolerance <= outage.start_ms <= plan.to_ms + tolerance
-        if node is not None and in_time and book.contains(node, outage.node):
-            outage.plan_id = plan.plan_id
-            outage.kind = OutageKind(plan.kind)
-            outage.cause = plan.reason
-            text = f"matches plan {plan.plan_id}: no alarm"
-            book.note(outage, text, outage.members, code="planned", plan=plan.plan_id)
-            return
-    position = scene.positions.get(outage.node)
-    by_command = position is not None and position.closed is False and position.commanded
-    if outage.kind is OutageKind.FAULT and by_command:
-        outage.kind = OutageKind.UNKNOWN
-        outage.cause = "opened by command"
-        book.note(outage, "opened by command: no fault to look for", code="commanded")
 
 
 def close(scene: Scene, outage: Running) -> None:

@@ -29,6 +29,8 @@ class PackedOutage(msgspec.Struct, frozen=True, array_like=True):
     unsupported_ms: int | None
     parent: int | None
     plan_id: str | None
+    overrun: bool
+    wider_than: str | None
     telemetered: bool
     locked_out: bool
     closed_ms: int | None

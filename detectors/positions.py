@@ -25,6 +25,7 @@ class Position(msgspec.Struct, frozen=True):
     commanded: bool = False  # opened by command, not by protection
     locked_out: bool = False
     by: str | None = None  # the person whose word it is; None: its own
+    contrary: bool = False  # it answers, and its two contacts disagree
 
 
 class Moved(StrEnum):
@@ -57,10 +58,12 @@ def read_position(rows: Rows, i: int, before: Position | None) -> Switching | No
     closed = _closed(kind, int(row["on"]), int(row["quality"]))
     node = int(row["node"])
     if kind is Kind.NO_ANSWER:
+        contrary = bool(int(row["quality"]) & Quality.INVALID)
         since = happened if before is None else before.since_ms
-        moved = Moved.NOTHING if before is None or before.closed is None else Moved.UNKNOWN
+        known = before.closed is not None if before is not None else contrary
+        moved = Moved.UNKNOWN if known else Moved.NOTHING
         last = happened if before is None else max(happened, before.happened_ms)
-        return Switching(node, moved, Position(None, since, last, heard))
+        return Switching(node, moved, Position(None, since, last, heard, contrary=contrary))
     if closed is None:
         return None
     same = before is not None and before.closed == closed

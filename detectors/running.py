@@ -41,6 +41,8 @@ class Running:
     unsupported_ms: int | None = None  # since when inference no longer holds it
     parent: int | None = None  # sequence of the outage it was left behind by
     plan_id: str | None = None
+    overrun: bool = False  # it lasts longer than its plan said
+    wider_than: str | None = None  # a plan that covers a part of it
     telemetered: bool = False  # opened by the word of the device itself
     locked_out: bool = False  # it will not reclose by itself
     closed_ms: int | None = None  # device clock: the device itself said that it closed again

@@ -24,7 +24,7 @@ from grid.frame import READING, PlanEntered
 from grid.network import Group
 from grid.outage import Finding
 
-FORMAT = 10
+FORMAT = 11
 
 
 class _Body(msgspec.Struct, frozen=True, array_like=True):

@@ -36,19 +36,23 @@ class Watch(msgspec.Struct, frozen=True):
 Told = tuple[Watch, list[Reading]]
 
 
-def on_no_answer(watch: Watch, at_ms: int, limits: SwitchLimits) -> Told:
-    """A poll was not answered, or not with a position.  Told once: its state is unknown."""
+def on_no_answer(watch: Watch, at_ms: int, limits: SwitchLimits, *, contrary: bool = False) -> Told:
+    """A poll was not answered, or not with a position.  Told once: its state is unknown.
+
+    ``contrary``: it was answered, but the two contacts of a double point disagree; one that is just
+    moving does so for a moment.  Such a reading is not valid.
+    """
     failures = watch.failures + 1
     if failures != limits.failures_max:
         return msgspec.structs.replace(watch, failures=failures), []
     lost = msgspec.structs.replace(watch, failures=failures, told=None)
-    return lost, [Reading(watch.branch_id, Kind.NO_ANSWER, at_ms)]
+    return lost, [Reading(watch.branch_id, Kind.NO_ANSWER, at_ms, valid=not contrary)]
 
 
 def on_sample(watch: Watch, sample: Sample, at_ms: int, limits: SwitchLimits) -> Told:
     """A poll was answered at a moment of ours."""
     if sample.closed is None:
-        return on_no_answer(watch, at_ms, limits)
+        return on_no_answer(watch, at_ms, limits, contrary=True)
     happened = [] if watch.sample is None else _since(watch, watch.sample, sample, at_ms)
     beat = not happened and _worth_telling(watch, sample, at_ms, limits)
     if beat:

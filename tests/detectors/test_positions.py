@@ -134,6 +134,17 @@ def test_a_breaker_that_does_not_answer_is_no_outage_and_a_finding(day) -> None:
     assert told.findings == ["breaker_unknown B1 12:02:00 - 12:04:00"]
 
 
+@pytest.mark.parametrize("before", ["12:01 B1 heartbeat on=1", ""], ids=["closed", "never heard"])
+def test_a_breaker_whose_contacts_disagree_is_unknown_and_never_open(day, before: str) -> None:
+    told = day(NETWORK, f"{WARM}\n{before}\n12:02 B1 no_answer invalid\n12:03 end")
+    assert told.outages == []
+    assert told.findings == ["breaker_unknown B1 12:02:00 -"]
+    assert (
+        told.noticed[0].reason
+        == "B1 says that it is neither open nor closed: its position is unknown"
+    )
+
+
 def test_a_breaker_that_stops_answering_while_open_is_still_the_outage(day) -> None:
     told = day(NETWORK, f"""{WARM}
         12:01 B1 trip

@@ -62,6 +62,14 @@ def test_a_heartbeat_says_position_and_measurements() -> None:
     assert (reading.volts[0], reading.volts[2], reading.commanded) == (5774.0, 5770.0, None)
 
 
+def test_contacts_that_disagree_are_no_position_and_not_valid() -> None:
+    """One that is just moving disagrees for one poll; two in a row are told, once."""
+    torn = having(CLOSED, closed=None)
+    assert readings((0, CLOSED), (1, torn), (2, CLOSED))[1:] == []
+    *_, last = readings((0, CLOSED), (1, torn), (2, torn), (3, torn))
+    assert (last.kind, last.valid, last.on) == (Kind.NO_ANSWER, False, None)
+
+
 def test_nothing_new_is_told_once_in_ten_seconds() -> None:
     assert told(*((t, CLOSED) for t in range(25))) == [
         ("HEARTBEAT", 0),

@@ -14,7 +14,7 @@ const SAID = {
   detected: (f) => f.device && `发现停电：${KIND[f.kind] ?? ""}${f.device}`, confirmed: (f) => f.by && `经${BY[f.by] ?? f.by}确认`,
   locked_out: (f) => f.device && `${f.device} 闭锁`, opened: (f) => f.device && `${f.device} 分闸`, tripped: (f) => f.device && `${f.device} 跳闸`,
   reclosed: (f) => f.device && `${f.device} 短时重合`, closed: (f) => f.device && `${f.device} 合闸`, commanded: () => "遥控分闸，非故障",
-  planned: () => "与计划停电相符，不告警", momentary: () => "瞬时停电", stayed_restored: () => "已稳定恢复", reopened: () => "未结束又停电，并入同一停电",
+  planned: () => "与计划停电相符，不告警", overrun: (f) => f.plan && `超过计划${f.plan}的结束时间`, extended: (f) => f.plan && `计划${f.plan}延期`, wider: (f) => f.n && `超出计划${f.plan}的范围：${f.of}表中${f.n}表不在${f.device}之后`, momentary: () => "瞬时停电", stayed_restored: () => "已稳定恢复", reopened: () => "未结束又停电，并入同一停电",
   heard_again: (f) => f.n && `${f.n}表复电`, report_power: (f) => f.n && `${f.n}表报告有电`, partly_restored: (f) => f.n && `${f.of}表中${f.n}表已恢复`,
   restored: () => "已恢复", follow_transformer: (f) => f.n && `${f.n}表无法自证，随其配变`, stay_dark: (f) => f.n && `${f.n}表仍停电${f.outage ? `（${f.outage}）` : ""}`,
   phases: (f) => `停电相别为${f.phases}相`,
