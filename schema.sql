@@ -446,11 +446,15 @@ CREATE TABLE IF NOT EXISTS notices (
     bare        boolean,                 -- a value was missing and the short form was sent
     body        text,                    -- as it was sent
     next_at     timestamptz,             -- the next word was promised by then
+    ended_by    text,                    -- who closed it, of the desk's
+    fell_back_at timestamptz,            -- it did not arrive: the next channel was looked for
     UNIQUE (outage_id, customer_id, phase, edition, channel)
 ) WITH (fillfactor = 60);
 CREATE INDEX IF NOT EXISTS notices_customer ON notices (customer_id, notice_no);
-CREATE INDEX IF NOT EXISTS notices_queue ON notices (lane, due_at, notice_no)
+CREATE INDEX IF NOT EXISTS notices_queue ON notices (channel, lane, due_at, notice_no)
     WHERE state = 'queued';
+CREATE INDEX IF NOT EXISTS notices_unreached ON notices (claimed_at)
+    WHERE state IN ('sent', 'unknown', 'undelivered', 'refused') AND fell_back_at IS NULL;
 CREATE INDEX IF NOT EXISTS notices_open ON notices (claimed_at)
     WHERE state IN ('sending', 'sent', 'unknown');
 CREATE INDEX IF NOT EXISTS notices_promised ON notices (next_at)
@@ -487,6 +491,60 @@ CREATE TABLE IF NOT EXISTS notice_seen (
     at          timestamptz NOT NULL
 ) WITH (fillfactor = 50);
 COMMENT ON TABLE notice_seen IS 'What was decided for each customer last, so that it is not again.';
+
+CREATE TABLE IF NOT EXISTS customer_wishes (
+    customer_id  text PRIMARY KEY,
+    language     text,                   -- null, here and below: as the network or the site has it
+    channels     text[],                 -- on which they want to be told, the first first
+    phases       text[],                 -- of what
+    quiet_from   time,                   -- with quiet_to; the same: no quiet hours
+    quiet_to     time,
+    time_zone    text,                   -- of their quiet hours
+    opted_out_at timestamptz,            -- they want to be told on no channel, since
+    changed_at   timestamptz NOT NULL,
+    changed_by   text NOT NULL
+);
+COMMENT ON TABLE customer_wishes IS 'How customers want to be told; who has no row wants the usual.';
+
+CREATE TABLE IF NOT EXISTS customer_contacts (
+    customer_id    text NOT NULL,
+    channel        text NOT NULL,
+    address_sealed bytea NOT NULL,
+    PRIMARY KEY (customer_id, channel)
+);
+COMMENT ON TABLE customer_contacts IS 'Where customers are reached beside their telephone number.';
+
+CREATE TABLE IF NOT EXISTS consents (
+    consent_no   bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    customer_id  text NOT NULL,
+    at           timestamptz NOT NULL,
+    wanted       boolean NOT NULL,       -- true: wants to be told (again)
+    source       text NOT NULL,          -- reply, api, command
+    by           text NOT NULL,          -- the customer, or who entered it
+    words_sealed bytea                   -- the reply as it came
+);
+CREATE INDEX IF NOT EXISTS consents_customer ON consents (customer_id, consent_no);
+COMMENT ON TABLE consents IS 'The proof of each opt-out and opt-in: when, how, in which words; append-only.';
+
+CREATE TABLE IF NOT EXISTS customer_seen (
+    customer_id text PRIMARY KEY,
+    "offset"    bigint NOT NULL,         -- of their channel of the feed
+    at          timestamptz NOT NULL
+) WITH (fillfactor = 50);
+COMMENT ON TABLE customer_seen IS 'How far each customer has seen their own page.';
+
+CREATE TABLE IF NOT EXISTS staff (
+    staff_id     text PRIMARY KEY,
+    duty         text NOT NULL CHECK (duty IN ('cell_lead', 'dispatcher')),
+    district     text NOT NULL,
+    language     text NOT NULL,
+    name_sealed  bytea,
+    phone_sealed bytea,
+    phone_index  bytea
+);
+CREATE INDEX IF NOT EXISTS staff_district ON staff (district);
+COMMENT ON TABLE staff IS
+    'Who is told of a district''s outages; in notices and decisions they are staff:ID.';
 
 ----------------------------------------------------------------------------------------------------
 -- The desk

@@ -105,7 +105,7 @@ async def _drained(store: Store, settings: Settings, centre: tuple[int, Path]) -
     smsc = await asyncio.create_subprocess_exec(sys.executable, "-c", SMSC, str(port), str(log))
     sender = texting.sender(store.outbox, settings, now_ms, replied)
     rules = texting.rules_of(settings)
-    task = asyncio.create_task(texting.send(sender, store.outbox, rules, now_ms))
+    task = asyncio.create_task(texting.send([sender], store.outbox, rules, now_ms))
     try:
         await _until(lambda: len(read_log(log)) > 0)
         await asyncio.sleep(DRAIN_S)

@@ -5,8 +5,10 @@ import msgspec
 from dispatch.desk import Component
 from dispatch.mapdesk import Source
 from dispatch.noticedesk import PhoneText
+from dispatch.peopledesk import Preview
 from grid.public import (
     PublicCall,
+    PublicConsent,
     PublicCrew,
     PublicDecision,
     PublicFinding,
@@ -14,6 +16,9 @@ from grid.public import (
     PublicNoticeDecision,
     PublicOutage,
     PublicPlan,
+    PublicStaff,
+    PublicTask,
+    PublicWishes,
 )
 
 
@@ -149,3 +154,38 @@ class Code(msgspec.Struct, frozen=True):
 
     code: str
     expires_at: str
+
+
+class Wishes(msgspec.Struct, frozen=True):
+    """How a customer wants to be told, and what proves their opt-outs and opt-ins."""
+
+    wishes: PublicWishes
+    consents: tuple[PublicConsent, ...]
+
+
+class Tasks(msgspec.Struct, frozen=True):
+    """Whom the desk is to call, the most urgent first."""
+
+    tasks: tuple[PublicTask, ...]
+
+
+class Number(msgspec.Struct, frozen=True):
+    """A telephone number, to be called now."""
+
+    phone: str
+
+    def __repr__(self) -> str:
+        """Numbers stay out of logs and tracebacks."""
+        return "Number(...)"
+
+
+class Staff(msgspec.Struct, frozen=True):
+    """Who is texted of which district, by id."""
+
+    staff: tuple[PublicStaff, ...]
+
+
+class Previews(msgspec.Struct, frozen=True):
+    """A text in each language."""
+
+    texts: tuple[Preview, ...]

@@ -19,12 +19,16 @@ from dispatch.deciding import for_crew, require_outage
 from dispatch.desk import Desk, Watched
 from dispatch.feedroutes import routes as feed_routes
 from dispatch.guard import Guard
+from dispatch.hookdesk import HookDesk
+from dispatch.hookroutes import routes as hook_routes
 from dispatch.intake import new_call, new_plan, read_body
 from dispatch.mapdesk import MapDesk
 from dispatch.maproutes import routes as map_routes
 from dispatch.noticedesk import PhoneDesk
 from dispatch.noticeroutes import routes as notice_routes
 from dispatch.openapi import gives, takes
+from dispatch.peopledesk import PeopleDesk
+from dispatch.peopleroutes import routes as people_routes
 from dispatch.reference import STYLED, page
 from dispatch.settings import ApiSettings
 from dispatch.signin import SignIn, of_cookie
@@ -54,6 +58,8 @@ def make_app(
     signin: SignIn,
     maps: MapDesk,
     phones: PhoneDesk | None = None,
+    people: PeopleDesk | None = None,
+    hooks: HookDesk | None = None,
     metrics_token: str = "",
 ) -> FastAPI:
     """The app.  ``verify`` raises Refused for a token that is not valid."""
@@ -91,6 +97,10 @@ def make_app(
     app.include_router(_reference(app))
     app.include_router(map_routes(desk, maps, trail))
     app.include_router(notice_routes(desk, phones, trail))
+    if people is not None:
+        app.include_router(people_routes(desk, people, trail))
+    if hooks is not None:
+        app.include_router(hook_routes(hooks, trail))
     app.include_router(session_routes(signin))
     app.include_router(site.router(signin.feeds_url))
     app.add_middleware(Guard, body_bytes_max=settings.body_bytes_max)

@@ -104,6 +104,52 @@ class CrewBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     active: bool = True
 
 
+Clock = Annotated[str, msgspec.Meta(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
+Word = Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9_]{0,30}$")]
+Address = Annotated[str, msgspec.Meta(max_length=200, pattern=r"^[A-Za-z0-9_.@+:-]+$")]
+
+
+class WishesBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How a customer wants to be told.  What is left out is as usual; ``contacts`` that are left
+    out stay as they are, and so does ``opted_out``.
+
+    ``channels`` sms and the site's others, the first first.  ``quiet`` from and to; the same: none.
+    """
+
+    language: Literal["zh", "en"] | None = None
+    channels: Annotated[tuple[Word, ...], msgspec.Meta(max_length=8)] | None = None
+    phases: Annotated[tuple[Word, ...], msgspec.Meta(max_length=20)] | None = None
+    quiet: tuple[Clock, Clock] | None = None
+    time_zone: Annotated[str, msgspec.Meta(max_length=64)] | None = None
+    contacts: Annotated[dict[Word, Address], msgspec.Meta(max_length=8)] | None = None
+    opted_out: bool | None = None
+
+    def __repr__(self) -> str:
+        """Addresses stay out of logs and tracebacks."""
+        return "WishesBody(...)"
+
+
+class TaskBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What became of a call to a customer."""
+
+    outcome: Literal["told", "nobody_answered", "not_needed"]
+    note: Text = ""
+
+
+class StaffBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Somebody of staff who is texted the outages of a district."""
+
+    duty: Literal["cell_lead", "dispatcher"]
+    district: Id
+    phone: Phone
+    language: Literal["zh", "en"] = "zh"
+    name: Annotated[str, msgspec.Meta(max_length=100, pattern=NO_NUL)] = ""
+
+    def __repr__(self) -> str:
+        """Numbers stay out of logs and tracebacks."""
+        return "StaffBody(...)"
+
+
 def read(body: bytes, kind: type[Body]) -> Body:
     """A JSON body.
 

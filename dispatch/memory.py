@@ -1,9 +1,20 @@
-"""Notices and phones in memory, for tests of what stands on them."""
+"""Notices, phones and wishes in memory, for tests of what stands on them."""
 
 from collections.abc import Sequence
 
+from msgspec.structs import replace
+
 from dispatch.noticedesk import PhoneText
-from grid.public import PublicNotice, PublicNoticeDecision
+from dispatch.peopledesk import Preview, Wished
+from grid.errors import Refused
+from grid.public import (
+    PublicConsent,
+    PublicNotice,
+    PublicNoticeDecision,
+    PublicStaff,
+    PublicTask,
+    PublicWishes,
+)
 from grid.times import to_rfc3339
 
 
@@ -50,3 +61,85 @@ class MemoryPhones:
         """Answer a text."""
         self.replied.append((no, text))
         return no == self._text.no
+
+
+class MemoryPeople:
+    """Customer C-1 has the usual wishes and is to be called: task 7.  There are sms and email."""
+
+    def __init__(self, at_ms: int) -> None:
+        self._at = to_rfc3339(at_ms)
+        self._wishes = PublicWishes(
+            customer_id="C-1", priority="vulnerable", language="zh", channels=None, phases=None,
+            quiet=None, time_zone=None, opted_out_at=None, phone="100****0001", contacts={},
+            changed_at=None, changed_by=None,
+        )  # fmt: skip
+        self._task = PublicTask(
+            id="7", outage_id="S1-2", customer_id="C-1", phase="confirmed", state="open",
+            reason="fell_back", lane=0, priority="vulnerable", language="zh", at=self._at,
+            due_at=self._at, expires_at=self._at, off_at=self._at, etr_at=None, ended_at=None,
+            ended_by=None, note=None, phone="100****0001", address="12 Willow Lane",
+        )  # fmt: skip
+        self._staff: dict[str, PublicStaff] = {}
+        self._consents: list[PublicConsent] = []
+
+    async def wishes(self, customer_id: str) -> PublicWishes | None:
+        """How a customer wants to be told."""
+        return self._wishes if customer_id == "C-1" else None
+
+    async def consents(self, customer_id: str) -> Sequence[PublicConsent]:
+        """What proves their opt-outs."""
+        return self._consents if customer_id == "C-1" else []
+
+    async def wish(self, wished: Wished) -> None:
+        """Keep how a customer wants to be told."""
+        if set(wished.channels or ()) - {"sms", "email"}:
+            raise Refused("no channel is called so")
+        if wished.opted_out is not None:
+            said = PublicConsent(self._at, not wished.opted_out, "api", wished.by, "")
+            self._consents.append(said)
+        self._wishes = replace(
+            self._wishes, language=wished.language or "zh", channels=wished.channels,
+            phases=wished.phases, quiet=wished.quiet, time_zone=wished.time_zone,
+            opted_out_at=self._at if wished.opted_out else None, changed_by=wished.by,
+        )  # fmt: skip
+
+    async def tasks(self, *, open_only: bool) -> Sequence[PublicTask]:
+        """Whom the desk is to call."""
+        return [self._task] if self._task.state == "open" or not open_only else []
+
+    async def task(self, number: int) -> PublicTask | None:
+        """One of them."""
+        return self._task if number == int(self._task.id) else None
+
+    async def number_of(self, customer_id: str) -> str:
+        """A number that nobody has."""
+        return "10000000001" if customer_id == "C-1" else ""
+
+    async def close_task(self, number: int, outcome: str, note: str, by: str) -> bool:
+        """Close a task."""
+        if self._task.state != "open":
+            return False
+        state = "delivered" if outcome == "told" else "undelivered"
+        self._task = replace(self._task, state=state, reason=outcome, note=note, ended_by=by)
+        return True
+
+    async def staff(self) -> Sequence[PublicStaff]:
+        """Who is told of which district."""
+        return list(self._staff.values())
+
+    async def keep_staff(self, staff_id: str, duty: str, district: str, language: str, *,
+                         name: str, phone: str) -> None:  # fmt: skip
+        """Somebody of staff."""
+        self._staff[staff_id] = PublicStaff(staff_id, duty, district, language, name, phone[:3])
+
+    async def remove_staff(self, staff_id: str) -> bool:
+        """Somebody is told no more."""
+        return self._staff.pop(staff_id, None) is not None
+
+    async def preview(
+        self, phase: str, outage_id: str | None, customer_id: str | None
+    ) -> Sequence[Preview] | None:
+        """The same short text for each phase."""
+        if outage_id not in (None, "S1-2"):
+            return None
+        return [Preview("zh", f"{phase}: 停电", 8, 1, "UCS-2", False)]

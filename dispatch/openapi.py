@@ -21,15 +21,30 @@ from dispatch.answers import (
     FeedToken,
     Findings,
     Notices,
+    Number,
     Outages,
     Planned,
+    Previews,
     Problem,
     Readiness,
     Session,
     Settled,
     Sources,
+    Staff,
+    Tasks,
+    Wishes,
 )
-from dispatch.asked import ActionBody, CallBody, CrewBody, PlanBody, SignInBody, SwitchBody
+from dispatch.asked import (
+    ActionBody,
+    CallBody,
+    CrewBody,
+    PlanBody,
+    SignInBody,
+    StaffBody,
+    SwitchBody,
+    TaskBody,
+    WishesBody,
+)
 from dispatch.mapdesk import Power, Premises
 from grid.geography import Geography
 from grid.public import (
@@ -39,6 +54,8 @@ from grid.public import (
     PublicDecision,
     PublicOutageDetail,
     PublicPlan,
+    PublicStaff,
+    PublicTask,
 )
 
 REF = "#/components/schemas/{name}"
@@ -49,6 +66,8 @@ STRUCTS = (
     Settled, Conflict, Decisions,
     PublicDecision, Calls, Crews, PublicCrew, CrewBody, SwitchBody,
     Geography, Power, Sources, Premises,
+    Wishes, WishesBody, Tasks, TaskBody, PublicTask, Number, Staff, StaffBody, PublicStaff,
+    Previews,
 )  # fmt: skip
 
 PROBLEMS: Mapping[int, str] = {

@@ -104,6 +104,8 @@ def _kind(schema: dict[str, Any]) -> str:
     if "enum" in schema:
         return " | ".join(str(each) for each in schema["enum"])
     if schema.get("type") == "array":
+        if "prefixItems" in schema:
+            return "list of " + ", ".join(_kind(each) for each in schema["prefixItems"])
         return f"list of {_kind(schema.get('items', {}))}"
     return str(schema.get("type", "anything"))
 

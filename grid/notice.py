@@ -13,6 +13,11 @@ from grid.outage import Change
 from grid.public import CustomerStatus
 
 SMS = "sms"
+DESK = "desk"
+"""A person of the desk calls: the last channel of key and vulnerable customers."""
+STAFF = "staff:"
+"""What the ids of staff begin with, where customers' ids stand else."""
+LIFE_SAFETY = frozenset({"key", "vulnerable"})
 
 
 class Phase(StrEnum):
@@ -53,7 +58,9 @@ class Reason(StrEnum):
     AHEAD = "ahead"  # planned work, told before it begins
     # held
     SMS_OFF = "sms_off"  # no gateway is set up
-    NO_PHONE = "no_phone"
+    NO_PHONE = "no_phone"  # on no channel that is open is anything known of them
+    OPTED_OUT = "opted_out"  # they want to be told on no channel
+    NOT_WANTED = "not_wanted"  # they do not want to be told of this phase
     NOT_TEXTED = "not_texted"  # the page and the feed tell it; texts are for what matters
     NOT_OURS = "not_ours"  # told by other means: planned work, arrears, curtailment, own fault
     NOT_SURE = "not_sure"  # restored by inference only; the meter has not said so
@@ -65,6 +72,7 @@ class Reason(StrEnum):
     TOO_LATE = "too_late"  # planned work that begins before anybody could read it
     # what becomes of one that was queued
     SUPERSEDED = "superseded"
+    FELL_BACK = "fell_back"  # another channel did not reach them in time
 
 
 class Lane(IntEnum):
@@ -98,6 +106,8 @@ class Facts(msgspec.Struct, frozen=True, omit_defaults=True):
     site_ms: int | None = None  # the crew is there since
     from_ms: int | None = None  # planned work
     to_ms: int | None = None
+    device: str | None = None  # for staff: what failed, and on which feeder
+    feeder: str | None = None
 
 
 class Situation(msgspec.Struct, frozen=True):
@@ -134,6 +144,17 @@ class Seen(msgspec.Struct, frozen=True):
     etr: Window | None = None
 
 
+class Wishes(msgspec.Struct, frozen=True, array_like=True):
+    """How a customer wants to be told.  None: as usual at the site."""
+
+    channels: tuple[str, ...] | None = None
+    phases: tuple[str, ...] | None = None
+    quiet: tuple[str, str] | None = None  # from, to: 22:00, 07:00
+    zone: str | None = None  # of their quiet hours
+    opted_out: bool = False
+    contacts: tuple[str, ...] = ()  # channels beside texts on which an address is known
+
+
 class Recipient(msgspec.Struct, frozen=True):
     """What is known of some customers alike, and what they were told, oldest first."""
 
@@ -142,6 +163,7 @@ class Recipient(msgspec.Struct, frozen=True):
     reachable: bool  # a telephone number is known
     seen: Seen | None = None
     past: tuple[Past, ...] = ()
+    wishes: "Wishes | None" = None
 
     @property
     def told(self) -> Past | None:
@@ -155,10 +177,10 @@ class Recipient(msgspec.Struct, frozen=True):
 
     def count(self, outage_id: str, phase: Phase | None = None) -> int:
         """How many notices of an outage they had: of one phase, or of all but promised words."""
-        mine = (p.phase for p in self.past if p.outage_id == outage_id)
+        mine = {(p.phase, p.edition) for p in self.past if p.outage_id == outage_id}
         if phase is None:
-            return sum(1 for told in mine if told is not Phase.UPDATE)
-        return sum(1 for told in mine if told is phase)
+            return sum(1 for told, _ in mine if told is not Phase.UPDATE)
+        return sum(1 for told, _ in mine if told is phase)
 
 
 class Decision(msgspec.Struct, frozen=True):
@@ -172,6 +194,7 @@ class Decision(msgspec.Struct, frozen=True):
     due_ms: int = 0
     expires_ms: int = 0
     lane: Lane = Lane.NORMAL
+    channel: str = SMS
     withdraw: bool = False  # what is queued for them is out of date
     aside: bool = False  # of an estimate: told within a phase, not a phase of its own
 
@@ -194,5 +217,6 @@ def _same(past: Past, decided: Decision) -> bool:
     return (past.phase, past.edition) == (decided.phase, decided.edition)
 
 
-Decide = Callable[[Change, CustomerStatus, Recipient], tuple[Decision, ...]]
-"""What customers are told who stand alike after a change and were told the same before."""
+Decide = Callable[[Change, CustomerStatus | None, Recipient], tuple[Decision, ...]]
+"""What customers are told who stand alike after a change and were told the same before; without a
+status, what somebody of staff is told of it."""

@@ -5,7 +5,7 @@ from typing import Protocol
 
 import msgspec
 
-from grid.notice import Facts, Phase
+from grid.notice import SMS, Facts, Phase, Recipient
 
 
 class Claimed(msgspec.Struct, frozen=True):
@@ -23,6 +23,7 @@ class Claimed(msgspec.Struct, frozen=True):
     priority: str
     phone: str
     place: str
+    address: str = ""  # on another channel than texts
 
     def __repr__(self) -> str:
         """Numbers and addresses stay out of logs and tracebacks."""
@@ -76,6 +77,38 @@ class Receipt(msgspec.Struct, frozen=True):
         return f"Receipt({self.message_id}, {self.stat})"
 
 
+class Asked(msgspec.Struct, frozen=True):
+    """A text of which the gateway is asked what became: one that it took (``message_id``), or one
+    of which nobody knows whether it did.  Here too the number is readable.
+    """
+
+    notice_no: int
+    phone: str
+    at_ms: int  # when it was handed over
+    message_id: str = ""
+    body: str = ""
+
+    def __repr__(self) -> str:
+        """Numbers and words stay out of logs and tracebacks."""
+        return f"Asked({self.notice_no}, {self.message_id!r})"
+
+
+class Absent(msgspec.Struct, frozen=True):
+    """The gateway knows of no such text."""
+
+    notice_no: int
+
+
+class Unreached(msgspec.Struct, frozen=True):
+    """A notice that did not arrive on its channel, and of whom: a receipt says so, or none came."""
+
+    notice_no: int
+    customer_id: str
+    phase: Phase
+    channel: str
+    who: Recipient
+
+
 OPEN = frozenset({"ENROUTE", "ACCEPTD", "BUFFERD", "UNKNOWN"})
 """What a gateway says of a segment that is still on its way, or that it has lost sight of."""
 
@@ -92,7 +125,7 @@ class Figures(msgspec.Struct, frozen=True):
 class OutboxLog(Protocol):
     """The outbox as the sender knows it.  Every method may raise ``Unreachable``."""
 
-    async def claim(self, now_ms: int, limit: int) -> Sequence[Claimed]:
+    async def claim(self, now_ms: int, limit: int, channel: str = SMS) -> Sequence[Claimed]:
         """Take what is due, the most urgent first; committed before it returns."""
 
     async def sent(self, some: Sequence[Sent]) -> None:
@@ -108,12 +141,23 @@ class OutboxLog(Protocol):
         """Apply receipts; how many are of nothing we know yet, which are kept."""
 
     async def tidy(
-        self, now_ms: int, *, left_ms: int, owed_ms: int | None, safety_ms: int | None
+        self,
+        now_ms: int,
+        *,
+        left_ms: int,
+        owed_ms: int | None,
+        safety_ms: int | None,
+        channel: str = SMS,
     ) -> dict[str, int]:
         """What is late expires; what a dead process was sending is unknown; and of what is unknown
         that goes again which was claimed before ``owed_ms``, or ``safety_ms`` where a life may hang
         on it.  How many of each.
         """
 
-    async def unreceipted(self, before_ms: int, since_ms: int, limit: int) -> Sequence[str]:
-        """The gateway's names of segments that it never spoke of again."""
+    async def silent(
+        self, before_ms: int, since_ms: int, limit: int, channel: str = SMS
+    ) -> Sequence[Asked]:
+        """Texts handed over in between of which the gateway never said what became of them."""
+
+    async def absent(self, notices: Sequence[int], now_ms: int) -> None:
+        """The gateway knows of none of these: they may go again."""

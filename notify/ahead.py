@@ -1,7 +1,10 @@
 """Planned outages, told ahead and taken back.  Pure."""
 
-from grid.notice import Decision, Facts, Lane, Phase, Reason, Recipient
-from notify.phases import LIFE_SAFETY, Rules, after_quiet
+import msgspec
+
+from grid.notice import LIFE_SAFETY, Decision, Facts, Lane, Phase, Reason, Recipient
+from notify.phases import Rules, after_quiet, barred
+from notify.routes import ways
 
 TOLD = frozenset({Phase.PLANNED, Phase.DAY_BEFORE})
 
@@ -32,10 +35,7 @@ def call_off(
     if not told:
         return Decision(Phase.PLAN_CANCELLED, False, Reason.NEVER_TOLD, facts, withdraw=True)
     off = _one(Phase.PLAN_CANCELLED, now_ms, from_ms, to_ms, now_ms, who, rules)
-    return Decision(
-        off.phase, off.send, off.reason, facts, due_ms=off.due_ms, expires_ms=off.expires_ms,
-        lane=off.lane, withdraw=True,
-    )  # fmt: skip
+    return msgspec.structs.replace(off, facts=facts, withdraw=True)
 
 
 def _one(
@@ -48,20 +48,15 @@ def _one(
     rules: Rules,
 ) -> Decision:
     facts = Facts(now_ms, from_ms=from_ms, to_ms=to_ms)
-    held = _held(phase, who, rules)
+    held = barred(phase, who, rules)
     safety = who.priority in LIFE_SAFETY
-    due_ms = due_ms if safety else after_quiet(due_ms, rules)
+    due_ms = due_ms if safety else after_quiet(due_ms, rules, who)
     if held is None and due_ms >= from_ms:
         held = Reason.TOO_LATE
     if held is not None:
         return Decision(phase, False, held, facts)
     lane = Lane.SAFETY if safety else Lane.AHEAD
-    return Decision(phase, True, Reason.AHEAD, facts, due_ms=due_ms, expires_ms=from_ms, lane=lane)
-
-
-def _held(phase: Phase, who: Recipient, rules: Rules) -> Reason | None:
-    if not rules.sms:
-        return Reason.SMS_OFF
-    if phase.value not in rules.settings.phases:
-        return Reason.NOT_TEXTED
-    return None if who.reachable else Reason.NO_PHONE
+    return Decision(
+        phase, True, Reason.AHEAD, facts, due_ms=due_ms, expires_ms=from_ms, lane=lane,
+        channel=ways(phase, who, rules.settings, rules.opened)[0],
+    )  # fmt: skip

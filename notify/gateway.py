@@ -8,34 +8,23 @@ import asyncio
 import contextlib
 import ssl
 import struct
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
 import structlog
 
 from grid.errors import BadPayload, ConfigError, Unreachable
-from grid.outbox import Receipt
+from grid.outbox import Asked, Claimed, Receipt
 from notify import smpp
+from notify.carrier import Heard, Late, Rejected, Submit, Unanswered
 from notify.receipts import state_word
 from notify.settings import SmsSettings
-from notify.smpp import Reply, Sequence, Submit
+from notify.smpp import Sequence
 
 log = structlog.get_logger(__name__)
 
 SYSTEM_TYPE = "lastgasp"
-
-
-class Unanswered(Exception):  # noqa: N818  it may have been taken, or not
-    """A request was written, and nobody knows what became of it."""
-
-
-class Rejected(Exception):  # noqa: N818  an answer, no failure
-    """The gateway answered that it does not take it."""
-
-    def __init__(self, status: int) -> None:
-        super().__init__(f"0x{status:08X}")
-        self.status = status
 
 
 class Credentials(msgspec.Struct, frozen=True):
@@ -49,12 +38,8 @@ class Credentials(msgspec.Struct, frozen=True):
         return "Credentials(...)"
 
 
-Heard = Callable[[list[Receipt | Reply]], Awaitable[bool]]
-"""Takes what the gateway delivered; true once it is kept.  False: it shall come again."""
-
-
 class Gateway:
-    """One gateway.  ``submit`` and ``query`` may be called while ``bound``."""
+    """One gateway, a ``notify.carrier.Carrier``."""
 
     def __init__(
         self,
@@ -114,22 +99,18 @@ class Gateway:
             return 0.0
         return asyncio.get_running_loop().time() - self._bound_at_s
 
-    async def submit(self, text: Submit, late: Callable[[list[str]], None]) -> list[str]:
-        """Hand a text over; what the gateway calls its segments.
+    def to(self, one: Claimed) -> str | None:
+        """The number as the gateway wants it."""
+        return smpp.international(one.phone, self._settings.country)
 
-        ``late`` is called should the answer come after all.
-
-        Raises:
-            Unreachable: Nothing was written.
-            Rejected: It does not take it.
-            Unanswered: Nobody knows.
-        """
+    async def submit(self, text: Submit, late: Late) -> list[str]:
+        """As a carrier does."""
         session = self._session
         if session is None:
             raise Unreachable("the SMS gateway is not connected")
         ids: list[str] = []
         for fields in smpp.segments(text):
-            fields |= self._addresses(text.number)
+            fields |= self._addresses(text.to)
             try:
                 answer = await session.request("submit_sm", late if not ids else None, **fields)
             except Rejected as no:
@@ -152,20 +133,20 @@ class Gateway:
             "registered_delivery": 1,
         }  # fmt: skip
 
-    async def query(self, message_id: str) -> Receipt | None:
-        """Ask what became of a segment; None where the gateway does not say."""
+    async def ask(self, asked: Asked) -> Receipt | None:
+        """What became of a segment; None where the gateway does not say, or it has no name."""
         session = self._session
-        if session is None:
+        if session is None or not asked.message_id:
             return None
         settings = self._settings
         try:
             answer = await session.request(
-                "query_sm", None, message_id=message_id, source_addr_ton=settings.source_ton,
+                "query_sm", None, message_id=asked.message_id, source_addr_ton=settings.source_ton,
                 source_addr_npi=settings.source_npi, source_addr=settings.source,
             )  # fmt: skip
         except (Rejected, Unanswered, Unreachable):
             return None
-        return Receipt(self._now_ms(), message_id, state_word(answer.message_state))
+        return Receipt(self._now_ms(), asked.message_id, state_word(answer.message_state))
 
 
 class _Session:
@@ -215,14 +196,12 @@ class _Session:
                 system_type=SYSTEM_TYPE, interface_version=0x34,
             )  # fmt: skip
         except Rejected as no:
-            said = f"the SMS gateway refuses to bind us ({no}); check LASTGASP_SMS_SYSTEM_ID"
+            said = "the SMS gateway refuses to bind us; check LASTGASP_SMS_SYSTEM_ID"
             raise Unreachable(said) from no
         except Unanswered as silent:
             raise Unreachable("the SMS gateway does not answer our bind") from silent
 
-    async def request(
-        self, name: str, late: Callable[[list[str]], None] | None, **fields: Any
-    ) -> Any:
+    async def request(self, name: str, late: Late | None, **fields: Any) -> Any:
         """Send a request and wait for its answer; as ``Gateway.submit`` raises."""
         if self._writer.is_closing():
             raise Unreachable("the SMS gateway is not connected")
@@ -241,7 +220,7 @@ class _Session:
                 answer.add_done_callback(lambda done: _came_late(done, late))
             raise Unanswered from None
         if response.status != smpp.OK:
-            raise Rejected(response.status)
+            raise smpp.rejection(response.status)
         return response
 
     def _forget_oldest(self) -> None:
@@ -344,7 +323,7 @@ class _Session:
                 return "the SMS gateway does not answer any more"
 
 
-def _came_late(done: "asyncio.Future[Any]", late: Callable[[list[str]], None]) -> None:
+def _came_late(done: "asyncio.Future[Any]", late: Late) -> None:
     if not done.cancelled() and done.exception() is None and done.result().status == smpp.OK:
         late([smpp.message_id(done.result())])
 

@@ -11,6 +11,7 @@ LONGEST: Mapping[str, Mapping[str, Any]] = {
         "was": "17:00至明天01:00",
         "later": True, "arr": "明天15:45", "at": "昨天15:38", "t": "昨天18:52", "d": "23小时50分",
         "begin": "12月30日（周一）08:00", "end": "16:00",
+        "device": "XF-12-00023-B", "feeder": "F-110-07",
     },
     "en": {
         "p": "12 Willow Court Gardens", "on": "Sat 15:02", "nx": "Sun 16:00",
@@ -19,6 +20,7 @@ LONGEST: Mapping[str, Mapping[str, Any]] = {
         "was": "17:00 to Sat 01:00",
         "later": True, "arr": "Sat 15:45", "at": "Sat 15:38", "t": "Sat 18:52",
         "d": "23 h 50 min", "begin": "Mon 30 Dec, 08:00", "end": "16:00",
+        "device": "XF-12-00023-B", "feeder": "F-110-07",
     },
 }  # fmt: skip
 

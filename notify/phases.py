@@ -7,12 +7,16 @@ corrected; whoever is in the dark for longer than a moment is told once, then of
 """
 
 from datetime import datetime, time, timedelta, tzinfo
+from zoneinfo import ZoneInfo
 
 import msgspec
 
 from grid.errors import ConfigError
 from grid.notice import (
     DARK,
+    DESK,
+    LIFE_SAFETY,
+    SMS,
     Decision,
     Facts,
     Lane,
@@ -24,10 +28,10 @@ from grid.notice import (
     after,
 )
 from notify import windows
+from notify.routes import USUAL, ways
 from notify.settings import NoticeSettings
 
 TEXTED_KINDS = frozenset({"fault", "temporary", "unknown"})
-LIFE_SAFETY = frozenset({"key", "vulnerable"})
 ALWAYS = frozenset({Phase.RESTORED, Phase.CANCELLED})  # beyond the budget: an end is owed
 RUNNING = frozenset({"confirmed", "partially_restored"})
 OUTDATING = frozenset(Phase) - {Phase.ETR_CHANGED, Phase.UPDATE, Phase.CREW_ASSIGNED,
@@ -43,7 +47,7 @@ class Rules(msgspec.Struct, frozen=True):
     zone: tzinfo
     quiet_from: time
     quiet_to: time
-    sms: bool = True  # a gateway is set up
+    opened: frozenset[str] = frozenset({SMS, DESK})  # channels that are set up
 
 
 def decide(now: Situation, who: Recipient, rules: Rules) -> tuple[Decision, ...]:
@@ -104,9 +108,9 @@ def _ended(phase: Phase, now: Situation, who: Recipient, rules: Rules) -> Decisi
     if not who.believes_dark:
         momentary = now.state == "momentary"
         return _hold(phase, Reason.MOMENTARY if momentary else Reason.NEVER_TOLD, now)
-    barred = _barred(phase, who, rules)
-    if barred is not None:
-        return _hold(phase, barred, now)
+    held = barred(phase, who, rules)
+    if held is not None:
+        return _hold(phase, held, now)
     reason = Reason.CORRECTION if phase is Phase.CANCELLED else Reason.DUE
     return _send(phase, reason, now, who, rules)
 
@@ -115,9 +119,9 @@ def _held(phase: Phase, now: Situation, who: Recipient, rules: Rules) -> Reason 
     """What keeps somebody in the dark from being told a phase; the first that applies."""
     if now.kind not in TEXTED_KINDS:
         return Reason.NOT_OURS
-    barred = _barred(phase, who, rules)
-    if barred is not None:
-        return barred
+    held = barred(phase, who, rules)
+    if held is not None:
+        return held
     if phase is Phase.CONFIRMED and who.believes_dark:
         return Reason.ALREADY_TOLD  # of the outage that this one was part of
     if who.count(now.outage_id) >= rules.settings.texts_max:
@@ -125,13 +129,18 @@ def _held(phase: Phase, now: Situation, who: Recipient, rules: Rules) -> Reason 
     return None
 
 
-def _barred(phase: Phase, who: Recipient, rules: Rules) -> Reason | None:
+def barred(phase: Phase, who: Recipient, rules: Rules) -> Reason | None:
     """What keeps a phase from somebody whatever happens."""
-    if not rules.sms:
+    wishes = who.wishes or USUAL
+    if not rules.opened - {DESK}:
         return Reason.SMS_OFF
-    if phase.value not in rules.settings.phases:
+    if wishes.phases is not None and phase.value not in wishes.phases:
+        return Reason.NOT_WANTED
+    if wishes.phases is None and phase.value not in rules.settings.phases:
         return Reason.NOT_TEXTED
-    return None if who.reachable else Reason.NO_PHONE
+    if ways(phase, who, rules.settings, rules.opened):
+        return None
+    return Reason.OPTED_OUT if wishes.opted_out else Reason.NO_PHONE
 
 
 def _of_etr(now: Situation, who: Recipient, rules: Rules) -> Decision | None:
@@ -184,14 +193,15 @@ def _send(phase: Phase, reason: Reason, now: Situation, who: Recipient, rules: R
     if phase is Phase.CANCELLED:  # it may be another outage's in a moment
         due_ms += round(settings.hold_s * 1000)
     if not safety:
-        due_ms = after_quiet(due_ms, rules)
+        due_ms = after_quiet(due_ms, rules, who)
     late_s = settings.restored_late_s if phase in ALWAYS else settings.late_s
-    facts = promise(now.facts, due_ms, rules, safety=safety) if phase in DARK else now.facts
+    facts = promise(now.facts, due_ms, rules, who) if phase in DARK else now.facts
     return Decision(
         phase, send=True, reason=reason, facts=facts,
         edition=1 + who.count(now.outage_id, phase), due_ms=due_ms,
         expires_ms=due_ms + round(late_s * 1000),
-        lane=Lane.SAFETY if safety else Lane.NORMAL, withdraw=True,
+        lane=Lane.SAFETY if safety else Lane.NORMAL,
+        channel=ways(phase, who, rules.settings, rules.opened)[0], withdraw=True,
     )  # fmt: skip
 
 
@@ -202,36 +212,41 @@ def keep_promise(now: Situation, who: Recipient, rules: Rules) -> Decision | Non
     """
     if not who.believes_dark or any(p.queued for p in who.past):
         return None
-    barred = _barred(Phase.UPDATE, who, rules)
-    if barred is not None:
-        return msgspec.structs.replace(_hold(Phase.UPDATE, barred, now), aside=True)
+    held = barred(Phase.UPDATE, who, rules)
+    if held is not None:
+        return msgspec.structs.replace(_hold(Phase.UPDATE, held, now), aside=True)
     decided = _send(Phase.UPDATE, Reason.PROMISED, now, who, rules)
     return msgspec.structs.replace(decided, aside=True)
 
 
-def promise(facts: Facts, due_ms: int, rules: Rules, *, safety: bool) -> Facts:
+def promise(facts: Facts, due_ms: int, rules: Rules, who: Recipient) -> Facts:
     """With the moment by which the next word comes: never one at which nobody is texted."""
     next_ms = windows.up(
         due_ms + round(rules.settings.next_s * 1000), windows.ROUGH_MIN, rules.zone
     )
-    over_ms = next_ms if safety else after_quiet(next_ms, rules)
+    over_ms = next_ms if who.priority in LIFE_SAFETY else after_quiet(next_ms, rules, who)
     if over_ms != next_ms:
         next_ms = windows.up(over_ms + 1, windows.ROUGH_MIN, rules.zone)
     return msgspec.structs.replace(facts, next_ms=next_ms)
 
 
-def after_quiet(ms: int, rules: Rules) -> int:
-    """The moment, or the end of the quiet hours that it is in."""
-    start, end = rules.quiet_from, rules.quiet_to
+def after_quiet(ms: int, rules: Rules, who: Recipient) -> int:
+    """The moment, or the end of the quiet hours that it is in: their own, or the site's."""
+    wishes = who.wishes or USUAL
+    start, end, zone = rules.quiet_from, rules.quiet_to, rules.zone
+    if wishes.quiet is not None:
+        start, end = (time.fromisoformat(clock) for clock in wishes.quiet)
+    if wishes.zone is not None:
+        zone = ZoneInfo(wishes.zone)
     if start == end:
         return ms
-    at = windows.local(ms, rules.zone)
+    at = windows.local(ms, zone)
     clock = at.time()
     inside = start <= clock < end if start < end else clock >= start or clock < end
     if not inside:
         return ms
     day = at.date() + timedelta(days=1 if start > end and clock >= start else 0)
-    over = datetime.combine(day, end, tzinfo=rules.zone)
+    over = datetime.combine(day, end, tzinfo=zone)
     return ms + round((over - at).total_seconds() * 1000)
 
 

@@ -16,12 +16,11 @@ import msgspec
 import structlog
 
 from grid.errors import Unreachable
-from grid.outbox import Back, Claimed, OutboxLog, Receipt, Sent, Unknown
-from notify import smpp
+from grid.notice import SMS, STAFF
+from grid.outbox import Absent, Back, Claimed, OutboxLog, Receipt, Sent, Unknown
 from notify.bucket import Bucket
-from notify.gateway import Credentials, Gateway, Rejected, Unanswered
+from notify.carrier import Carrier, Heard, Rejected, Reply, Submit, Unanswered
 from notify.settings import SmsSettings
-from notify.smpp import Reply, Submit
 from notify.wording import Reader, Sms, Wording
 
 log = structlog.get_logger(__name__)
@@ -49,19 +48,25 @@ class Tally:
 
 
 class Sender:
-    """One gateway's sender.  Several may run beside each other on one outbox."""
+    """One channel's sender.  Several may run beside each other on one outbox.
+
+    ``carrier`` makes the channel's carrier, given whom it tells what it hears.
+    """
 
     def __init__(
         self,
         outbox: OutboxLog,
         wording: Wording,
         settings: SmsSettings,
-        credentials: Credentials,
+        carrier: Callable[[Heard], Carrier],
+        *,
         now_ms: Callable[[], int],
         replied: Replied,
+        channel: str = SMS,
     ) -> None:
         self.tally = Tally()
-        self.gateway = Gateway(settings, credentials, self._heard, now_ms)
+        self.gateway = carrier(self._heard)
+        self.channel = channel
         self._outbox = outbox
         self._wording = wording
         self._settings = settings
@@ -106,7 +111,7 @@ class Sender:
 
     async def _claim(self, limit: int) -> Sequence[Claimed]:
         try:
-            return await self._outbox.claim(self._now_ms(), limit)
+            return await self._outbox.claim(self._now_ms(), limit, self.channel)
         except Unreachable as away:
             log.warning("outbox_away", reason=away.message)
             await asyncio.sleep(away.retry_in_s)
@@ -125,12 +130,17 @@ class Sender:
     async def _handed_over(self, one: Claimed) -> Outcome:
         """What became of a text that was claimed."""
         now_ms = self._now_ms()
-        number = smpp.international(one.phone, self._settings.country)
-        if number is None:
-            return Back(one.notice_no, now_ms, "invalid_number" if one.phone else "no_phone")
-        reader = Reader(one.language, one.place, firm=one.priority == "key")
+        to = self.gateway.to(one)
+        if to is None:
+            known = one.phone or one.address
+            return Back(one.notice_no, now_ms, "invalid_number" if known else "no_phone")
+        staff = one.customer_id.startswith(STAFF)
+        reader = Reader(one.language, one.place, firm=one.priority == "key", staff=staff)
         sms = self._wording.write(one.phase, one.facts, reader, now_ms)
-        text = Submit(number, sms.parts, sms.gsm, one.notice_no & 0xFFFF)
+        text = Submit(
+            to, sms.parts, sms.gsm, one.notice_no, one.attempts, sms.body,
+            f"{one.language}.{sms.key}", sms.values,
+        )  # fmt: skip
         late = partial(self._answered_late, one, sms)
         try:
             ids = await self.gateway.submit(text, late)
@@ -139,7 +149,7 @@ class Sender:
         except Unanswered:
             return Unknown(one.notice_no, "no_answer", sms.body)
         except Rejected as no:
-            return self._rejected(one, no.status)
+            return self._rejected(one, no)
         self._bucket.well()
         return self._sent(one, sms, ids)
 
@@ -152,21 +162,20 @@ class Sender:
             self._done.put_nowait(self._sent(one, sms, ids))
             self._in_flight += 1  # as many are done as were begun
 
-    def _rejected(self, one: Claimed, status: int) -> Back:
+    def _rejected(self, one: Claimed, no: Rejected) -> Back:
         """Again in a moment, again later, or never."""
         settings, now_ms = self._settings, self._now_ms()
-        if status in smpp.THROTTLED:
+        if no.throttled:
             clock = asyncio.get_running_loop().time()
             pause_s = self._bucket.slower(settings.throttled_s, settings.reconnect_max_s, clock)
-            return Back(one.notice_no, now_ms, "throttled", now_ms + round(pause_s * 1000))
-        reason = smpp.FOR_GOOD.get(status)
-        if reason is not None:
-            return Back(one.notice_no, now_ms, reason)
+            return Back(one.notice_no, now_ms, no.reason, now_ms + round(pause_s * 1000))
+        if not no.again:
+            return Back(one.notice_no, now_ms, no.reason)
         if one.attempts >= settings.attempts_max:
             return Back(one.notice_no, now_ms, "gateway_refuses")
         pause_s = min(settings.retry_max_s, settings.retry_s * 2.0 ** (one.attempts - 1))
         pause_s *= self._dice.uniform(0.5, 1.0)
-        return Back(one.notice_no, now_ms, "gateway_error", now_ms + round(pause_s * 1000))
+        return Back(one.notice_no, now_ms, no.reason, now_ms + round(pause_s * 1000))
 
     # -- what became of it -------------------------------------------------------------------------
 
@@ -252,6 +261,7 @@ class Sender:
                     if self.gateway.bound_s >= settings.receipt_owed_s
                     else None,
                     safety_ms=ago(settings.resend_safety_s),
+                    channel=self.channel,
                 )
                 for what, count in tidied.items():
                     self.tally.count(what, count)
@@ -267,16 +277,28 @@ class Sender:
         while True:
             await asyncio.sleep(self._settings.ask_after_s)
             await self.gateway.bound.wait()
-            now_ms = self._now_ms()
-            before_ms = now_ms - round(self._settings.ask_after_s * 1000)
             try:
-                silent = await self._outbox.unreceipted(
-                    before_ms, now_ms - ASK_FOR_S * 1000, ASKED_MAX
-                )
-                answers = [await self.gateway.query(message_id) for message_id in silent]
-                told = [answer for answer in answers if answer is not None and answer.final]
-                if told:
-                    await self._outbox.receipts(told)
-                    self.tally.count("asked", len(told))
+                await self._ask_once(self._now_ms())
             except Unreachable as away:
                 log.warning("outbox_away", reason=away.message)
+
+    async def _ask_once(self, now_ms: int) -> None:
+        """What the carrier says of each; a text that it never had may go again, after a while."""
+        before_ms = now_ms - round(self._settings.ask_after_s * 1000)
+        silent = await self._outbox.silent(
+            before_ms, now_ms - ASK_FOR_S * 1000, ASKED_MAX, self.channel
+        )
+        receipts: list[Receipt] = []
+        absent: list[int] = []
+        for one in silent:
+            match await self.gateway.ask(one):
+                case Receipt() as receipt if receipt.final or not one.message_id:
+                    receipts.append(receipt)
+                case Absent() if 0 < self._settings.absent_s * 1000 <= now_ms - one.at_ms:
+                    absent.append(one.notice_no)
+        if receipts:
+            await self._outbox.receipts(receipts)
+            self.tally.count("asked", len(receipts))
+        if absent:
+            await self._outbox.absent(absent, now_ms)
+            self.tally.count("absent", len(absent))

@@ -66,6 +66,10 @@ class NoticeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     hold_s: float = 120.0  # an outage that is younger is not texted: it may be momentary
     etr_step_s: float = 1800.0  # an estimate that moves by less is not told again ...
     etr_step_share: float = 0.25  # ... nor by less than this share of the time that is left
+    channels: tuple[str, ...] = ("sms",)  # in their order, for who has not wished otherwise
+    fallback_s: Seconds = 600.0  # without a receipt by then the next channel is tried ...
+    fallback_safety_s: Seconds = 180.0  # ... and of key and vulnerable customers by then
+    desk_phases: tuple[str, ...] = ("confirmed", "planned")  # what the desk calls them for, last
     texts_max: Count = 4  # of one outage to one customer; the end and corrections come on top
     quiet_from: str = "22:00"  # in between only key and vulnerable customers are texted
     quiet_to: str = "07:00"  # the same as quiet_from: no quiet hours
@@ -82,11 +86,14 @@ class NoticeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
 
 
 class SmsSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The SMPP 3.4 gateway; without ``url`` no text is queued.  Its secrets come from the
+    """The gateway of texts; without ``url`` no text is queued.  Its secrets come from the
     environment.
     """
 
-    url: str = ""  # smpp://HOST:PORT
+    url: str = ""  # smpp://HOST:PORT, twilio+https://HOST, aliyun+https://HOST
+    callback_url: str = ""  # where an HTTP gateway sends receipts and replies: our /hooks/sms/...
+    sign: str = ""  # Aliyun's SignName
+    template_codes: dict[str, str] = {}  # Aliyun's TemplateCode of each text: zh.confirmed, ...
     source: str = "95598"  # whom texts are from, and replies go to
     source_ton: int = 0
     source_npi: int = 1
@@ -109,9 +116,19 @@ class SmsSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     retry_s: Seconds = 5.0  # before the second attempt; doubled up to retry_max_s, and spread
     retry_max_s: Seconds = 300.0
     poll_s: Seconds = 1.0  # the outbox is looked at even when nobody wakes us
+    absent_s: float = 300.0  # what the gateway says that it never had goes again; 0: never
     ask_after_s: Seconds = 30.0  # without a receipt the gateway is asked what became of a text
     # A text of unknown fate is not sent again, with two exceptions that 0 leaves out:
     receipt_owed_s: float = 0.0  # the gateway owes a receipt within this for whatever it took
     resend_safety_s: float = 0.0  # key and vulnerable customers rather twice than never
     receipt_ids: str = "same"  # decimal: ids are hexadecimal in answers, decimal in receipts
     receipts_max: Count = 10_000  # receipts waiting for the database
+
+
+class ChannelSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Channels beside texts, through Apprise.  Their addresses are secrets: LASTGASP_CHANNELS."""
+
+    per_s: Seconds = 5.0  # messages a second on each
+    burst: Count = 10
+    window_max: Count = 8  # handed over at the same time
+    answer_s: Seconds = 30.0

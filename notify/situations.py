@@ -1,14 +1,15 @@
 """How customers stand after a change, as the phases see it.  Pure."""
 
-from grid.notice import Decide, Decision, Facts, Recipient, Situation, Window
+from grid.notice import Decide, Decision, Facts, Recipient, Situation
 from grid.outage import Change, Etr, Outage
 from grid.public import CustomerStatus, PublicOutage
 from grid.times import from_rfc3339
 from grid.work import Stage
+from notify import leads
+from notify.estimates import window
 from notify.phases import Rules, decide
 from notify.settings import NoticeSettings
 
-CREW = "crew"
 AWAY = frozenset({Stage.ASSIGNED, Stage.EN_ROUTE})
 THERE = frozenset({Stage.ON_SITE, Stage.CAUSE_FOUND, Stage.REPAIRED, Stage.VERIFIED})
 
@@ -16,7 +17,11 @@ THERE = frozenset({Stage.ON_SITE, Stage.CAUSE_FOUND, Stage.REPAIRED, Stage.VERIF
 def decider(rules: Rules) -> Decide:
     """What the store asks in the transaction of each change."""
 
-    def decided(change: Change, status: CustomerStatus, who: Recipient) -> tuple[Decision, ...]:
+    def decided(
+        change: Change, status: CustomerStatus | None, who: Recipient
+    ) -> tuple[Decision, ...]:
+        if status is None:
+            return leads.decide(change, who, rules)
         return decide(situation(change, status, rules.settings), who, rules)
 
     return decided
@@ -75,13 +80,3 @@ def reached(outage: Outage, stages: frozenset[Stage]) -> int | None:
     if outage.stage not in stages | THERE:
         return None
     return next((p.at_ms for p in outage.progress if p.stage in stages), None)
-
-
-def window(etr: Etr | None, settings: NoticeSettings) -> Window | None:
-    """From when to when power may be back (P20 to P80); the same estimate gives the same window."""
-    if etr is None:
-        return None
-    earliest_ms = etr.earliest_ms
-    if earliest_ms is None:
-        earliest_ms = etr.at_ms - round(settings.window_s * 1000)
-    return Window(min(earliest_ms, etr.at_ms), etr.at_ms, etr.source == CREW)

@@ -8,12 +8,12 @@ from collections.abc import Mapping
 from itertools import count
 from typing import Any
 
-import msgspec
 import smsutil
 from smpplib import consts, exceptions, smpp
 
 from grid.errors import BadPayload
 from grid.outbox import Receipt
+from notify.carrier import Rejected, Reply, Submit
 from notify.receipts import receipt_of
 
 HEADER_BYTES = 16
@@ -40,28 +40,12 @@ FOR_GOOD: Mapping[int, str] = {
 """Answers after which a text is not tried again, and why."""
 
 
-class Submit(msgspec.Struct, frozen=True):
-    """A text as it goes to the gateway."""
-
-    number: str  # international, digits only
-    parts: tuple[str, ...]
-    gsm: bool
-    reference: int  # ours, given back in receipts where the gateway can
-
-    def __repr__(self) -> str:
-        """Numbers and words stay out of logs and tracebacks."""
-        return f"Submit({self.reference}, {len(self.parts)} parts)"
-
-
-class Reply(msgspec.Struct, frozen=True):
-    """What a customer sent to us."""
-
-    phone: str
-    text: str
-
-    def __repr__(self) -> str:
-        """Numbers stay out of logs and tracebacks."""
-        return "Reply(...)"
+def rejection(status: int) -> Rejected:
+    """What an answer other than OK means for a text."""
+    if status in THROTTLED:
+        return Rejected("throttled", throttled=True)
+    reason = FOR_GOOD.get(status)
+    return Rejected(reason) if reason else Rejected("gateway_error", again=True)
 
 
 class Sequence:

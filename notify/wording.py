@@ -24,7 +24,9 @@ from notify import windows
 from notify.longest import longest
 
 LANGUAGES = ("zh", "en")
-KEYS = frozenset({phase.value for phase in Phase} - {Phase.TO_VERIFY.value} | {"no_etr"})
+LEAD = "lead_"  # what the keys of texts to staff begin with
+LEADS = frozenset({"lead_confirmed", "lead_restored", "lead_cancelled"})
+KEYS = frozenset({phase.value for phase in Phase} - {Phase.TO_VERIFY.value} | {"no_etr"} | LEADS)
 HOMES_MIN = 5  # fewer would point at somebody
 PLACE_MAX = 20  # characters: the gateways' limit on a variable
 NEXT_MS = 3_600_000  # a promise that has passed unsent is made anew for so much later
@@ -36,6 +38,7 @@ class Reader(msgspec.Struct, frozen=True):
     language: str
     place: str = ""
     firm: bool = False
+    staff: bool = False
 
 
 class Sms(msgspec.Struct, frozen=True):
@@ -46,6 +49,8 @@ class Sms(msgspec.Struct, frozen=True):
     gsm: bool  # GSM 03.38; else UCS-2
     bare: bool  # a value was missing
     next_ms: int | None = None  # the next word was promised by then
+    key: str = ""  # of its template
+    values: Mapping[str, str] = {}  # what was filled in; of those that are words
 
     def __repr__(self) -> str:
         """Addresses stay out of logs."""
@@ -77,14 +82,19 @@ class Wording:
         facts = _current(facts, now_ms)
         values = self._values(phase, facts, language, now_ms)
         key = phase.value
-        if phase is Phase.CONFIRMED and facts.etr is None:
+        if reader.staff:
+            key = LEAD + key
+        elif phase is Phase.CONFIRMED and facts.etr is None:
             key = "no_etr"
         for tried in _shorter(values, reader.place[:PLACE_MAX] or sheet.place, sheet.place):
             sms = self._written(sheet, key, tried, firm=reader.firm)
             if len(sms.parts) == 1:
                 break
         promised = phase in (Phase.CONFIRMED, Phase.UPDATE, Phase.DETECTED) and not sms.bare
-        return msgspec.structs.replace(sms, next_ms=facts.next_ms if promised else None)
+        words = {name: value for name, value in tried.items() if isinstance(value, str)}
+        return msgspec.structs.replace(
+            sms, next_ms=facts.next_ms if promised else None, key=key, values=words
+        )
 
     def _written(self, sheet: "_Sheet", key: str, values: Mapping[str, Any], *, firm: bool) -> Sms:
         text, bare = sheet.templates[key]
@@ -117,6 +127,8 @@ class Wording:
             known["later"] = facts.etr is not None and facts.etr.to_ms > facts.was.to_ms
         if facts.homes is not None and facts.homes >= HOMES_MIN:
             known["n"] = _rounded(facts.homes)
+        known["device"] = (facts.device or "")[:PLACE_MAX]
+        known["feeder"] = (facts.feeder or "")[:PLACE_MAX]
         known["c"] = sheet.cause(facts.cause)
         later = bool(known.get("later"))
         known["c2"] = sheet.because(facts.cause) or (sheet.because("conditions") if later else "")

@@ -25,8 +25,19 @@ from ingest.mqtt import MqttGateway
 from ingest.packing import Packer
 from notify.feeds import Feeds
 from notify.pages import Pages
+from notify.sender import Sender
 from notify.situations import decider
-from service import care, cluster_admin, http, role_health, signin, stored, texting, tokens
+from service import (
+    care,
+    cluster_admin,
+    http,
+    replying,
+    role_health,
+    signin,
+    stored,
+    texting,
+    tokens,
+)
 from service.clock import now_ms
 from service.desk import ServiceDesk
 from service.feeddesk import ServiceFeedDesk
@@ -258,15 +269,16 @@ async def _texts(run: RoleRun, failure: Failure) -> None:
         network = await parts.network(store)
         pages = Pages(store, settings.feeds, now_ms)  # nobody asks it here
         desk = _desk(parts, store, await parts.intake(network), network, pages=pages)
-        replied = texting.replies(store, now_ms, desk.still_out)
-        sender = texting.sender(store.outbox, settings, now_ms, replied)
+        replied = replying.replies(store, now_ms, desk.still_out)
+        senders = texting.senders(store.outbox, settings, now_ms, replied)
         figures = OutboxFigures(store.outbox, now_ms)
-        figures.show(parts.metrics, sender)
-        parts.health.watch("gateway", lambda: sender.gateway.trouble)
+        figures.show(parts.metrics, senders)
+        for sender in senders:
+            parts.health.watch(sender.channel, partial(_gateway_trouble, sender))
         await parts.answering()
         await parts.beside("outbox figures", figures.look())
         rules = texting.rules_of(settings)
-        await parts.beside("texts", texting.send(sender, store.outbox, rules, now_ms))
+        await parts.beside("texts", texting.send(senders, store.outbox, rules, now_ms))
         await asyncio.Event().wait()
 
 
@@ -289,12 +301,18 @@ async def _dispatch(run: RoleRun, failure: Failure) -> None:
             desk, parts.verify, store.audit, settings.api, now_ms,
             signin=signin.of(whole, now_ms), maps=maps,
             metrics_token=settings.secrets.metrics_token,
+            people=texting.people(store, settings, now_ms),
+            hooks=texting.hooks(store, settings, now_ms, desk.still_out),
         )  # fmt: skip
         parts.health.watch("database", partial(_trouble, failure))
         await opened.enter_async_context(http.serving(app, settings.http, failure))
         await parts.beside("glimpse", glimpse.run(store, settings.stream.snapshot_s))
         await parts.beside("care", care.keep_house(store, now_ms, settings.care.every_s))
         await asyncio.Event().wait()
+
+
+def _gateway_trouble(sender: Sender) -> str | None:
+    return sender.gateway.trouble
 
 
 def _trouble(failure: Failure) -> str | None:

@@ -2,7 +2,8 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 from grid.errors import Unreachable
 from grid.notice import Lane
@@ -29,17 +30,19 @@ class OutboxFigures:
                 self._figures = await self._outbox.figures(self._now_ms())
             await asyncio.sleep(LOOK_S)
 
-    def show(self, metrics: Metrics, sender: Sender) -> None:
+    def show(self, metrics: Metrics, senders: Sequence[Sender]) -> None:
         """Give the figures to Prometheus."""
         metrics.gauges("lastgasp_outbox_queued", "Texts that wait", "lane", self._queued)
         metrics.gauge("lastgasp_outbox_unknown", "Texts of unknown fate",
                       lambda: self._figures.unknown)  # fmt: skip
         metrics.gauge("lastgasp_outbox_oldest_seconds",
                       "Since the oldest text is due", self._oldest_s)  # fmt: skip
-        metrics.gauges("lastgasp_sms", "Texts by what became of them, since the start", "outcome",
-                       lambda: dict(sender.tally.outcomes))  # fmt: skip
-        metrics.gauge("lastgasp_sms_bound", "Whether the gateway has us bound",
-                      lambda: float(sender.gateway.bound.is_set()))  # fmt: skip
+        for sender in senders:
+            name = f"lastgasp_{sender.channel}"
+            metrics.gauges(name, "Texts by what became of them, since the start", "outcome",
+                           partial(_outcomes, sender))  # fmt: skip
+            metrics.gauge(f"{name}_bound", "Whether the gateway has us bound",
+                          partial(_bound, sender))  # fmt: skip
 
     def _queued(self) -> Mapping[str, float]:
         queued = self._figures.queued
@@ -48,3 +51,11 @@ class OutboxFigures:
     def _oldest_s(self) -> float:
         oldest = self._figures.oldest_due_ms
         return 0.0 if oldest is None else max(0.0, (self._now_ms() - oldest) / 1000)
+
+
+def _outcomes(sender: Sender) -> Mapping[str, float]:
+    return {what: float(count) for what, count in sender.tally.outcomes.items()}
+
+
+def _bound(sender: Sender) -> float:
+    return float(sender.gateway.bound.is_set())

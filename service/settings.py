@@ -21,7 +21,7 @@ from detectors.settings import EngineSettings
 from dispatch.settings import ApiSettings, SiteSettings
 from grid.errors import ConfigError
 from ingest.settings import ModbusSettings, MqttSettings
-from notify.settings import FeedSettings, NoticeSettings, SmsSettings
+from notify.settings import ChannelSettings, FeedSettings, NoticeSettings, SmsSettings
 from service.broker import BrokerSettings
 from service.postgres import PostgresSettings
 from store.settings import StoreSettings
@@ -74,6 +74,8 @@ class Secrets(msgspec.Struct, frozen=True, kw_only=True):
     kafka_password: str = ""  # LASTGASP_KAFKA_PASSWORD
     sms_system_id: str = ""  # LASTGASP_SMS_SYSTEM_ID
     sms_password: str = ""  # LASTGASP_SMS_PASSWORD
+    sms_callback_key: str = ""  # LASTGASP_SMS_CALLBACK_KEY: ?key= of our /hooks/sms/aliyun
+    channels: str = ""  # LASTGASP_CHANNELS: lines NAME URL, of Apprise, with {address}
     metrics_token: str = ""  # LASTGASP_METRICS_TOKEN: what Prometheus shows from elsewhere
 
     def __repr__(self) -> str:
@@ -92,6 +94,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     feeds: FeedSettings = FeedSettings()
     notices: NoticeSettings = NoticeSettings()
     sms: SmsSettings = SmsSettings()
+    channels: ChannelSettings = ChannelSettings()
     http: HttpSettings = HttpSettings()
     health: HealthSettings = HealthSettings()
     kafka: BusSettings = BusSettings()

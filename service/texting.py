@@ -1,63 +1,71 @@
-"""Texts, wired: rules and words out of the settings, the sender, replies, and planned work.
+"""Texts, wired: rules and words out of the settings, the senders, and planned work.
 
-``sender`` takes a store and settings and nothing else of a service: it runs as a task of ``up``, or
-as a process of its own.
+``senders`` takes a store and settings and nothing else of a service: they run as a task of ``up``,
+or as a process of their own.
 """
 
 import asyncio
 import socket
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import msgspec
 import structlog
 
-from grid.errors import ConfigError, Refused, Unreachable
-from grid.notice import Decision, Phase, Recipient
+from grid.errors import ConfigError, Unreachable
+from grid.notice import SMS, Decision, Phase, Recipient
 from grid.public import PublicPlan
 from grid.times import from_rfc3339
-from notify import ahead
-from notify.gateway import Credentials, address_of
+from notify import ahead, routes
 from notify.phases import Rules, hour, keep_promise
 from notify.sender import Replied, Sender
 from notify.situations import still_dark
 from notify.wording import Wording
+from service import carrying
+from service.hooks import Hooks
+from service.peopledesk import ServicePeopleDesk
+from service.replying import Call, replies
 from service.settings import Settings
 from store.outbox import Outbox
 from store.postgres import Store
 
 log = structlog.get_logger(__name__)
 
-STILL_OUT = frozenset({"1", "OFF", "没电", "停电", "无电"})
 TELL_OF = frozenset({"planned", "temporary"})  # plans that customers are told of ahead
 KEEP_S = 30.0  # promises are looked at this often, and kept so long before they are due:
 LEAD_MS = 300_000
 LONG_AGO_MS = 6 * 3_600_000  # nobody waits for a word that was due so long ago
+FALL_S = 1.0  # what did not arrive is looked at this often, at most so many at a time:
+FALL_MAX = 2_000
 DEMO_HOLD_S = 10.0
 OWED_S = 300.0  # the simulated centre gives a receipt for everything; a busy machine is slow to
-Call = Callable[[str, int], Awaitable[None]]
-"""A customer says that they have no power, and when."""
 
 
 def rules_of(settings: Settings) -> Rules:
     """When customers are told what.
 
     Raises:
-        ConfigError: A time of day, a phase or the gateway's address is none.
+        ConfigError: A time of day, a phase, a channel or the gateway's address is none.
     """
     notices = settings.notices
-    unknown = set(notices.phases) - {phase.value for phase in Phase}
-    if unknown:
-        raise ConfigError(f"no phase is called {min(unknown)!r} - at $.notices.phases")
-    if settings.sms.url:
-        address_of(settings.sms)
+    phases = {phase.value for phase in Phase}
+    for path, named in (("phases", notices.phases), ("desk_phases", notices.desk_phases)):
+        if unknown := set(named) - phases:
+            raise ConfigError(f"no phase is called {min(unknown)!r} - at $.notices.{path}")
+    opened = carrying.opened(settings)
+    if unknown := set(notices.channels) - opened - {SMS}:
+        raise ConfigError(
+            f"no channel is called {min(unknown)!r} - at $.notices.channels; "
+            "those of LASTGASP_CHANNELS and sms are"
+        )
     return Rules(
         notices,
         ZoneInfo(settings.site.time_zone),
         hour(notices.quiet_from, "$.notices.quiet_from"),
         hour(notices.quiet_to, "$.notices.quiet_to"),
-        sms=bool(settings.sms.url),
+        opened,
     )
 
 
@@ -76,27 +84,81 @@ def wording_of(settings: Settings) -> Wording:
     )
 
 
+def senders(
+    outbox: Outbox, settings: Settings, now_ms: Callable[[], int], replied: Replied
+) -> list[Sender]:
+    """A sender for each channel that is set up.
+
+    Raises:
+        ConfigError: As ``wording_of`` and ``carrying`` say.
+    """
+    wording = wording_of(settings)
+    return [
+        Sender(outbox, wording, limits, carrier, now_ms=now_ms, replied=replied, channel=channel)
+        for channel, limits, carrier in carrying.carriers(settings, now_ms)
+    ]
+
+
 def sender(
     outbox: Outbox, settings: Settings, now_ms: Callable[[], int], replied: Replied
 ) -> Sender:
-    """The sender of one gateway.
+    """The sender of texts alone.
 
     Raises:
-        ConfigError: As ``wording_of``; or there is no gateway.
+        ConfigError: As ``senders``; or there is no gateway.
     """
     if not settings.sms.url:
         raise ConfigError("there is no SMS gateway; set $.sms.url to smpp://HOST:PORT")
-    secrets = settings.secrets
-    credentials = Credentials(secrets.sms_system_id, secrets.sms_password)
-    return Sender(outbox, wording_of(settings), settings.sms, credentials, now_ms, replied)
+    return senders(outbox, settings, now_ms, replied)[0]
 
 
-async def send(sender: Sender, outbox: Outbox, rules: Rules, now_ms: Callable[[], int]) -> None:
-    """Run a sender, wake it when something is queued, and keep what was promised, for ever."""
+def people(store: Store, settings: Settings, now_ms: Callable[[], int]) -> ServicePeopleDesk:
+    """How people are told, for whoever asks the API."""
+    country = settings.sms.country
+    return ServicePeopleDesk(store, rules_of(settings), wording_of(settings), country, now_ms)
+
+
+def hooks(store: Store, settings: Settings, now_ms: Callable[[], int], call: Call) -> Hooks | None:
+    """Where a gateway over HTTP sends receipts and replies; None where there is none such."""
+    named = carrying.dialect_of(settings)
+    if named is None:
+        return None
+    return Hooks(named, store.outbox, replies(store, now_ms, call), now_ms)
+
+
+async def send(
+    some: Sequence[Sender], outbox: Outbox, rules: Rules, now_ms: Callable[[], int]
+) -> None:
+    """Run senders, wake them when something is queued, keep what was promised, and look for another
+    channel for what did not arrive; for ever.
+    """
     async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(sender.run())
-        tasks.create_task(_woken(sender, outbox))
+        for one in some:
+            tasks.create_task(one.run())
+        tasks.create_task(_woken(some, outbox))
         tasks.create_task(_keeping(outbox, rules, now_ms))
+        tasks.create_task(_falling(outbox, rules, now_ms))
+
+
+async def _falling(outbox: Outbox, rules: Rules, now_ms: Callable[[], int]) -> None:
+    while True:
+        try:
+            while await fall_back(outbox, rules, now_ms()) >= FALL_MAX:
+                pass
+        except Unreachable as away:
+            log.warning("fallbacks_wait", reason=away.message)
+        await asyncio.sleep(FALL_S)
+
+
+async def fall_back(outbox: Outbox, rules: Rules, now_ms: int) -> int:
+    """Find the next channel for what did not arrive in time; how many went there."""
+    settings = rules.settings
+    before_ms = (
+        now_ms - round(settings.fallback_s * 1000),
+        now_ms - round(settings.fallback_safety_s * 1000),
+    )
+    next_of = partial(routes.after, settings=settings, opened=rules.opened)
+    return await outbox.fall_back(now_ms, before_ms, (SMS,), next_of, FALL_MAX)
 
 
 async def _keeping(outbox: Outbox, rules: Rules, now_ms: Callable[[], int]) -> None:
@@ -119,34 +181,14 @@ async def keep_promises(outbox: Outbox, rules: Rules, now_ms: int) -> None:
         await outbox.add(outage.id, now_ms, told, outage.version)
 
 
-async def _woken(sender: Sender, outbox: Outbox) -> None:
+async def _woken(some: Sequence[Sender], outbox: Outbox) -> None:
     while True:
         try:
             async for _ in outbox.news():
-                sender.wake()
+                for one in some:
+                    one.wake()
         except Unreachable as away:
             await asyncio.sleep(away.retry_in_s)  # it looks by itself meanwhile
-
-
-def replies(store: Store, now_ms: Callable[[], int], call: Call) -> Replied:
-    """What becomes of a customer's words: "1" and "OFF" are trouble calls, the rest is counted."""
-
-    async def replied(phone: str, text: str) -> None:
-        word = text.strip().upper().translate({ord("１"): "1"}).rstrip(".。!！")
-        at_ms = now_ms()
-        whose: Sequence[str] = ()
-        if word in STILL_OUT:
-            whose = await store.outbox.last_told(phone, at_ms)
-            whose = whose or await store.customers_by_phone(phone)
-        if not whose:
-            log.info("reply_not_understood", length=len(text))
-            return
-        try:
-            await call(whose[0], at_ms)
-        except Refused as no:
-            log.warning("reply_refused", reason=no.message)
-
-    return replied
 
 
 class Planned:

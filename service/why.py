@@ -16,7 +16,15 @@ SAID: Mapping[str, str] = {
     "promised": "the next word was promised by then",
     "ahead": "planned work is told before it begins",
     "sms_off": "no gateway is set up ($.sms.url)",
-    "no_phone": "no telephone number is known",
+    "no_phone": "on no channel that they may be told on is anything known of them",
+    "opted_out": "they want to be told on no channel",
+    "not_wanted": "they do not want to be told of this",
+    "fell_back": "another channel did not reach them in time",
+    "told": "the desk told them",
+    "nobody_answered": "the desk called, and nobody answered",
+    "not_needed": "the desk need not call",
+    "not_taken": "the gateway says that it never had it, so it goes again",
+    "erased": "their data was erased",
     "not_texted": "the page and the feed tell it; $.notices.phases does not name it",
     "not_ours": "it is no fault of the network: told by other means, or ahead",
     "not_sure": "their meter has not said that power is back",
@@ -65,5 +73,6 @@ def _became(notices: Sequence[PublicNotice]) -> Iterator[tuple[int, int, str]]:
         when = one.ended_at or one.sent_at or one.at
         why = "" if one.reason == one.decided else f" ({SAID.get(one.reason, one.reason)})"
         text = f": {one.text}" if one.text else ""
-        said = f"{one.outage_id}  {one.phase} to {one.phone or 'nobody'}: {one.state}{why}{text}"
+        whom = f"{one.channel} {one.phone}".strip()
+        said = f"{one.outage_id}  {one.phase} to {whom}: {one.state}{why}{text}"
         yield from_rfc3339(when), 1, said

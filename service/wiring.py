@@ -29,7 +29,7 @@ from ingest.packing import Packer
 from notify.feeds import Feeds
 from notify.pages import Pages
 from notify.situations import decider
-from service import care, http, keys, place, signin, simulated, stored, texting, watch
+from service import care, http, keys, place, replying, signin, simulated, stored, texting, watch
 from service.clock import now_ms
 from service.desk import ServiceDesk
 from service.feeddesk import ServiceFeedDesk
@@ -102,6 +102,8 @@ async def _serve(run: Run, told: Progress, failure: Failure) -> None:
         app = make_app(
             spine.desk, _accept(run), store.audit, settings.api, now_ms, signin=signing,
             maps=maps, phones=_phones(run, field), metrics_token=settings.secrets.metrics_token,
+            people=texting.people(store, settings, now_ms),
+            hooks=texting.hooks(store, settings, now_ms, spine.desk.still_out),
         )  # fmt: skip
         await opened.enter_async_context(http.serving(app, settings.http, failure))
         breakers: Sequence[BreakerAddress] = network.breakers
@@ -212,16 +214,14 @@ async def _listen(
 
 
 async def _text(run: Run, store: Store, spine: _Spine, beside: Beside) -> None:
-    """The sender of texts, where there is a gateway."""
-    if not run.settings.sms.url:
-        return
-    replied = texting.replies(store, now_ms, spine.desk.still_out)
-    sender = texting.sender(store.outbox, run.settings, now_ms, replied)
+    """The senders of what customers are told, a channel each."""
+    replied = replying.replies(store, now_ms, spine.desk.still_out)
+    senders = texting.senders(store.outbox, run.settings, now_ms, replied)
     figures = OutboxFigures(store.outbox, now_ms)
-    figures.show(spine.pulse.metrics, sender)
+    figures.show(spine.pulse.metrics, senders)
     await beside("outbox figures", figures.look())
     await beside(
-        "texts", texting.send(sender, store.outbox, texting.rules_of(run.settings), now_ms)
+        "texts", texting.send(senders, store.outbox, texting.rules_of(run.settings), now_ms)
     )
 
 

@@ -136,6 +136,17 @@ async def _save_graph(
         )  # fmt: skip
 
 
+async def forget_contact(connection: Connection, sealer: Sealer, customer_id: str) -> None:
+    """Take who a customer is out of every version of the network."""
+    cursor = await connection.execute(SQL["sealed_contacts"], binary=True)
+    for version, sealed in await cursor.fetchall():
+        name = f"network:{version}"
+        contacts = msgspec.msgpack.decode(zlib.decompress(sealer.open(sealed, name)), type=dict)
+        if contacts.pop(customer_id, None) is not None:
+            again = sealer.seal(_packed(contacts), name)
+            await connection.execute(SQL["seal_contacts"], (again, version))
+
+
 def _packed(body: object) -> bytes:
     return zlib.compress(msgspec.msgpack.encode(body), 3)
 

@@ -14,13 +14,33 @@ WITH asked AS MATERIALIZED (
     WHERE n.customer_id IN (SELECT customer_id FROM asked) AND n.due_at > %(since)s
       AND n.state IN ('queued', 'sending', 'sent', 'delivered', 'undelivered', 'unknown')
     GROUP BY n.customer_id
+), reached AS MATERIALIZED (
+    SELECT customer_id, json_agg(channel ORDER BY channel) AS channels
+    FROM customer_contacts JOIN asked USING (customer_id) GROUP BY customer_id
 )
-SELECT c.language, c.priority, c.phone_index IS NOT NULL, s.outage_id, s.phase, s.etr::text,
-       past.past, array_agg(customer_id)
+SELECT coalesce(w.language, c.language), c.priority, c.phone_index IS NOT NULL, s.outage_id,
+       s.phase, s.etr::text, past.past,
+       CASE WHEN w.customer_id IS NOT NULL OR reached.customer_id IS NOT NULL THEN json_build_array(
+           w.channels, w.phases, CASE WHEN w.quiet_from IS NOT NULL THEN json_build_array(
+               to_char(w.quiet_from, 'HH24:MI'), to_char(w.quiet_to, 'HH24:MI')) END,
+           w.time_zone, w.opted_out_at IS NOT NULL, coalesce(reached.channels, '[]'))::text END,
+       array_agg(customer_id)
 FROM asked JOIN customers c USING (customer_id)
 LEFT JOIN notice_seen s USING (customer_id)
 LEFT JOIN past USING (customer_id)
-GROUP BY 1, 2, 3, 4, 5, 6, 7
+LEFT JOIN customer_wishes w USING (customer_id)
+LEFT JOIN reached USING (customer_id)
+GROUP BY 1, 2, 3, 4, 5, 6, 7, 8
+
+-- name: staff_of
+-- Staff of some districts, and what they were told.
+SELECT s.staff_id, s.district, s.language, s.phone_index IS NOT NULL,
+       (SELECT json_agg(json_build_array(n.phase, n.outage_id, n.edition, n.state = 'queued',
+                                         d.facts->'etr', 0) ORDER BY n.notice_no)::text
+        FROM notices n JOIN notice_decisions d USING (decision_no)
+        WHERE n.customer_id = 'staff:' || s.staff_id AND n.due_at > %(since)s
+          AND n.state IN ('queued', 'sending', 'sent', 'delivered', 'undelivered', 'unknown'))
+FROM staff s WHERE s.district = ANY (%(districts)s) ORDER BY s.staff_id
 
 -- name: notice_numbers
 -- Numbers for decisions that are about to be kept.
@@ -35,10 +55,10 @@ SELECT * FROM json_to_recordset(%s::json)
           send boolean, reason text, facts json, customers text[])
 
 -- name: withdraw_notices
--- What waits for some customers has been overtaken.
+-- What waits for some customers has been overtaken: all of it, or what is of one outage.
 UPDATE notices n SET state = 'held', reason = 'superseded'
-WHERE n.state = 'queued' AND n.customer_id IN (
-    SELECT unnest(r.customers) FROM json_to_recordset(%s::json) AS r (customers text[]))
+FROM json_to_recordset(%s::json) AS r (customers text[], outage_id text), unnest(r.customers) AS c
+WHERE n.state = 'queued' AND n.customer_id = c AND (r.outage_id IS NULL OR n.outage_id = r.outage_id)
 
 -- name: queue_notices
 -- What some customers are told; one that waits already is told anew, one that was told never.
@@ -78,7 +98,7 @@ LISTEN lastgasp_outbox
 -- Take what is due, the most urgent first: from the commit on it may have reached the gateway.
 WITH due AS MATERIALIZED (
     SELECT notice_no FROM notices
-    WHERE state = 'queued' AND due_at <= %(now)s AND expires_at > %(now)s
+    WHERE state = 'queued' AND channel = %(channel)s AND due_at <= %(now)s AND expires_at > %(now)s
     ORDER BY lane, due_at, notice_no LIMIT %(limit)s FOR UPDATE SKIP LOCKED
 )
 UPDATE notices n SET state = 'sending', attempts = n.attempts + 1, claimed_at = %(now)s,
@@ -86,10 +106,13 @@ UPDATE notices n SET state = 'sending', attempts = n.attempts + 1, claimed_at = 
 FROM due JOIN notices q USING (notice_no)
 JOIN notice_decisions d USING (decision_no)
 LEFT JOIN customers c USING (customer_id)
+LEFT JOIN customer_wishes w USING (customer_id)
+LEFT JOIN customer_contacts k ON (k.customer_id, k.channel) = (q.customer_id, q.channel)
+LEFT JOIN staff s ON 'staff:' || s.staff_id = q.customer_id
 WHERE n.notice_no = due.notice_no
 RETURNING n.notice_no, n.outage_id, n.customer_id, n.phase, n.edition, n.lane, n.attempts,
-          d.facts::text, coalesce(c.language, ''), coalesce(c.priority, ''), c.phone_sealed,
-          c.address_sealed
+          d.facts::text, coalesce(w.language, c.language, s.language, ''), coalesce(c.priority, ''),
+          coalesce(c.phone_sealed, s.phone_sealed), k.address_sealed, c.address_sealed
 
 -- name: expire_notices
 -- What nobody could send in time is not sent at all.
@@ -138,13 +161,13 @@ WHERE n.notice_no = r.notice_no AND n.state = 'sending'
 -- name: notices_left
 -- Whoever was sending these has died.
 UPDATE notices SET state = 'unknown', reason = 'sender_died'
-WHERE state = 'sending' AND claimed_at < %(before)s
+WHERE state = 'sending' AND channel = %(channel)s AND claimed_at < %(before)s
 
 -- name: resend_unknown
 -- Those that may be sent again although nobody knows: the gateway owes a receipt for whatever it
 -- took, and gave none; or a life may hang on it.
 UPDATE notices SET state = 'queued', reason = 'no_receipt', due_at = %(now)s
-WHERE state = 'unknown' AND expires_at > %(now)s
+WHERE state = 'unknown' AND channel = %(channel)s AND expires_at > %(now)s
   AND (claimed_at < %(owed)s OR (lane = 0 AND claimed_at < %(safety)s))
 
 -- name: apply_receipts
@@ -167,8 +190,11 @@ SELECT message_id FROM notice_parts WHERE message_id = ANY (%s)
 -- A receipt whose id we do not know is that of a notice of unknown fate to the same number: the one
 -- whose reference it gives, or the only one there is.
 WITH could AS (
-    SELECT n.notice_no, n.state FROM customers c JOIN notices n USING (customer_id)
-    WHERE c.phone_index = %(phone)s AND n.state IN ('unknown', 'sending')
+    SELECT n.notice_no, n.state
+    FROM (SELECT customer_id FROM customers WHERE phone_index = %(phone)s
+          UNION ALL SELECT 'staff:' || staff_id FROM staff WHERE phone_index = %(phone)s) c
+    JOIN notices n USING (customer_id)
+    WHERE n.channel = 'sms' AND n.state IN ('unknown', 'sending')
       AND NOT EXISTS (SELECT FROM notice_parts p WHERE p.notice_no = n.notice_no)
 ), the_one AS (
     SELECT notice_no FROM could
@@ -205,11 +231,85 @@ FROM (SELECT notice_no, max(stat_at) AS at,
       FROM notice_parts WHERE notice_no = ANY (%s) GROUP BY notice_no) p
 WHERE n.notice_no = p.notice_no AND n.state IN ('sending', 'sent', 'unknown', 'delivered')
 
--- name: unreceipted
--- Segments that the gateway took and never spoke of again.
-SELECT p.message_id FROM notices n JOIN notice_parts p USING (notice_no)
-WHERE n.state = 'sent' AND p.stat IS NULL AND n.claimed_at < %(before)s AND n.claimed_at > %(since)s
+-- name: silent
+-- Texts of which the gateway never said what became of them: segments that it took, and texts of
+-- which nobody knows whether it did (without a name).
+SELECT n.notice_no, n.claimed_at, coalesce(p.message_id, ''), coalesce(n.body, ''), n.state,
+       n.customer_id, coalesce(c.phone_sealed, s.phone_sealed)
+FROM notices n LEFT JOIN notice_parts p USING (notice_no)
+LEFT JOIN customers c USING (customer_id)
+LEFT JOIN staff s ON 'staff:' || s.staff_id = n.customer_id
+WHERE n.channel = %(channel)s AND n.claimed_at < %(before)s AND n.claimed_at > %(since)s
+  AND (n.state = 'sent' AND p.stat IS NULL AND p.message_id IS NOT NULL
+       OR n.state = 'unknown' AND p.message_id IS NULL)
 ORDER BY n.claimed_at LIMIT %(limit)s
+
+-- name: notices_absent
+-- The gateway says that it never had these: they may go again.
+UPDATE notices SET state = 'queued', reason = 'not_taken', due_at = %(now)s
+WHERE notice_no = ANY (%(notices)s) AND state = 'unknown' AND expires_at > %(now)s
+  AND NOT EXISTS (SELECT FROM notice_parts p WHERE p.notice_no = notices.notice_no)
+
+-- name: unreached
+-- What did not arrive on its channel: its end says so, or nothing said that it did within the time.
+-- Left out is who was told something since, and who has seen it on their page.
+SELECT n.notice_no, n.customer_id, n.phase, n.channel
+FROM notices n JOIN notice_decisions d USING (decision_no)
+JOIN customers c USING (customer_id)
+WHERE n.fell_back_at IS NULL AND n.channel <> 'desk' AND n.expires_at > %(now)s
+  AND n.claimed_at < CASE WHEN n.state IN ('undelivered', 'refused') THEN %(now)s
+                          WHEN c.priority IN ('key', 'vulnerable') THEN %(safety)s
+                          ELSE %(before)s END
+  AND (n.state IN ('unknown', 'undelivered', 'refused')
+       OR n.state = 'sent' AND n.channel = ANY (%(receipted)s))
+  AND NOT EXISTS (SELECT FROM notices m
+                  WHERE m.customer_id = n.customer_id AND m.notice_no > n.notice_no
+                    AND m.state NOT IN ('held', 'expired', 'refused'))
+  AND NOT EXISTS (SELECT FROM customer_seen v JOIN feed_log f
+                      ON f.channel = 'customer:' || n.customer_id AND f."offset" <= v."offset"
+                  WHERE v.customer_id = n.customer_id AND f.at >= d.at)
+ORDER BY n.claimed_at LIMIT %(limit)s FOR UPDATE OF n SKIP LOCKED
+
+-- name: fall_back
+-- Some notices did not arrive: what was found for them is queued on another channel.
+WITH missed AS MATERIALIZED (
+    SELECT * FROM json_to_recordset(%(missed)s::json) AS r (notice_no bigint, channel text)
+), marked AS (
+    UPDATE notices n SET fell_back_at = %(now)s FROM missed WHERE n.notice_no = missed.notice_no
+)
+INSERT INTO notices (outage_id, customer_id, phase, edition, channel, decision_no, state, reason,
+                     lane, due_at, expires_at)
+SELECT n.outage_id, n.customer_id, n.phase, n.edition, missed.channel, n.decision_no, 'queued',
+       'fell_back', n.lane, %(now)s, n.expires_at
+FROM missed JOIN notices n USING (notice_no) WHERE missed.channel IS NOT NULL
+ON CONFLICT DO NOTHING
+
+-- name: desk_tasks
+-- Whom the desk is to call, the most urgent first; open ones, or all.
+SELECT n.notice_no, n.outage_id, n.customer_id, n.phase, n.state, n.reason, n.lane, d.at, n.due_at,
+       n.expires_at, n.ended_at, n.ended_by, n.body, d.facts::text,
+       coalesce(w.language, c.language, ''), coalesce(c.priority, ''), c.phone_sealed,
+       c.address_sealed
+FROM notices n JOIN notice_decisions d USING (decision_no)
+LEFT JOIN customers c USING (customer_id) LEFT JOIN customer_wishes w USING (customer_id)
+WHERE n.channel = 'desk' AND (n.state = 'queued' AND n.due_at <= %(now)s OR NOT %(open_only)s)
+  AND (%(notice_no)s::bigint IS NULL OR n.notice_no = %(notice_no)s)
+ORDER BY n.state <> 'queued', n.due_at, n.notice_no LIMIT %(limit)s
+
+-- name: close_desk_task
+-- Somebody of the desk called, or need not.
+UPDATE notices SET state = %(state)s, reason = %(reason)s, ended_at = %(now)s, ended_by = %(by)s,
+                   claimed_at = %(now)s, sent_at = %(now)s, body = %(body)s,
+                   attempts = attempts + 1
+WHERE notice_no = %(notice_no)s AND channel = 'desk' AND state = 'queued' RETURNING notice_no
+
+-- name: see_page
+-- How far a customer has seen their page.
+INSERT INTO customer_seen (customer_id, "offset", at)
+SELECT customer_id, "offset", at FROM json_to_recordset(%s::json)
+    AS r (customer_id text, "offset" bigint, at timestamptz)
+ON CONFLICT (customer_id) DO UPDATE SET "offset" = excluded."offset", at = excluded.at
+WHERE customer_seen."offset" < excluded."offset"
 
 -- name: promised
 -- Who was promised a word by a moment, had none since, and is in the dark still; by outage and since
@@ -233,15 +333,25 @@ WHERE state IN ('queued', 'sending', 'unknown') GROUP BY state, lane
 -- name: notices_of_outage
 -- What customers were told of an outage, newest first.
 SELECT n.notice_no, n.outage_id, n.customer_id, n.phase, n.edition, n.channel, n.state, n.reason,
-       d.reason, n.lane, d.at, n.due_at, n.sent_at, n.ended_at, n.body, c.phone_sealed
-FROM notices n JOIN notice_decisions d USING (decision_no) LEFT JOIN customers c USING (customer_id)
+       d.reason, n.lane, d.at, n.due_at, n.sent_at, n.ended_at, n.body,
+       CASE WHEN n.channel = 'sms' THEN coalesce(c.phone_sealed, s.phone_sealed)
+            ELSE k.address_sealed END
+FROM notices n JOIN notice_decisions d USING (decision_no)
+LEFT JOIN customers c USING (customer_id)
+LEFT JOIN staff s ON 'staff:' || s.staff_id = n.customer_id
+LEFT JOIN customer_contacts k ON (k.customer_id, k.channel) = (n.customer_id, n.channel)
 WHERE n.outage_id = %(outage_id)s ORDER BY n.notice_no DESC LIMIT %(limit)s
 
 -- name: notices_of_customer
 -- What a customer was told, newest first.
 SELECT n.notice_no, n.outage_id, n.customer_id, n.phase, n.edition, n.channel, n.state, n.reason,
-       d.reason, n.lane, d.at, n.due_at, n.sent_at, n.ended_at, n.body, c.phone_sealed
-FROM notices n JOIN notice_decisions d USING (decision_no) LEFT JOIN customers c USING (customer_id)
+       d.reason, n.lane, d.at, n.due_at, n.sent_at, n.ended_at, n.body,
+       CASE WHEN n.channel = 'sms' THEN coalesce(c.phone_sealed, s.phone_sealed)
+            ELSE k.address_sealed END
+FROM notices n JOIN notice_decisions d USING (decision_no)
+LEFT JOIN customers c USING (customer_id)
+LEFT JOIN staff s ON 'staff:' || s.staff_id = n.customer_id
+LEFT JOIN customer_contacts k ON (k.customer_id, k.channel) = (n.customer_id, n.channel)
 WHERE n.customer_id = %(customer_id)s ORDER BY n.notice_no DESC LIMIT %(limit)s
 
 -- name: decisions_for_outage

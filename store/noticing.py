@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import psycopg
 
-from grid.notice import SMS, Decide, Decision, Past, Recipient, Seen, Window, after
+from grid.notice import STAFF, Decide, Decision, Past, Recipient, Seen, Window, Wishes, after
 from grid.times import to_rfc3339
 from store.moments import moment
 from store.queries import SQL
@@ -23,6 +23,7 @@ MEMORY_MS = 7 * 86_400_000  # what somebody was told longer ago they do not go b
 
 _json = msgspec.json.Encoder().encode
 _past = msgspec.json.Decoder(tuple[Past, ...]).decode
+_wishes = msgspec.json.Decoder(Wishes).decode
 _window = msgspec.json.Decoder(Window).decode
 
 
@@ -35,6 +36,7 @@ class Group(msgspec.Struct, frozen=True):
     decided: Decision
     customers: tuple[str, ...]
     waiting: bool = True  # something may be queued for them
+    of_outage: bool = False  # only what is queued of this outage is overtaken
 
 
 class DecisionRow(msgspec.Struct, frozen=True):
@@ -77,9 +79,10 @@ class SeenRow(msgspec.Struct, frozen=True):
 
 
 class CustomersRow(msgspec.Struct, frozen=True):
-    """Some customers."""
+    """Some customers, and of which outage; None: of any."""
 
     customers: tuple[str, ...]
+    outage_id: str | None = None
 
 
 async def recipients(
@@ -92,9 +95,17 @@ async def recipients(
     }
     cursor = await connection.execute(SQL["recipients"], asked)
     found: dict[str, Recipient] = {}
-    for language, priority, phone, outage, phase, etr, past, alike in await cursor.fetchall():
+    for row in await cursor.fetchall():
+        language, priority, reachable, outage, phase, etr, past, wishes, alike = row
         seen = Seen(outage, phase, _window(etr) if etr else None) if outage else None
-        who = Recipient(language, priority, phone, seen, _past(past) if past else ())
+        who = Recipient(
+            language,
+            priority,
+            reachable,
+            seen,
+            _past(past) if past else (),
+            _wishes(wishes) if wishes else None,
+        )
         found |= dict.fromkeys(alike, who)
     return found
 
@@ -136,17 +147,43 @@ async def notice(connection: Connection, news: Sequence[News], decide: Decide) -
 
     Not within a pipeline: it asks before it writes.
     """
-    customers = {c for item in news for told in item.told for c in told.customers}
-    if not customers:
+    if not news:
         return 0
+    customers = {c for item in news for told in item.told for c in told.customers}
     at_ms = max(item.change.at_ms for item in news)
-    people = await recipients(connection, customers, at_ms)
+    people = await recipients(connection, customers, at_ms) if customers else {}
     before = dict(people)
     groups = decided(news, people, decide)
+    groups += await _of_staff(connection, news, decide, at_ms)
     if groups:
         await write(connection, groups)
         await _see(connection, before, people, at_ms)
     return len(groups)
+
+
+async def _of_staff(
+    connection: Connection, news: Sequence[News], decide: Decide, at_ms: int
+) -> list[Group]:
+    """What is decided for the staff of the districts that the news touch."""
+    districts = {d for item in news for d in item.change.outage.districts}
+    if not districts:
+        return []
+    asked = {"districts": list(districts), "since": moment(at_ms - MEMORY_MS)}
+    cursor = await connection.execute(SQL["staff_of"], asked)
+    groups: list[Group] = []
+    for staff_id, district, language, reachable, past in await cursor.fetchall():
+        who = Recipient(language, "staff", reachable, past=_past(past) if past else ())
+        for change in (item.change for item in news if district in item.change.outage.districts):
+            outage = change.outage
+            for one in decide(change, None, who):
+                named = (f"{STAFF}{staff_id}",)
+                groups.append(Group(outage.id, outage.version, change.at_ms, one, named,
+                                    of_outage=True))  # fmt: skip
+                mine = after(who, outage.id, one)
+                if not one.send:  # of staff it is remembered by what was queued alone
+                    continue
+                who = msgspec.structs.replace(who, past=(*who.past, mine.past[-1]))
+    return groups
 
 
 async def write(connection: Connection, groups: Sequence[Group]) -> None:
@@ -159,7 +196,11 @@ async def write(connection: Connection, groups: Sequence[Group]) -> None:
         rows = [_decision_row(number, group) for number, group in numbered]
         await take_in(connection, "keep_notice_decisions", rows)
         for some in _rounds(numbered):
-            gone = [CustomersRow(g.customers) for _, g in some if g.decided.withdraw and g.waiting]
+            gone = [
+                CustomersRow(g.customers, g.outage_id if g.of_outage else None)
+                for _, g in some
+                if g.decided.withdraw and g.waiting
+            ]
             if gone:
                 await take_in(connection, "withdraw_notices", gone)
             queued = [_queued_row(number, g) for number, g in some if g.decided.send]
@@ -211,6 +252,6 @@ def _decision_row(number: int, group: Group) -> DecisionRow:
 def _queued_row(number: int, group: Group) -> QueuedRow:
     one = group.decided
     return QueuedRow(
-        group.outage_id, one.phase.value, one.edition, SMS, number, one.reason.value,
+        group.outage_id, one.phase.value, one.edition, one.channel, number, one.reason.value,
         int(one.lane), to_rfc3339(one.due_ms), to_rfc3339(one.expires_ms), group.customers,
     )  # fmt: skip

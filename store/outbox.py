@@ -1,20 +1,21 @@
 """The outbox: texts that wait, are on their way, and what became of them.
 
-The number of a customer is opened in ``claim`` alone; everywhere else it is shown masked.
+The number of a customer is opened in ``claim`` and ``silent`` alone; everywhere else it is shown
+masked.
 """
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from typing import Any
 
 import msgspec
 import psycopg
 
-from grid.notice import Decision, Facts, Phase, Recipient
-from grid.outbox import Back, Claimed, Figures, Receipt, Sent, Unknown
+from grid.notice import SMS, Decision, Facts, Phase, Recipient
+from grid.outbox import Asked, Back, Claimed, Figures, Receipt, Sent, Unknown, Unreached
 from grid.public import PublicNotice, PublicNoticeDecision, PublicOutage
 from grid.times import maybe_rfc3339, to_rfc3339
 from store import noticing
-from store.masking import masked
+from store.masking import masked, masked_address
 from store.moments import maybe_moment_ms, moment, moment_ms
 from store.noticing import Group
 from store.queries import SQL
@@ -75,22 +76,24 @@ class Outbox:
 
     # -- the sender --------------------------------------------------------------------------------
 
-    async def claim(self, now_ms: int, limit: int) -> tuple[Claimed, ...]:
+    async def claim(self, now_ms: int, limit: int, channel: str = SMS) -> tuple[Claimed, ...]:
         """Take what is due, the most urgent first; committed before it returns."""
         async with self._reach.connection() as connection:
-            asked = {"now": moment(now_ms), "limit": limit}
+            asked = {"now": moment(now_ms), "limit": limit, "channel": channel}
             cursor = await connection.execute(SQL["claim_notices"], asked)
             rows = await cursor.fetchall()
         return tuple(sorted(map(self._claimed, rows), key=lambda c: (c.lane, c.notice_no)))
 
     def _claimed(self, row: Any) -> Claimed:
-        *known, phase, edition, lane, attempts, facts, language, priority, phone, place = row
+        *known, phase, edition, lane, attempts, facts, language, priority = row[:10]
         number, outage_id, customer_id = known
+        phone, address, place = row[10:]
         return Claimed(
             number, outage_id, customer_id, Phase(phase), edition, lane, attempts, _facts(facts),
             language, priority,
             self._sealer.open_text(phone, f"phone:{customer_id}"),
             self._sealer.open_text(place, f"address:{customer_id}"),
+            self._sealer.open_text(address, f"contact:{customer_id}"),
         )  # fmt: skip
 
     async def sent(self, some: Sequence[Sent]) -> None:
@@ -131,7 +134,13 @@ class Outbox:
             await take_in(connection, "notices_unknown", some)
 
     async def tidy(
-        self, now_ms: int, *, left_ms: int, owed_ms: int | None, safety_ms: int | None
+        self,
+        now_ms: int,
+        *,
+        left_ms: int,
+        owed_ms: int | None,
+        safety_ms: int | None,
+        channel: str = SMS,
     ) -> dict[str, int]:
         """As ``grid.outbox.OutboxLog`` says."""
         now, never = moment(now_ms), moment(0)
@@ -140,11 +149,14 @@ class Outbox:
                 SQL["expire_notices"], {"now": now, "limit": EXPIRED_MAX}
             )
             await connection.execute(SQL["one_by_one"])
-            left = await connection.execute(SQL["notices_left"], {"before": moment(left_ms)})
+            left = await connection.execute(
+                SQL["notices_left"], {"before": moment(left_ms), "channel": channel}
+            )
             again = await connection.execute(
                 SQL["resend_unknown"],
                 {
                     "now": now,
+                    "channel": channel,
                     "owed": never if owed_ms is None else moment(owed_ms),
                     "safety": never if safety_ms is None else moment(safety_ms),
                 },
@@ -178,12 +190,61 @@ class Outbox:
         cursor = await connection.execute(SQL["adopt_receipt"], asked)
         return await cursor.fetchone() is not None
 
-    async def unreceipted(self, before_ms: int, since_ms: int, limit: int) -> tuple[str, ...]:
-        """The gateway's names of segments that it never spoke of again."""
-        asked = {"before": moment(before_ms), "since": moment(since_ms), "limit": limit}
+    async def silent(
+        self, before_ms: int, since_ms: int, limit: int, channel: str = SMS
+    ) -> tuple[Asked, ...]:
+        """Texts handed over in between of which the gateway never said what became of them."""
+        asked = {
+            "before": moment(before_ms), "since": moment(since_ms), "limit": limit,
+            "channel": channel,
+        }  # fmt: skip
         async with self._reach.connection() as connection:
-            cursor = await connection.execute(SQL["unreceipted"], asked)
-            return tuple(message_id for (message_id,) in await cursor.fetchall())
+            cursor = await connection.execute(SQL["silent"], asked)
+            rows = await cursor.fetchall()
+        return tuple(
+            Asked(number, self._sealer.open_text(phone, f"phone:{customer}"), moment_ms(at),
+                  message_id, body)
+            for number, at, message_id, body, _, customer, phone in rows
+        )  # fmt: skip
+
+    async def absent(self, notices: Sequence[int], now_ms: int) -> None:
+        """The gateway knows of none of these: they may go again."""
+        async with self._reach.connection() as connection:
+            await connection.execute(SQL["one_by_one"])
+            asked = {"notices": list(notices), "now": moment(now_ms)}
+            await connection.execute(SQL["notices_absent"], asked)
+
+    # -- who was not reached -----------------------------------------------------------------------
+
+    async def fall_back(
+        self,
+        now_ms: int,
+        before_ms: tuple[int, int],
+        receipted: Sequence[str],
+        next_of: Callable[[Unreached], str | None],
+        limit: int,
+    ) -> int:
+        """Look for another channel for what did not arrive: handed over before ``before_ms`` (of
+        key and vulnerable customers the second), on channels that give receipts.  How many.
+        """
+        usual, safety = map(moment, before_ms)
+        asked = {"now": moment(now_ms), "before": usual, "safety": safety,
+                 "receipted": list(receipted), "limit": limit}  # fmt: skip
+        async with self._reach.connection() as connection:
+            cursor = await connection.execute(SQL["unreached"], asked)
+            rows = await cursor.fetchall()
+            if not rows:
+                return 0
+            people = await noticing.recipients(connection, {row[1] for row in rows}, now_ms)
+            missed = [
+                _MissedRow(number, next_of(
+                    Unreached(number, customer, Phase(phase), channel, people[customer])))
+                for number, customer, phase, channel in rows
+            ]  # fmt: skip
+            told = {"missed": msgspec.json.encode(missed).decode(), "now": moment(now_ms)}
+            await connection.execute(SQL["fall_back"], told)
+            await connection.execute(SQL["wake_outbox"])
+        return sum(one.channel is not None for one in missed)
 
     # -- looking on --------------------------------------------------------------------------------
 
@@ -230,8 +291,13 @@ class Outbox:
             id=str(number), outage_id=outage_id, customer_id=customer_id, phase=phase,
             edition=edition, channel=channel, state=state, reason=reason, decided=decided,
             lane=lane, at=at or "", due_at=due or "", sent_at=sent, ended_at=ended, text=body,
-            phone=masked(self._sealer.open_text(sealed, f"phone:{customer_id}")),
+            phone=self._masked(channel, customer_id, sealed),
         )  # fmt: skip
+
+    def _masked(self, channel: str, customer_id: str, sealed: bytes | None) -> str:
+        if channel == SMS:
+            return masked(self._sealer.open_text(sealed, f"phone:{customer_id}"))
+        return masked_address(self._sealer.open_text(sealed, f"contact:{customer_id}"))
 
     async def decisions(
         self, *, outage_id: str | None = None, customer_id: str | None = None, since_ms: int = 0
@@ -265,6 +331,11 @@ class _SentRow(msgspec.Struct, frozen=True):
     bare: bool
     next_at: str | None
     message_ids: tuple[str, ...]
+
+
+class _MissedRow(msgspec.Struct, frozen=True):
+    notice_no: int
+    channel: str | None
 
 
 class _BackRow(msgspec.Struct, frozen=True):

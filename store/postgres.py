@@ -31,6 +31,7 @@ from store import (
     upkeep,
 )
 from store.desk import AuditLine, NewCall, NewPlan, SourceAge
+from store.desk_tasks import DeskTasks
 from store.feedlog import FeedRow
 from store.networks import GroupNumbers, NetworkVersion
 from store.outages import Darkness
@@ -43,6 +44,7 @@ from store.schema import bring_up
 from store.sealing import Keys, Sealer
 from store.settings import StoreSettings
 from store.upkeep import LetGo
+from store.wishing import Wishing
 from store.work import WorkStore
 
 log = structlog.get_logger()
@@ -79,6 +81,8 @@ class Store:
         self._reach, self._sealer, self._settings = reached, sealer, settings
         self._decide = decide
         self.outbox = Outbox(reached, sealer, settings)
+        self.tasks = DeskTasks(reached, sealer, settings)
+        self.wishing = Wishing(reached, sealer)
         self.work = WorkStore(reached, sealer, settings)
         self._groups: dict[str, tuple[GroupNumbers, ...]] = {}
         self._days: set[int] = set()

@@ -1,4 +1,4 @@
-"""The store's SQL by name.  ``queries.sql`` and ``notices.sql`` have each statement under
+"""The store's SQL by name.  ``queries.sql`` and the others have each statement under
 ``-- name: ...`` with a sentence on it.
 """
 
@@ -19,7 +19,7 @@ def load(text: str) -> Mapping[str, bytes]:
     return found
 
 
-FILES = ("queries.sql", "notices.sql")
+FILES = ("queries.sql", "notices.sql", "wishes.sql")
 
 SQL: Mapping[str, bytes] = load(
     "".join(resources.files("store").joinpath(name).read_text("utf-8") for name in FILES)

@@ -308,7 +308,20 @@ async def test_what_the_gateway_never_spoke_of_again_can_be_asked_for(
     one, two = two_claimed
     await store.outbox.sent([sent(one, "m1", at("12:02:01")), sent(two, "m2", at("12:02:01"))])
     await store.outbox.receipts([receipt(at("12:02:02"), "m1")])
-    assert await store.outbox.unreceipted(at("12:03:00"), at("11:00:00"), 10) == ("m2",)
+    (asked,) = await store.outbox.silent(at("12:03:00"), at("11:00:00"), 10)
+    assert (asked.notice_no, asked.message_id, asked.phone) == (two.notice_no, "m2", two.phone)
+    assert two.phone not in repr(asked)
+
+
+async def test_a_text_of_unknown_fate_is_asked_for_by_its_number_and_words(
+    store, two_claimed, at, ask
+) -> None:
+    one, two = two_claimed
+    await store.outbox.unknown([Unknown(one.notice_no, "no_answer", "a text")])
+    (asked,) = await store.outbox.silent(at("12:03:00"), at("11:00:00"), 10)
+    assert (asked.notice_no, asked.message_id, asked.body) == (one.notice_no, "", "a text")
+    await store.outbox.absent([one.notice_no, two.notice_no], at("12:04:00"))
+    assert ask(STATES) == [("queued", "not_taken"), ("sending", "due")]
 
 
 # -- looking on ------------------------------------------------------------------------------------

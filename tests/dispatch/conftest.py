@@ -14,12 +14,12 @@ from dispatch.api import make_app
 from dispatch.codes import Codes
 from dispatch.desk import Component, NewCall, NewPlan
 from dispatch.mapdesk import Power, Premises, PremisesCall, Source
-from dispatch.memory import MemoryNotices, MemoryPhones
+from dispatch.memory import MemoryNotices, MemoryPeople, MemoryPhones
 from dispatch.settings import ApiSettings, SiteSettings
 from dispatch.signin import SignIn
 from dispatch.workdesk import Answered, NewCrew, NewDecision, NewSwitching
 from grid.build import build
-from grid.errors import Refused, Unreachable
+from grid.errors import BadPayload, Refused, Unreachable
 from grid.geography import geography, of_district
 from grid.graph import Branch, Customer, Graph, Node
 from grid.people import Principal, Role
@@ -328,6 +328,19 @@ def token(by: str) -> str:
     return issue(KEY, who, 60, NOW)
 
 
+class MemoryHooks:
+    """A gateway called twilio, which proves itself by a header."""
+
+    async def heard(
+        self, gateway: str, query: str, headers: dict[str, str], body: bytes
+    ) -> tuple[bytes, str]:
+        if gateway != "twilio" or headers.get("x-proof") != query:
+            raise Refused("not our gateway's")
+        if not body:
+            raise BadPayload("an empty body")
+        return b"<Response/>", "text/xml"
+
+
 def a_signin() -> SignIn:
     """Signing in by codes ``code-1``, ``code-2`` ..."""
     numbers = itertools.count(1)
@@ -367,6 +380,7 @@ async def make_api() -> AsyncIterator[Callable[..., Api]]:
         app = make_app(
             desk, lambda text: verify(KEY, text, NOW), audit, ApiSettings(**limits), lambda: NOW,
             signin=a_signin(), maps=MemoryMaps(desk), phones=MemoryPhones(NOW),
+            people=MemoryPeople(NOW), hooks=MemoryHooks(),
             metrics_token="prometheus",
         )  # fmt: skip
         transport = httpx.ASGITransport(app, raise_app_exceptions=raises, client=(address, 4711))

@@ -25,6 +25,10 @@ PLAN = {
 }
 
 
+WISHES = {"quiet": ["21:00", "08:00"], "channels": ["sms"], "opted_out": True}
+LEAD = {"duty": "cell_lead", "district": "north", "phone": "100 0000 0007", "name": "Li"}
+
+
 async def test_every_answer_is_what_the_openapi_document_says(api: Any) -> None:
     document = (await api.get("/openapi.json", by=None)).json()
     await api.post("/api/planned", PLAN)
@@ -56,6 +60,15 @@ async def test_every_answer_is_what_the_openapi_document_says(api: Any) -> None:
         ("POST", "/api/switches/T1", "/api/switches/{device_id}", SWITCH),
         ("GET", "/api/outages/S1-2/notices", "/api/outages/{outage_id}/notices", None),
         ("GET", "/api/customers/C-1/notices", "/api/customers/{customer_id}/notices", None),
+        ("GET", "/api/customers/C-1/wishes", "/api/customers/{customer_id}/wishes", None),
+        ("PUT", "/api/customers/C-1/wishes", "/api/customers/{customer_id}/wishes", WISHES),
+        ("GET", "/api/tasks", "/api/tasks", None),
+        ("POST", "/api/tasks/7/number", "/api/tasks/{number}/number", None),
+        ("POST", "/api/tasks/7", "/api/tasks/{number}", {"outcome": "told"}),
+        ("PUT", "/api/staff/li", "/api/staff/{staff_id}", LEAD),
+        ("GET", "/api/staff", "/api/staff", None),
+        ("DELETE", "/api/staff/li", "/api/staff/{staff_id}", None),
+        ("GET", "/api/texts/confirmed", "/api/texts/{phase}", None),
         ("GET", "/api/network", "/api/network", None),
         ("GET", "/api/power", "/api/power", None),
         ("GET", "/api/sources", "/api/sources", None),

@@ -24,7 +24,7 @@ async def main(url: str, settings: Settings) -> None:
     decide = decider(texting.rules_of(settings))
     async with open_store(url, KEYS, settings.store, decide) as store:
         sender = texting.sender(store.outbox, settings, now_ms, replied)
-        await texting.send(sender, store.outbox, texting.rules_of(settings), now_ms)
+        await texting.send([sender], store.outbox, texting.rules_of(settings), now_ms)
 
 
 if __name__ == "__main__":

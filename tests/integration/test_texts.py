@@ -27,10 +27,10 @@ from grid.drawing import draw_graph
 from grid.frame import READING, Frame
 from grid.outage import Change, Outage, OutageKind, Outcome, State, Step
 from grid.parcel import Applied
-from notify.sender import Sender
+from notify.sender import Replied, Sender
 from notify.settings import NoticeSettings, SmsSettings
 from notify.situations import decider
-from service import texting
+from service import replying, texting
 from service.clock import now_ms
 from service.settings import Settings
 from simulators.smsc import read_log
@@ -181,7 +181,7 @@ async def until(condition: Callable[[], bool], within_s: float = 30.0) -> None:
 
 @contextlib.asynccontextmanager
 async def sending(
-    street: Street, settings: Settings, replied: texting.Replied | None = None
+    street: Street, settings: Settings, replied: Replied | None = None
 ) -> AsyncIterator[Sender]:
     """A sender in this process."""
 
@@ -190,7 +190,7 @@ async def sending(
 
     outbox = street.store.outbox
     sender = texting.sender(outbox, settings, now_ms, replied or ignored)
-    task = asyncio.create_task(texting.send(sender, outbox, texting.rules_of(settings), now_ms))
+    task = asyncio.create_task(texting.send([sender], outbox, texting.rules_of(settings), now_ms))
     try:
         yield sender
     finally:
@@ -372,7 +372,7 @@ async def test_a_reply_that_says_still_out_is_a_call_of_that_customer(street: St
 
     await street.becomes("confirmed")
     await street.store.outbox.claim(now_ms(), HOMES)
-    replied = texting.replies(street.store, now_ms, call)
+    replied = replying.replies(street.store, now_ms, call)
     for words in ("1", "OFF", "off.", "１", "没电"):
         await replied("8610000000003", words)
     await replied("8610000000003", "thanks")

@@ -227,7 +227,7 @@ def test_without_a_phone_or_a_gateway_the_reason_is_kept_and_the_story_goes_on()
         16:00 S1-1 back                       | -restored never_told
     """
     day(drawing.format("no_phone"), msgspec.structs.replace(ANYBODY, reachable=False))
-    day(drawing.format("sms_off"), rules=msgspec.structs.replace(RULES, sms=False))
+    day(drawing.format("sms_off"), rules=msgspec.structs.replace(RULES, opened=frozenset()))
 
 
 def test_who_was_never_concerned_is_nobody_s_news() -> None:
@@ -295,7 +295,7 @@ def test_no_word_is_promised_for_the_night() -> None:
 def test_quiet_hours(quiet: tuple[str, str], moment: str, then: str) -> None:
     rules = Rules(NoticeSettings(), ZONE, *map(time.fromisoformat, quiet))
     clocked, _, tomorrow = then.partition(" ")
-    assert after_quiet(at(moment), rules) == at(clocked) + (86_400_000 if tomorrow else 0)
+    assert after_quiet(at(moment), rules, ANYBODY) == at(clocked) + (86_400_000 if tomorrow else 0)
 
 
 def test_the_texted_phases_are_phases() -> None:
