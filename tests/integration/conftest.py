@@ -1,5 +1,6 @@
 """Programs of other houses, and the village of docs/examples that they talk to."""
 
+import asyncio
 import json
 import os
 import selectors
@@ -12,7 +13,18 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NoReturn
 
+import msgspec
+import numpy as np
+import psycopg
 import pytest
+
+from grid.build import build
+from grid.drawing import draw_graph
+from grid.frame import READING, Frame
+from grid.outage import Change, Outage, OutageKind, Outcome, State, Step
+from grid.parcel import Applied
+from service.clock import now_ms
+from store.postgres import Store
 
 ROOT = Path(__file__).resolve().parents[2]
 WS = ROOT / "build" / "node" / "node_modules"
@@ -125,3 +137,72 @@ def psql(tool: Callable[[str], str]) -> Callable[[Any, str], list[str]]:
         return ran.stdout.splitlines()
 
     return ask
+
+
+OPEN = "SELECT count(*) FROM notices WHERE state IN ('queued', 'sending', 'sent', 'unknown')"
+STATES = "SELECT state, reason, count(*) FROM notices GROUP BY 1, 2"
+
+
+class Street:
+    """A transformer with many homes, dark or not as a test wants."""
+
+    def __init__(self, store: Store, url: str, homes: int) -> None:
+        lines = ["source S1", "  breaker B1", "    transformer T1"]
+        lines += [f"      meter M{n}" for n in range(homes)]
+        graph = draw_graph("\n".join(lines))
+        customers = tuple(
+            msgspec.structs.replace(c, phone=f"+86100{n:08}", address=f"Lane {n}",
+                                    language="zh" if n % 2 else "en")
+            for n, c in enumerate(graph.customers)
+        )  # fmt: skip
+        self.graph = msgspec.structs.replace(graph, customers=customers)
+        network = build(self.graph).network
+        assert network is not None
+        self.network, self.store, self.url = network, store, url
+        self.version = 0
+        self.off_ms = now_ms() - 60_000
+
+    @property
+    def customers(self) -> tuple[str, ...]:
+        return tuple(c.customer_id for c in self.graph.customers)
+
+    async def becomes(self, state: str, on_ms: int | None = None) -> None:
+        """The next version of the one outage."""
+        self.version += 1
+        now, everybody = now_ms(), self.customers
+        step = Step(self.off_ms, on_ms, everybody)
+        out = 0 if on_ms else len(everybody)
+        outage = Outage(
+            id="S1-1", version=self.version, group=0, state=State(state), kind=OutageKind.FAULT,
+            cause=None, device_id="T1", device_kind="transformer", feeder_id="B1", districts=(),
+            phases="ABC", probability=1.0, started_ms=self.off_ms, detected_ms=self.off_ms,
+            confirmed_ms=None, restored_ms=on_ms, customers_affected=len(everybody),
+            customers_out=out, etr=None, evidence=(), parent_id=None, steps=(step,),
+        )  # fmt: skip
+        frame = Frame(0, self.version, self.network.version, now, np.zeros(0, READING))
+        change = Change(now, outage, "drawn", everybody)
+        await self.store.commit([Applied(frame, Outcome(changes=(change,)))], ())
+
+    async def settled(self, within_s: float = 30.0) -> None:
+        """Wait until every text has its receipt."""
+        deadline = time.monotonic() + within_s
+        async with await psycopg.AsyncConnection.connect(self.url, autocommit=True) as connection:
+            while True:
+                row = await (await connection.execute(OPEN)).fetchone()
+                if row == (0,):
+                    return
+                if time.monotonic() > deadline:
+                    raise AssertionError(await (await connection.execute(STATES)).fetchall())
+                await asyncio.sleep(0.05)
+
+    async def until(self, condition: Callable[[], bool], within_s: float = 30.0) -> None:
+        """Wait for something to be so."""
+        async with asyncio.timeout(within_s):
+            while not condition():  # noqa: ASYNC110  what is waited for has no event
+                await asyncio.sleep(0.01)
+
+
+@pytest.fixture
+def make_street() -> Callable[[Store, str, int], Street]:
+    """``make_street(store, url, homes)``."""
+    return Street

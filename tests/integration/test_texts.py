@@ -8,7 +8,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
@@ -18,15 +17,10 @@ from random import Random
 from typing import Any
 
 import msgspec
-import numpy as np
-import psycopg
 import pytest
 
 from grid.build import build
 from grid.drawing import draw_graph
-from grid.frame import READING, Frame
-from grid.outage import Change, Outage, OutageKind, Outcome, State, Step
-from grid.parcel import Applied
 from notify.sender import Replied, Sender
 from notify.settings import NoticeSettings, SmsSettings
 from notify.situations import decider
@@ -34,7 +28,7 @@ from service import replying, texting
 from service.clock import now_ms
 from service.settings import Settings
 from simulators.smsc import read_log
-from store.postgres import Store, open_store
+from store.postgres import open_store
 from store.sealing import Keys
 
 pytestmark = pytest.mark.services
@@ -44,7 +38,7 @@ KEYS = Keys(phone=b"p" * 32, index=b"i" * 32)
 SMPP34 = "from simulators.smsc import main; from service.clock import now_ms; main(now_ms)"
 HOMES = 40
 VEXING = {"throttled": 0.1, "silent": 0.1, "early": 0.2, "twice": 0.3, "receipt_s": 0.05}
-OPEN = "SELECT count(*) FROM notices WHERE state IN ('queued', 'sending', 'sent', 'unknown')"
+Street = Any  # of conftest.py
 
 
 @dataclass
@@ -105,78 +99,17 @@ def settings_for(centre: Centre, **sms: Any) -> Settings:
 both = pytest.mark.parametrize("centre", ["smpp34", "node"], indirect=True)
 
 
-class Street:
-    """A transformer with many homes, dark or not as a test wants."""
-
-    def __init__(self, store: Store, homes: int = HOMES) -> None:
-        lines = ["source S1", "  breaker B1", "    transformer T1"]
-        lines += [f"      meter M{n}" for n in range(homes)]
-        graph = draw_graph("\n".join(lines))
-        customers = tuple(
-            msgspec.structs.replace(c, phone=f"+86100{n:08}", address=f"Lane {n}",
-                                    language="zh" if n % 2 else "en")
-            for n, c in enumerate(graph.customers)
-        )  # fmt: skip
-        self.graph = msgspec.structs.replace(graph, customers=customers)
-        network = build(self.graph).network
-        assert network is not None
-        self.network, self.store = network, store
-        self.version = 0
-        self.off_ms = now_ms() - 60_000
-
-    @property
-    def customers(self) -> tuple[str, ...]:
-        return tuple(c.customer_id for c in self.graph.customers)
-
-    async def becomes(self, state: str, on_ms: int | None = None) -> None:
-        """The next version of the one outage."""
-        self.version += 1
-        now, everybody = now_ms(), self.customers
-        step = Step(self.off_ms, on_ms, everybody)
-        out = 0 if on_ms else len(everybody)
-        outage = Outage(
-            id="S1-1", version=self.version, group=0, state=State(state), kind=OutageKind.FAULT,
-            cause=None, device_id="T1", device_kind="transformer", feeder_id="B1", districts=(),
-            phases="ABC", probability=1.0, started_ms=self.off_ms, detected_ms=self.off_ms,
-            confirmed_ms=None, restored_ms=on_ms, customers_affected=len(everybody),
-            customers_out=out, etr=None, evidence=(), parent_id=None, steps=(step,),
-        )  # fmt: skip
-        frame = Frame(0, self.version, self.network.version, now, np.zeros(0, READING))
-        change = Change(now, outage, "drawn", everybody)
-        await self.store.commit([Applied(frame, Outcome(changes=(change,)))], ())
-
-
 @pytest.fixture
-async def street(postgres_url: str, centre: Centre) -> AsyncIterator[Street]:
+async def street(
+    postgres_url: str, centre: Centre, make_street: Callable[..., Any]
+) -> AsyncIterator[Street]:
     """A street in a database; its outage is decided on as the sender's settings say."""
     settings = settings_for(centre)
     decide = decider(texting.rules_of(settings))
     async with open_store(postgres_url, KEYS, settings.store, decide) as store:
-        street = Street(store)
+        street = make_street(store, postgres_url, HOMES)
         await store.save_network(street.graph, street.network, 0, "drawn")
         yield street
-
-
-async def none_open(url: str, within_s: float = 30.0) -> None:
-    """Wait until every text has its receipt."""
-    deadline = time.monotonic() + within_s
-    async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
-        while True:
-            row = await (await connection.execute(OPEN)).fetchone()
-            if row == (0,):
-                return
-            if time.monotonic() > deadline:
-                rows = await connection.execute("SELECT state, reason, count(*) FROM notices"
-                                                " GROUP BY 1, 2")  # fmt: skip
-                raise AssertionError(await rows.fetchall())
-            await asyncio.sleep(0.05)
-
-
-async def until(condition: Callable[[], bool], within_s: float = 30.0) -> None:
-    """Wait for something to be so."""
-    async with asyncio.timeout(within_s):
-        while not condition():  # noqa: ASYNC110  what is waited for has no event
-            await asyncio.sleep(0.01)
 
 
 @contextlib.asynccontextmanager
@@ -216,9 +149,9 @@ async def test_each_is_handed_one_text_a_phase_and_its_receipt_is_kept(
     async with sending(street, settings_for(centre)):
         await street.becomes("predicted")
         await street.becomes("confirmed")
-        await none_open(postgres_url)
+        await street.settled()
         await street.becomes("restored", now_ms())
-        await none_open(postgres_url)
+        await street.settled()
     exactly_once(centre, street, "outage")
     exactly_once(centre, street, "back")
     assert len(centre.taken()) == 2 * HOMES
@@ -237,7 +170,7 @@ async def test_throttled_silent_early_and_twice_are_one_text_still(
     centre.start(**VEXING, seed=7)
     async with sending(street, settings_for(centre)) as sender:
         await street.becomes("confirmed")
-        await none_open(postgres_url)
+        await street.settled()
     exactly_once(centre, street)
     assert sender.tally.outcomes["throttled"] > 0
 
@@ -247,10 +180,10 @@ async def test_a_gateway_that_vanishes_finds_nothing_lost_and_nothing_twice(
 ) -> None:
     async with sending(street, settings_for(centre)) as sender:
         await street.becomes("confirmed")
-        await until(lambda: bool(sender.gateway.trouble))
+        await street.until(lambda: bool(sender.gateway.trouble))
         assert await street.store.outbox.claim(0, 1) == ()
         centre.start()
-        await none_open(postgres_url)
+        await street.settled()
     exactly_once(centre, street)
 
 
@@ -271,7 +204,7 @@ async def crash(street: Street, settings: Settings, after_s: float) -> None:
     await asyncio.gather(task, return_exceptions=True)
 
 
-async def crashes(street: Street, centre: Centre, url: str, seed: int) -> None:
+async def crashes(street: Street, centre: Centre, seed: int) -> None:
     """A few crashes at drawn moments, then one sender that stays."""
     dice = Random(seed)
     settings = settings_for(centre)
@@ -279,7 +212,7 @@ async def crashes(street: Street, centre: Centre, url: str, seed: int) -> None:
     for _ in range(dice.randint(1, 4)):
         await crash(street, settings, dice.uniform(0.0, 0.12))
     async with sending(street, settings):
-        await none_open(url)
+        await street.settled()
 
 
 @both
@@ -288,7 +221,7 @@ async def test_a_sender_that_crashes_at_any_moment_sends_nothing_twice(
     centre: Centre, street: Street, postgres_url: str, seed: int
 ) -> None:
     centre.start(**VEXING, seed=seed)
-    await crashes(street, centre, postgres_url, seed)
+    await crashes(street, centre, seed)
     exactly_once(centre, street)
 
 
@@ -299,7 +232,7 @@ async def test_a_thousand_crashes_send_nothing_twice(
     centre: Centre, street: Street, postgres_url: str, seed: int
 ) -> None:
     centre.start(**VEXING, seed=seed)
-    await crashes(street, centre, postgres_url, seed)
+    await crashes(street, centre, seed)
     exactly_once(centre, street)
 
 
@@ -318,11 +251,11 @@ async def test_kill_9_of_the_sender_in_mid_storm(
     sender = await asyncio.create_subprocess_exec(
         sys.executable, program, postgres_url, settings, cwd=ROOT
     )
-    await until(partial(handed_so_many, centre, HOMES // 2))
+    await street.until(partial(handed_so_many, centre, HOMES // 2))
     sender.kill()
     await sender.wait()
     async with sending(street, settings_for(centre)):
-        await none_open(postgres_url)
+        await street.settled()
     exactly_once(centre, street)
 
 
@@ -333,9 +266,9 @@ async def test_without_a_receipt_that_is_owed_a_text_of_unknown_fate_stays_unkno
     settings = settings_for(centre, receipt_owed_s=0.0, answer_s=0.2)
     async with sending(street, settings) as sender:
         await street.becomes("confirmed")
-        await until(lambda: sender.tally.outcomes.get("unknown", 0) == HOMES)
+        await street.until(lambda: sender.tally.outcomes.get("unknown", 0) == HOMES)
         looked = sender.tally.looks
-        await until(lambda: sender.tally.looks > looked + 1)
+        await street.until(lambda: sender.tally.looks > looked + 1)
     exactly_once(centre, street)
     assert (await street.store.outbox.figures(now_ms())).unknown == HOMES
 
@@ -356,7 +289,7 @@ async def test_a_number_that_is_none_is_refused_with_its_reason_and_the_others_g
     centre.start()
     async with sending(street, settings_for(centre)):
         await street.becomes("confirmed")
-        await none_open(postgres_url)
+        await street.settled()
     assert len(centre.taken()) == HOMES - 2
     [refused] = await street.store.outbox.of_customer(street.customers[1])
     assert (refused.state, refused.reason) == ("refused", "invalid_number")
