@@ -56,7 +56,7 @@ _quiet.addFilter(lambda record: record.msg != "opening handshake failed")  # por
 
 
 def _ignore(_principal: Principal, _channel: str, _offset: int) -> None:
-    """Nobody wants to know who has seen what, yet."""
+    """Nobody wants to know who has seen what."""
 
 
 def _nobody(_bearer: Principal) -> bool:
@@ -254,7 +254,8 @@ class Feeds:
             case Seen(channel=channel, offset=offset):
                 self.tally.seen += 1
                 assert client.talk.principal is not None
-                self._on_seen(client.talk.principal, channel, offset)
+                seen = min(offset, self._hub.told(channel))  # nobody sees what was not told
+                self._on_seen(client.talk.principal, channel, seen)
             case HangUp():
                 self._end(client, action)
 

@@ -94,6 +94,11 @@ class Hub:
             if not live.members:
                 del self._channels[channel]
 
+    def told(self, channel: str) -> int:
+        """The offset up to which its members were told."""
+        live = self._channels.get(channel)
+        return live.offset if live is not None else 0
+
     def beat(self, client: Client) -> None:
         """Tell a client how far each of its channels has come."""
         for name in client.talk.channels:

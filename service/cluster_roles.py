@@ -49,6 +49,7 @@ from service.metrics import Metrics
 from service.outbox_metrics import OutboxFigures
 from service.role_run import RoleRun
 from service.run import Run
+from service.seeing import Seeing
 from service.tasks import Failure, running
 from service.workdesk import ServiceWorkDesk
 from store import sealing
@@ -240,12 +241,16 @@ async def _push(run: RoleRun, failure: Failure) -> None:
         parts = Parts(run, opened, failure)
         store, settings = await parts.store(), run.settings
         tls = http.tls_context(settings.feeds.tls_cert, settings.feeds.tls_key, "feeds")
-        feeds = Feeds(store, parts.verify, store.audit, settings.feeds, now_ms, tls=tls)
+        seeing = Seeing(store.wishing, now_ms)
+        feeds = Feeds(
+            store, parts.verify, store.audit, settings.feeds, now_ms, tls=tls, on_seen=seeing.note
+        )
         reason = "not listening, or the log cannot be read"
         parts.health.watch("feeds", lambda: None if feeds.ready else reason)
         parts.metrics.watch_feeds(feeds)
         await parts.answering()
         await parts.beside("feeds", feeds.run())
+        await parts.beside("seen", seeing.run())
         await asyncio.Event().wait()
 
 

@@ -41,6 +41,7 @@ from service.phones import Phones
 from service.progress import Progress
 from service.pulse import Pulse
 from service.run import Run
+from service.seeing import Seeing
 from service.tasks import Failure, first_of, running
 from service.withdrawals import Withdrawals
 from service.workdesk import ServiceWorkDesk
@@ -151,9 +152,11 @@ async def _spine(
     tls = http.tls_context(settings.feeds.tls_cert, settings.feeds.tls_key, "feeds")
     withdrawn = _withdrawn(run)
     verify = partial(withdrawn.accept, run.keys.token)
+    seeing = Seeing(store.wishing, now_ms)
     feeds = Feeds(
-        store, verify, store.audit, settings.feeds, now_ms, tls=tls, withdrawn=withdrawn.covers
-    )
+        store, verify, store.audit, settings.feeds, now_ms, tls=tls, withdrawn=withdrawn.covers,
+        on_seen=seeing.note,
+    )  # fmt: skip
     pulse.metrics.watch_feeds(feeds)
     mqtt: list[MqttGateway] = []
 
@@ -174,6 +177,7 @@ async def _spine(
     await beside("runner", runner.run())
     await _tell_settings(run, engines, runner)
     await beside("feeds", feeds.run())
+    await beside("seen", seeing.run())
     health = Health(now_ms)
     health.watch("database", pulse.trouble)
     health.watch("engine", lambda: _unless(runner.caught_up_with, "a backlog is coming in"))

@@ -166,14 +166,21 @@ class Street:
     def customers(self) -> tuple[str, ...]:
         return tuple(c.customer_id for c in self.graph.customers)
 
-    async def becomes(self, state: str, on_ms: int | None = None) -> None:
-        """The next version of the one outage."""
+    async def becomes(
+        self,
+        state: str,
+        on_ms: int | None = None,
+        *,
+        some: tuple[str, ...] | None = None,
+        outage_id: str = "S1-1",
+    ) -> None:
+        """The next version of the one outage, or of one of some homes."""
         self.version += 1
-        now, everybody = now_ms(), self.customers
+        now, everybody = now_ms(), self.customers if some is None else some
         step = Step(self.off_ms, on_ms, everybody)
         out = 0 if on_ms else len(everybody)
         outage = Outage(
-            id="S1-1", version=self.version, group=0, state=State(state), kind=OutageKind.FAULT,
+            id=outage_id, version=self.version, group=0, state=State(state), kind=OutageKind.FAULT,
             cause=None, device_id="T1", device_kind="transformer", feeder_id="B1", districts=(),
             phases="ABC", probability=1.0, started_ms=self.off_ms, detected_ms=self.off_ms,
             confirmed_ms=None, restored_ms=on_ms, customers_affected=len(everybody),

@@ -187,53 +187,48 @@ async def test_a_gateway_that_vanishes_finds_nothing_lost_and_nothing_twice(
     exactly_once(centre, street)
 
 
-async def crash(street: Street, settings: Settings, after_s: float) -> None:
-    """A sender that is gone from one moment to the next, between any two of its awaits."""
-
-    async def ignored(_phone: str, _text: str) -> None:
-        return
-
-    outbox = street.store.outbox
-    sender = texting.sender(outbox, settings, now_ms, ignored)
-    task = asyncio.create_task(sender.run())
-    await asyncio.sleep(after_s)
-    session = sender.gateway._session
-    if session is not None:
-        session._writer.transport.abort()
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
+RUNS, HOMES_EACH = 25, 4
 
 
-async def crashes(street: Street, centre: Centre, seed: int) -> None:
-    """A few crashes at drawn moments, then one sender that stays."""
-    dice = Random(seed)
+async def killed_often(street: Street, settings: Settings, runs: int) -> None:
+    """For each run some homes are in the dark, and the sender is killed at a drawn moment."""
+    dice = Random(runs)
+    program = str(Path(__file__).with_name("send_texts.py"))
+    told = msgspec.json.encode(settings).decode()
+    nest = await asyncio.create_subprocess_exec(
+        sys.executable, program, street.url, told, "nest", cwd=ROOT,
+        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    assert nest.stdin is not None
+    assert nest.stdout is not None
+    for run in range(runs):
+        some = street.customers[run * HOMES_EACH : (run + 1) * HOMES_EACH]
+        await street.becomes("confirmed", some=some, outage_id=f"S1-{run}")
+        nest.stdin.write(f"{dice.uniform(0.0, 0.15)}\n".encode())
+        while b"killed" not in await nest.stdout.readline():
+            pass  # lines of the log
+    nest.stdin.close()
+    await nest.wait()
+
+
+@both
+@pytest.mark.parametrize(
+    "runs", [RUNS, pytest.param(500, marks=[pytest.mark.soak, pytest.mark.timeout(1800)])]
+)
+async def test_a_sender_killed_at_seeded_moments_sends_nothing_twice_and_leaves_nothing_unknown(
+    centre: Centre, postgres_url: str, make_street: Callable[..., Any], runs: int
+) -> None:
+    centre.start(**VEXING, seed=runs)
     settings = settings_for(centre)
-    await street.becomes("confirmed")
-    for _ in range(dice.randint(1, 4)):
-        await crash(street, settings, dice.uniform(0.0, 0.12))
-    async with sending(street, settings):
-        await street.settled()
-
-
-@both
-@pytest.mark.parametrize("seed", range(2))
-async def test_a_sender_that_crashes_at_any_moment_sends_nothing_twice(
-    centre: Centre, street: Street, postgres_url: str, seed: int
-) -> None:
-    centre.start(**VEXING, seed=seed)
-    await crashes(street, centre, seed)
+    decide = decider(texting.rules_of(settings))
+    async with open_store(postgres_url, KEYS, settings.store, decide) as store:
+        street = make_street(store, postgres_url, runs * HOMES_EACH)
+        await store.save_network(street.graph, street.network, 0, "drawn")
+        await killed_often(street, settings, runs)
+        async with sending(street, settings) as sender:
+            await street.settled(60.0)
     exactly_once(centre, street)
-
-
-@both
-@pytest.mark.soak
-@pytest.mark.parametrize("seed", range(100, 600))
-async def test_a_thousand_crashes_send_nothing_twice(
-    centre: Centre, street: Street, postgres_url: str, seed: int
-) -> None:
-    centre.start(**VEXING, seed=seed)
-    await crashes(street, centre, seed)
-    exactly_once(centre, street)
+    assert sender.tally.outcomes["unknown"] > 0, "no kill left anything of unknown fate"
 
 
 def handed_so_many(centre: Centre, count: int) -> bool:

@@ -60,6 +60,13 @@ export class Feed {
     this.socket?.close();
   }
 
+  /** A person has seen everything so far; said once of each position. */
+  seen() {
+    if (!this.since || this.since.offset === this.acked) return;
+    this.acked = this.since.offset;
+    this.#say({ op: "ack", channel: this.channel, offset: this.acked });
+  }
+
   #open(given) {
     const socket = new WebSocket(this.what.url);
     this.socket = socket;
@@ -87,8 +94,9 @@ export class Feed {
       case "subscribed":
         this.channel = said.channel;
         this.tries = 0;
-        if (!said.recovered) this.what.onSnapshot(said.snapshot);
         this.since = { epoch: said.epoch, offset: said.offset };
+        this.acked = undefined;
+        if (!said.recovered) this.what.onSnapshot(said.snapshot);
         this.top = said.top;
         this.#report();
         break;

@@ -46,6 +46,7 @@ class Mine {
     this.feed.start();
     this.#read();
     setInterval(() => this.draw(), 1_000);
+    document.addEventListener("visibilitychange", () => this.#seen());
     setInterval(() => this.#read(), AGAIN_MS);
   }
 
@@ -54,6 +55,12 @@ class Mine {
     if (status && this.premises) this.premises = { ...this.premises, status };
     this.draw();
     this.read();
+    this.#seen();
+  }
+
+  /** Who looks at the page needs no second text (docs/notices.md). */
+  #seen() {
+    if (document.visibilityState === "visible") this.feed?.seen();
   }
 
   async #read() {
