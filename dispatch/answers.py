@@ -8,7 +8,6 @@ from dispatch.noticedesk import PhoneText
 from dispatch.peopledesk import Preview
 from grid.public import (
     PublicCall,
-    PublicConsent,
     PublicCrew,
     PublicDecision,
     PublicFinding,
@@ -16,10 +15,8 @@ from grid.public import (
     PublicNoticeDecision,
     PublicOutage,
     PublicPlan,
-    PublicStaff,
-    PublicTask,
-    PublicWishes,
 )
+from grid.told import PublicConsent, PublicStaff, PublicTask, PublicWishes
 
 
 class Outages(msgspec.Struct, frozen=True):

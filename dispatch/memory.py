@@ -7,15 +7,9 @@ from msgspec.structs import replace
 from dispatch.noticedesk import PhoneText
 from dispatch.peopledesk import Preview, Wished
 from grid.errors import Refused
-from grid.public import (
-    PublicConsent,
-    PublicNotice,
-    PublicNoticeDecision,
-    PublicStaff,
-    PublicTask,
-    PublicWishes,
-)
+from grid.public import PublicNotice, PublicNoticeDecision
 from grid.times import to_rfc3339
+from grid.told import PublicConsent, PublicStaff, PublicTask, PublicWishes
 
 
 class MemoryNotices:

@@ -54,9 +54,8 @@ from grid.public import (
     PublicDecision,
     PublicOutageDetail,
     PublicPlan,
-    PublicStaff,
-    PublicTask,
 )
+from grid.told import PublicStaff, PublicTask
 
 REF = "#/components/schemas/{name}"
 STRUCTS = (

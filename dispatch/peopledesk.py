@@ -8,7 +8,7 @@ from typing import Protocol
 
 import msgspec
 
-from grid.public import PublicConsent, PublicStaff, PublicTask, PublicWishes
+from grid.told import PublicConsent, PublicStaff, PublicTask, PublicWishes
 
 
 class Wished(msgspec.Struct, frozen=True, kw_only=True):

@@ -16,7 +16,7 @@ from dispatch.openapi import gives, takes
 from dispatch.peopledesk import PeopleDesk, Wished
 from dispatch.trail import Trail
 from grid.people import Principal, Role
-from grid.public import PublicStaff, PublicTask
+from grid.told import PublicStaff, PublicTask
 
 Name = Annotated[str, Path(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f]+$")]
 Which = Annotated[str | None, Query(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f]+$")]

@@ -8,8 +8,8 @@ from msgspec.structs import replace
 from dispatch.peopledesk import Preview, Wished
 from grid.errors import Refused
 from grid.notice import DESK, SMS, Facts, Phase
-from grid.public import PublicConsent, PublicStaff, PublicTask, PublicWishes
 from grid.times import from_rfc3339
+from grid.told import PublicConsent, PublicStaff, PublicTask, PublicWishes
 from notify import smpp
 from notify.phases import Rules, promise
 from notify.situations import still_dark

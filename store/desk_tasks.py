@@ -6,8 +6,8 @@ import msgspec
 import psycopg
 
 from grid.notice import Facts
-from grid.public import PublicTask
 from grid.times import maybe_rfc3339, to_rfc3339
+from grid.told import PublicTask
 from store.masking import masked
 from store.moments import maybe_moment_ms, moment
 from store.queries import SQL

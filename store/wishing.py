@@ -10,8 +10,8 @@ from typing import Any
 import msgspec
 import psycopg
 
-from grid.public import PublicConsent, PublicStaff, PublicWishes
 from grid.times import maybe_rfc3339, to_rfc3339
+from grid.told import PublicConsent, PublicStaff, PublicWishes
 from store import networks
 from store.masking import masked, masked_address
 from store.moments import maybe_moment_ms, moment, moment_ms
@@ -80,8 +80,10 @@ class SeenRow(msgspec.Struct, frozen=True):
     at: str
 
 
-ERASE = ("erase_customer", "erase_texts", "erase_calls", "erase_words", "erase_contacts",
-         "erase_seen")  # fmt: skip
+ERASE = (
+    SQL["erase_customer"], SQL["erase_texts"], SQL["erase_calls"], SQL["erase_words"],
+    SQL["erase_contacts"], SQL["erase_seen"],
+)  # fmt: skip
 
 
 class Wishing:
@@ -209,10 +211,10 @@ class Wishing:
             cursor = await connection.execute(SQL["wishes"], (customer_id,))
             row = await cursor.fetchone()
             assert row is not None
-            contacts = await _rows(connection, "contacts", customer_id)
-            texts = await _rows(connection, "words_of", customer_id)
-            calls = await _rows(connection, "calls_of", customer_id)
-            power = await _rows(connection, "power_of", customer_id)
+            contacts = await _rows(connection, SQL["contacts"], customer_id)
+            texts = await _rows(connection, SQL["words_of"], customer_id)
+            calls = await _rows(connection, SQL["calls_of"], customer_id)
+            power = await _rows(connection, SQL["power_of"], customer_id)
         return {
             "customer_id": customer_id,
             "name": opened(row[3], f"name:{customer_id}"),
@@ -245,16 +247,16 @@ class Wishing:
         """
         asked = {"customer_id": customer_id}
         async with self._reach.connection() as connection:
-            for name in ERASE:
-                cursor = await connection.execute(SQL[name], asked)
-                if name == ERASE[0] and not cursor.rowcount:
+            for statement in ERASE:
+                cursor = await connection.execute(statement, asked)
+                if statement is ERASE[0] and not cursor.rowcount:
                     return False
             await networks.forget_contact(connection, self._sealer, customer_id)
         return True
 
 
-async def _rows(connection: Connection, name: str, customer_id: str) -> list[Any]:
-    cursor = await connection.execute(SQL[name], (customer_id,))
+async def _rows(connection: Connection, statement: bytes, customer_id: str) -> list[Any]:
+    cursor = await connection.execute(statement, (customer_id,))
     return await cursor.fetchall()
 
 
