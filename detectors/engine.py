@@ -24,6 +24,7 @@ from detectors.intake import calm, hear, switchgear
 from detectors.lifecycle import close, explain, switched
 from detectors.listening import Listening, Relays
 from detectors.phases import take_words, with_phases
+from detectors.placing import fed_elsewhere
 from detectors.planning import match_plan
 from detectors.positions import Moved, Position, Switching, read_position
 from detectors.priors import priors_of
@@ -32,6 +33,7 @@ from detectors.reconcile import Scene, reconcile
 from detectors.repeats import Memory, blank, take
 from detectors.restoration import finish, follow, hear_back, settle_times
 from detectors.settings import EngineSettings
+from detectors.transfer import arrive
 from detectors.tree import tree_of
 from detectors.waking import TICK_MS, Waking
 from detectors.work import verify
@@ -40,7 +42,9 @@ from grid.frame import (
     Command,
     Deaf,
     Decided,
+    FedElsewhere,
     Frame,
+    NetworkChanged,
     PingSent,
     PlanCancelled,
     PlanEntered,
@@ -325,6 +329,12 @@ class Engine:
                 self.plans.pop(command.plan_id, None)
             case Decided() | SwitchThrown():
                 self._person(command)
+            case FedElsewhere():
+                fed_elsewhere(self._look(command.at_ms), np.array(command.nodes, np.int64))
+                self._changes += self.book.page(command.at_ms)
+            case NetworkChanged():
+                arrive(self.hearing, self.memory, self.group, command.came)
+                self.waking.alarmed(command.at_ms)
             case PingSent():
                 node = self._node(command.device_id)
                 if node is not None and self.hearing.on_ms[node] != NEVER:

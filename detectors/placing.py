@@ -124,6 +124,32 @@ def close(scene: Scene, outage: Running, command: Decided) -> None:
     outage.state = State.CLOSED
 
 
+def fed_elsewhere(scene: Scene, nodes: I64) -> None:
+    """Some nodes go over to another substation: who is out there is out no longer by what was
+    known, is to be verified, and is expected to be heard by whoever feeds them now.
+
+    Their outage ends here: they are an outage of their own, unless nobody else is left of it.
+    """
+    book = scene.book
+    for outage in list(book.running.values()):
+        gone = outage.out & np.isin(outage.members, nodes)
+        n = int(gone.sum())
+        if n == 0:
+            continue
+        scene.hearing.void_ms[outage.members[gone]] = scene.now_ms
+        part = outage if gone.all() else _apart(scene, outage, outage.node, gone)
+        members = part.members[part.out]
+        if part is not outage:
+            text = f"{n} meters are {book.name(part)}: another substation feeds them now"
+            book.note(outage, text, members, code="switched_away", n=n, outage=book.name(part))
+        part.inferred |= part.out
+        book.mark_on(part, part.out.copy(), np.full(len(members), scene.now_ms, np.int64))
+        part.restored_ms = int(part.on_ms.max())
+        text = f"another substation feeds its {n} meters now; they are to be verified"
+        book.note(part, text, members, code="fed_elsewhere", n=n)
+        part.state = State.CLOSED
+
+
 def running(scene: Scene, name: str) -> Running:
     """A running outage by its id.
 

@@ -106,11 +106,22 @@ class SettingsChanged(msgspec.Struct, frozen=True, tag=True):
     settings: dict[str, float]
 
 
+class FedElsewhere(msgspec.Struct, frozen=True, tag=True):
+    """Some nodes are about to be of another group: the last word of them in their old numbers."""
+
+    at_ms: int
+    nodes: tuple[int, ...]
+
+
 class NetworkChanged(msgspec.Struct, frozen=True, tag=True):
-    """From here on the rows' nodes are those of another version of the network."""
+    """From here on the rows' nodes are those of another version of the network.
+
+    ``came`` is what was heard of devices that another group fed until then (detectors/transfer.py).
+    """
 
     at_ms: int
     version: str
+    came: bytes = b""
 
 
 class Decided(msgspec.Struct, frozen=True, tag=True, kw_only=True):
@@ -161,6 +172,7 @@ Command = (
     | PlanCancelled
     | PingSent
     | SettingsChanged
+    | FedElsewhere
     | NetworkChanged
     | Decided
     | SwitchThrown

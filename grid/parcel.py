@@ -29,11 +29,12 @@ class Quarantined(msgspec.Struct, frozen=True):
 @dataclass(frozen=True, slots=True, eq=False)
 class Parcel:
     """Readings of any groups in the order they came (``stream_ms`` still 0), and what could not be
-    read.
+    read.  ``network`` is the version that the rows are numbered by; blank: the one in force.
     """
 
     rows: Rows = field(default_factory=lambda: NO_ROWS)  # an array has no hash
     quarantined: tuple[Quarantined, ...] = ()
+    network: str = ""
 
 
 class Claim(msgspec.Struct, frozen=True):

@@ -144,12 +144,13 @@ class ModbusGateway:
         tasks.create_task(self._deliver(readings))
 
     async def _deliver(self, readings: Sequence[Reading]) -> None:
-        rows, refused = self._packer.pack(readings, self._now_ms())
+        packer = self._packer
+        rows, refused = packer.pack(readings, self._now_ms())
         for reading, reason in refused:
             log.warning("breaker_not_in_network", branch_id=reading.device_id, reason=reason)
         try:
             if len(rows):
-                await insist(lambda: self._intake.deliver(Parcel(rows)))
+                await insist(lambda: self._intake.deliver(Parcel(rows, network=packer.version)))
         finally:
             self._under_way.release()
             for _ in readings:

@@ -36,6 +36,11 @@ class Packer:
         self._places = network.places
         self._dcu_places = network.dcu_places
 
+    @property
+    def version(self) -> str:
+        """The version that the rows are numbered by."""
+        return self._network.version
+
     def pack(self, readings: Iterable[Reading], received_ms: int) -> tuple[Rows, Refused]:
         """Rows of what was received at a moment, in its order, and what was refused."""
         packed = bytearray()

@@ -78,7 +78,7 @@ class Unloader:
         rows, refused = packer.pack(load.readings, received_ms)
         if refused:
             _refuse(load, refused, received_ms)
-        load.parcel = Parcel(rows, tuple(load.quarantined))
+        load.parcel = Parcel(rows, tuple(load.quarantined), packer.version)
         return load
 
     def _read(self, load: Load, message: Message, body: bytes, received_ms: int) -> None:

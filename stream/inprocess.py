@@ -7,16 +7,18 @@ Nothing is acknowledged before.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 import structlog
 
 from detectors.engine import Engine
 from grid.errors import Unreachable
-from grid.frame import NOT_YET, CaughtUp, Command, Deaf, SourceLost
+from grid.frame import NOT_YET, CaughtUp, Command, Deaf, Rows, SourceLost
+from grid.network import Network
 from grid.outage import Ping
 from grid.parcel import Applied, Batch, Parcel, Quarantined
+from stream.renumbering import renumbered
 from stream.sequencing import Sequencer
 from stream.settings import StreamSettings
 
@@ -31,6 +33,7 @@ class _Entry:
     parcel: Parcel | None = None
     command: Command | None = None
     group: int | None = None  # None: all of them
+    network: tuple[Network, Network] | None = None  # before, after
 
 
 class InProcess:
@@ -38,7 +41,7 @@ class InProcess:
 
     def __init__(
         self,
-        engines: Mapping[int, Engine],
+        engines: dict[int, Engine],
         *,
         network: str,
         commit: Commit,
@@ -57,6 +60,8 @@ class InProcess:
             settings=self._settings,
             behind=dict.fromkeys(sources, 0),
         )
+        self._version = network
+        self._numbered: dict[str, Network] = {}  # by the versions that were in force
         self._entries: list[_Entry] = []
         self._waiting_rows = 0
         self._arrived = asyncio.Event()
@@ -104,6 +109,14 @@ class InProcess:
         brings; return once it is committed.
         """
         await self._enter(_Entry(self._future(), command=command, group=group))
+
+    async def replace_network(self, before: Network, after: Network) -> None:
+        """Carry the engines over to another version of the network, between two frames; return
+        once that is committed.
+
+        What is handed over meanwhile, numbered by the version before, is numbered anew.
+        """
+        await self._enter(_Entry(self._future(), network=(before, after)))
 
     def _future(self) -> "asyncio.Future[None]":
         return asyncio.get_running_loop().create_future()
@@ -197,14 +210,34 @@ class InProcess:
         """Number the entries by stream time, cut them by group, and let the engines have them."""
         sequencer = self._sequencer
         sequencer.move_to(self._now_ms())
+        applied: list[Applied] = []
         quarantined: list[Quarantined] = []
         for entry in entries:
             if entry.parcel is not None:
                 quarantined += entry.parcel.quarantined
-                sequencer.rows(entry.parcel.rows)
+                sequencer.rows(self._rows(entry.parcel))
+            elif entry.network is not None:
+                applied += self._replace(*entry.network)
             elif entry.command is not None:
                 sequencer.command(entry.command, entry.group)
-        return sequencer.cut(), quarantined
+        return [*applied, *sequencer.cut()], quarantined
+
+    def _replace(self, before: Network, after: Network) -> list[Applied]:
+        """Change the numbering; the oldest of too many that were in force is let go."""
+        self._numbered.pop(after.version, None)
+        self._numbered[before.version] = before
+        if len(self._numbered) > self._settings.numberings_max:
+            self._numbered.pop(next(iter(self._numbered)))
+        self._numbered[after.version] = after
+        self._version = after.version
+        log.info("network_replaced", version=after.version, before=before.version)
+        return self._sequencer.replace(after)
+
+    def _rows(self, parcel: Parcel) -> Rows:
+        version = parcel.network or self._version
+        if version == self._version or len(parcel.rows) == 0:
+            return parcel.rows
+        return renumbered(parcel.rows, self._numbered[version], self._numbered[self._version])
 
     async def _finish(
         self, batch: list[Applied], quarantined: list[Quarantined], entries: list[_Entry]

@@ -124,7 +124,7 @@ class Partition:
         self._ahead = 0  # steps that are applied and not committed
         self._watermarks = Watermarks(marks, self._settings)
         self._sequencer = Sequencer(
-            holding.engines,
+            dict(holding.engines),
             network=self._network,
             settings=self._stream,
             stream_ms=marks.stream_ms,

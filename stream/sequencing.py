@@ -4,15 +4,30 @@ Pure, and the same for both ways to run: the in-process runner gives it entries 
 them over, a worker gives it the records of its partition.  Time is an argument.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 import structlog
 
 from detectors.engine import Engine
+from detectors.moving import moved
 from detectors.snapshot import take
-from grid.frame import NO_ROWS, NOT_YET, CaughtUp, Command, Deaf, Frame, Rows, placed
+from detectors.transfer import Heard, leaving, packed, to_bytes
+from grid.frame import (
+    NO_ROWS,
+    NOT_YET,
+    CaughtUp,
+    Command,
+    Deaf,
+    FedElsewhere,
+    Frame,
+    NetworkChanged,
+    PlanEntered,
+    Rows,
+    placed,
+)
+from grid.network import Network
 from grid.parcel import Applied
 from stream.settings import StreamSettings
 
@@ -37,7 +52,7 @@ class Sequencer:
 
     def __init__(
         self,
-        engines: Mapping[int, Engine],
+        engines: dict[int, Engine],
         *,
         network: str,
         settings: StreamSettings,
@@ -93,6 +108,36 @@ class Sequencer:
         for each in self._engines if group is None else (group,):
             self._stretches[each].commands.append(placed(command, self.stream_ms))
 
+    def replace(self, network: Network) -> list[Applied]:
+        """From this moment on the groups are those of another version of the network.
+
+        What came until now is cut and applied by the old numbers, then the engines are carried
+        over, with what was heard of devices that go from one group to another.
+        """
+        done = self.cut()
+        gone = {no: leaving(engine.group, network) for no, engine in self._engines.items()}
+        for group, to in gone.items():
+            if to:
+                nodes = tuple(sorted(np.concatenate(list(to.values())).tolist()))
+                self.command(FedElsewhere(NOT_YET, nodes), group)
+        done += self.cut()
+        parts: dict[int, list[Heard]] = {group: [] for group in self._engines}
+        handed: list[tuple[int, PlanEntered]] = []
+        for group, engine in self._engines.items():
+            for other, leavers in gone[group].items():
+                heard = packed(engine.hearing, engine.memory, engine.group, leavers)
+                parts[other].append(heard)
+            handed += _plans_of(engine, network)
+        for group, engine in self._engines.items():
+            self._engines[group] = moved(engine, network.groups[group])
+        self._network = network.version
+        for group, came in parts.items():
+            came_bytes = to_bytes(tuple(came))
+            self.command(NetworkChanged(NOT_YET, network.version, came_bytes), group)
+        for group, plan in handed:
+            self.command(plan, group)
+        return [*done, *self.cut()]
+
     def cut(self) -> list[Applied]:
         """Frames of what came since the last cut and of time itself where it is due, applied."""
         at = self.stream_ms
@@ -126,6 +171,14 @@ class Sequencer:
             self._snapshot_ms[group] = until_ms
             snapshot = take(engine)
         return Applied(frame, outcome, snapshot)
+
+
+def _plans_of(engine: Engine, network: Network) -> Iterator[tuple[int, PlanEntered]]:
+    """Plans whose devices go over to another group, and to which."""
+    for plan in engine.plans.values():
+        place = network.places.get(plan.device_id)
+        if place is not None and place.group != engine.group.no:
+            yield place.group, plan
 
 
 def _joined(parts: Iterable[Rows]) -> Rows:

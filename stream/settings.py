@@ -11,6 +11,7 @@ class StreamSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     waiting_rows_max: int = 200_000  # gateways wait, and so stop reading, while more are waiting
     idle_frame_s: float = 10.0  # with nothing to tell, time itself is recorded this often
     snapshot_s: float = 60.0  # between snapshots of an engine that took readings
+    numberings_max: int = 8  # versions of the network whose readings may still be on their way
     catch_up_s_max: float = 60.0  # a source that does not say it has caught up is not waited for
 
 
