@@ -65,6 +65,11 @@ class ServiceDesk:
         self._metrics = metrics
         self._now_ms = now_ms
 
+    def replace_network(self, network: Network) -> None:
+        """From now on devices and customers are those of another version."""
+        self._network, self._packer = network, Packer(network)
+        self.work.replace_network(network)
+
     async def outages(
         self,
         *,
@@ -113,10 +118,11 @@ class ServiceDesk:
         """
         meter_id = self._network.customer_meters.get(new.customer_id, "")
         reading = Reading(meter_id, KIND_OF_CALL[new.kind], new.at_ms)
-        packed, refused = self._packer.pack([reading], new.received_ms)
+        packer = self._packer
+        packed, refused = packer.pack([reading], new.received_ms)
         if refused:
             raise Refused(f"customer {new.customer_id} has no meter in the network")
-        receipt = await self._runner.deliver(Parcel(packed))
+        receipt = await self._runner.deliver(Parcel(packed, network=packer.version))
         if receipt is not None:
             await receipt
         return await self._store.add_call(

@@ -13,9 +13,14 @@ class Heard:
     """When a reading of each kind of device was last received; only kinds that the network has."""
 
     def __init__(self, network: Network, now_ms: Callable[[], int]) -> None:
-        self._network = network
+        self._groups = {network.version: network.groups}
         self._now_ms = now_ms
         self._last_ms: dict[str, int] = {}
+
+    def know(self, network: Network) -> None:
+        """Another version of the network is about to be in force; the one before that is let go."""
+        last = list(self._groups.items())[-1:]
+        self._groups = dict([*last, (network.version, network.groups)])
 
     def committed(self, batch: Batch) -> None:
         """Look at what a transaction brought."""
@@ -24,7 +29,7 @@ class Heard:
             rows = rows[rows["kind"] < MADE_UP]
             if len(rows) == 0:
                 continue
-            kinds = self._network.groups[applied.frame.group].kind[rows["node"]]
+            kinds = self._groups[applied.frame.network][applied.frame.group].kind[rows["node"]]
             via = rows["dcu"] >= 0
             for name, which in (
                 ("meters", (kinds == NodeKind.METER) & ~via),

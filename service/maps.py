@@ -48,6 +48,13 @@ class Maps:
         self._drawn: dict[str | None, tuple[bytes, Mapping[int, int] | None, int]] = {}
         self._node_of = _nodes_of_customers(network[1])
 
+    def replace_network(self, graph: Graph, network: Network) -> None:
+        """Draw another version from now on."""
+        self._graph, self._network = graph, network
+        self._whole = None
+        self._drawn = {}
+        self._node_of = _nodes_of_customers(network)
+
     def drawing(self, district: str | None) -> bytes:
         """The drawing of the network, or of a district's part, as JSON under gzip."""
         return self._of(district)[0]
@@ -128,6 +135,8 @@ class Maps:
         start, now = 0, self._now_ms()
         for group in self._network.groups:
             engine = self._engines[group.no]
+            if len(engine.group.ids) != len(group.ids):
+                continue  # it is of the next version already, and so are we in a moment
             late = now - _last_ms(engine) > PERIODS_SILENT * engine.hearing.period_ms(
                 engine.limits.heartbeat_s
             )
@@ -142,6 +151,8 @@ class Maps:
         if place is None:
             return None, True
         engine = self._engines[place.group]
+        if place.node >= len(engine.group.ids):
+            return None, False  # it is of the next version already
         last = int(_last_ms(engine)[place.node])
         period = int(engine.hearing.period_ms(engine.limits.heartbeat_s)[place.node])
         return None if last <= 0 else last, now - last > PERIODS_SILENT * period

@@ -38,7 +38,8 @@ class Pulse:
         self._store_commit = commit
         self._now_ms = now_ms
         self._trouble: str | None = None
-        self._show(network)
+        self.served = network.customer_count
+        self._show()
 
     async def commit(
         self, batch: Batch, quarantined: Sequence[Quarantined], advance: Advance | None = None
@@ -65,10 +66,14 @@ class Pulse:
         """Why the last transaction did not come through; None if it did."""
         return self._trouble
 
-    def _show(self, network: Network) -> None:
+    def expect(self, network: Network) -> None:
+        """What is committed from now on may be of this version of the network."""
+        self.heard.know(network)
+        self.served = network.customer_count
+
+    def _show(self) -> None:
         gauge = self.metrics.gauge
-        served = network.customer_count
-        gauge("lastgasp_customers", "Customers served", lambda: served)
+        gauge("lastgasp_customers", "Customers served", lambda: self.served)
         gauge("lastgasp_customers_out", "Customers without power", lambda: self.dark.customers)
         gauge("lastgasp_outages_running", "Running outages", lambda: self.dark.outages)
         self.metrics.gauges(

@@ -36,7 +36,8 @@ def add_switch(app: typer.Typer, with_store: WithStore) -> None:
     ) -> None:
         """Switch the network in the database: back-feeds, cuts and jumpers, all in one step.
 
-        The service takes it up at its next start without --network; outages that run go on.
+        A service that runs takes it up within seconds, and outages that run go on; a cluster does
+        at its next start.
         """
         switching = Switching(
             closed=tuple(close or ()),
@@ -65,7 +66,7 @@ def add_switch(app: typer.Typer, with_store: WithStore) -> None:
         with_store(save, data=data, config=config, database=database)
         network_report.tell(verdict, json=json)
         if not json:
-            typer.echo("saved; it holds from the next start of the service")
+            typer.echo("saved; a service that runs takes it up within seconds")
 
 
 def _ends(text: str) -> tuple[str, str]:

@@ -40,6 +40,7 @@ from service.outbox_metrics import OutboxFigures
 from service.phones import Phones
 from service.progress import Progress
 from service.pulse import Pulse
+from service.rerooting import Heir, Rerooting
 from service.run import Run
 from service.seeing import Seeing
 from service.tasks import Failure, first_of, running
@@ -107,11 +108,14 @@ async def _serve(run: Run, told: Progress, failure: Failure) -> None:
             hooks=texting.hooks(store, settings, now_ms, spine.desk.still_out),
         )  # fmt: skip
         await opened.enter_async_context(http.serving(app, settings.http, failure))
+        heirs: list[Heir] = [lambda _, new: spine.desk.replace_network(new), maps.replace_network]
         breakers: Sequence[BreakerAddress] = network.breakers
         if field is not None:
             told.step("starting the simulated field")
             breakers = await field.play(graph, _play(run))
-        await _listen(run, spine, network, breakers, beside)
+        heirs += await _listen(run, spine, network, breakers, beside)
+        rerooting = Rerooting(store, network, pulse.expect, spine.runner.replace_network, heirs)
+        await beside("network", rerooting.run(settings.care.network_s))
         await _text(run, store, spine, beside)
         await beside("alive", care.keep_alive(run.revivers, settings.care.alive_s))
         await beside("care", care.keep_house(store, now_ms, settings.care.every_s))
@@ -195,12 +199,14 @@ async def _spine(
 
 async def _listen(
     run: Run, spine: _Spine, network: Network, breakers: Sequence[BreakerAddress], beside: Beside
-) -> None:
-    """The gateways: from here on the field is heard."""
+) -> list[Heir]:
+    """The gateways: from here on the field is heard.  They number by another network when told."""
+    told: list[Heir] = []
     settings, runner = run.settings, spine.runner
     packer, counted = Packer(network), IngestMetrics(spine.pulse.metrics.registry)
     if breakers:
         modbus = ModbusGateway(settings.modbus, breakers, packer, runner, now_ms, metrics=counted)
+        told.append(lambda _, new: modbus.replace_network(new))
         await beside("modbus", modbus.run())
     mqtt = MqttGateway(
         settings.mqtt,
@@ -215,6 +221,7 @@ async def _listen(
     reason = f"no subscription at {settings.mqtt.url}, or its backlog is coming in"
     spine.health.watch("mqtt", lambda: _unless(mqtt.ready, reason))
     await beside("mqtt", mqtt.run())
+    return [*told, lambda _, new: mqtt.replace_network(new)]
 
 
 async def _text(run: Run, store: Store, spine: _Spine, beside: Beside) -> None:

@@ -40,6 +40,10 @@ class ServiceWorkDesk:
         self._network = network
         self._wait_s = wait_s
 
+    def replace_network(self, network: Network) -> None:
+        """From now on devices are those of another version."""
+        self._network = network
+
     async def decide(self, new: NewDecision) -> Answered:
         """Let the engine decide on it; returns once what became of it is committed.
 

@@ -125,6 +125,23 @@ def test_a_call_and_a_plan_reach_the_engine_and_their_tables(village: object) ->
         assert database.execute(words).fetchall() == [("call_no_power",)]
 
 
+def test_switching_is_taken_up_while_it_runs_and_outages_go_on(village: object) -> None:
+    (before,) = dark(village, "T1")()
+    old = village.get("/api/network")["version"]
+    village.command("network switch", "--close", "TIE1", "--open", "SW1")
+    taken_up = lambda: village.get("/api/network")["version"] != old  # noqa: E731
+    village.wait(taken_up, 20, "the switched network")
+    for seq, meter in enumerate(("M4", "M5", "M6"), 11):
+        say(village, meter, "last_gasp", seq=seq)
+    (outage,) = village.wait(dark(village, "B2"), 15, "an outage of B2: T3's call and its new part")
+    assert outage["customers_out"] == 5
+    (after,) = dark(village, "T1")()
+    assert (after["id"], after["started_at"]) == (before["id"], before["started_at"])
+    for seq, meter in enumerate(("M1", "M2", "M3"), 21):
+        say(village, meter, "power_up", seq=seq)
+    village.wait(lambda: not dark(village, "T1")(), 15, "its restoration")
+
+
 def test_after_a_kill_of_the_group_it_goes_on_and_ends_with_nothing_left(
     lastgasp_up: Callable[..., object],
 ) -> None:
