@@ -122,11 +122,19 @@ def _held(phase: Phase, now: Situation, who: Recipient, rules: Rules) -> Reason 
     held = barred(phase, who, rules)
     if held is not None:
         return held
-    if phase is Phase.CONFIRMED and who.believes_dark:
+    if _known(phase, who):
         return Reason.ALREADY_TOLD  # of the outage that this one was part of
     if who.count(now.outage_id) >= rules.settings.texts_max:
         return Reason.BUDGET
     return None
+
+
+def _known(phase: Phase, who: Recipient) -> bool:
+    """Whether they know as much: that it may be off, or that it is."""
+    if phase is Phase.DETECTED:
+        return who.believes_dark
+    doubt = who.told is not None and who.told.phase is Phase.DETECTED
+    return phase is Phase.CONFIRMED and who.believes_dark and not doubt
 
 
 def barred(phase: Phase, who: Recipient, rules: Rules) -> Reason | None:

@@ -15,6 +15,7 @@ from service import exits
 from service.exits import EPILOG
 from service.network_commands import network_app
 from service.options import Config, Data, DatabaseUrl, Json
+from service.people_commands import add_text, customer_app, staff_app
 from service.place import DATA
 from service.quarantine import quarantine_app
 from service.secret_commands import secrets_app
@@ -310,6 +311,9 @@ def _network(source: str) -> Any:
 
 
 app.add_typer(network_app(_with_store), name="network")
+app.add_typer(customer_app(_with_store), name="customer")
+app.add_typer(staff_app(_with_store), name="staff")
+add_text(app, _with_store)
 app.add_typer(quarantine_app(_with_store), name="quarantine")
 app.add_typer(secrets_app, name="secrets")
 app.add_typer(scenario_app(_network, exits.FOUND), name="scenario")

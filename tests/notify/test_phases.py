@@ -110,6 +110,21 @@ def test_still_dark_after_it_should_be_back_is_no_new_outage_to_them() -> None:
     """)
 
 
+EARLY = msgspec.structs.replace(
+    RULES, settings=NoticeSettings(phases=(*NoticeSettings().phases, "detected"), texts_max=3)
+)
+
+
+def test_who_is_told_of_doubts_is_told_what_came_of_them_and_of_no_doubt_twice() -> None:
+    day("""
+        15:00 S1-1 predicted            | detected 15:02 due
+        15:03 S1-2 predicted sent       | -detected already_told
+        15:05 S1-1 confirmed            | confirmed 15:05 due
+        15:10 S1-3 confirmed sent       | -confirmed already_told
+        16:00 S1-3 back                 | restored 16:00 due
+    """, rules=EARLY)  # fmt: skip
+
+
 def test_an_estimate_is_told_again_only_when_it_matters() -> None:
     day("""
         15:00 S1-1 confirmed 17:00-19:00      | confirmed 15:02 due
