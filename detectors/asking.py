@@ -7,7 +7,7 @@ its concentrator is mute.
 """
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from detectors.running import Running
 from detectors.settings import EngineSettings
 from grid.errors import Refused
 from grid.frame import Decided
-from grid.network import I64, Bools, Group
+from grid.network import I64, Bools, Group, NodeKind
 from grid.outage import Ping
 
 MINUTE_MS = 60_000
@@ -90,12 +90,17 @@ class Asking:
         late = [times[-1] + wait_ms for times in self.asks.values()]
         return min((at for at in late if at > now_ms), default=None)
 
-    def ask(self, scene: Scene, verdict: Verdict, *, deaf: bool) -> list[Ping]:
-        """Ask those of whom a verdict is least sure; nobody while we hear nothing."""
+    def ask(self, scene: Scene, verdict: Verdict, *, deaf: bool, storm: bool = False) -> list[Ping]:
+        """Ask those of whom a verdict is least sure; nobody while we hear nothing, and in a storm
+        only those who stand for more than themselves.
+        """
         group, now_ms = scene.book.group, scene.now_ms
         self.forget(scene.evidence, now_ms)
         if deaf or scene.limits.pings_per_minute <= 0:
             return []
+        if storm:
+            several = group.kind[verdict.nodes] != NodeKind.METER
+            verdict = replace(verdict, nodes=verdict.nodes[several], dead=verdict.dead[several])
         chosen = self.choose(group, scene.evidence, verdict, now_ms=now_ms, limits=scene.limits)
         return [Ping(now_ms, group.ids[node]) for node in chosen]
 

@@ -36,6 +36,8 @@ from detectors.settings import EngineSettings
 from detectors.transfer import arrive
 from detectors.tree import tree_of
 from detectors.waking import TICK_MS, Waking
+from detectors.watched import Watched, note_gasps, watch
+from detectors.weak import note_weak
 from detectors.work import verify
 from grid.frame import (
     CaughtUp,
@@ -93,6 +95,7 @@ class Engine:
         self.rates = Rates()
         self._at_ms: int | None = None  # when what is gone through late is said
         self.asking = Asking()
+        self.watched = Watched()
         self._changes: list[Change] = []
         self._pings: list[Ping] = []
         self._nodes: dict[str, int | None] = {}
@@ -179,6 +182,8 @@ class Engine:
         if len(rows) == 0:
             return
         heard = hear(self.book, self.hearing, rows, self.limits)
+        note_gasps(self.watched, rows, self.limits)
+        note_weak(self.watched, self.findings, rows, self.limits)
         take_words(self.findings, self.book, self.hearing, heard.phases)
         self.waking.heard(int(rows["stream_ms"][0]))
         if heard.urgent_ms is not None:
@@ -212,6 +217,7 @@ class Engine:
             dark=self.book.owner != NOBODY,
             explained_ms=self.book.back_ms,
             dismissed_ms=self.book.dismissed_ms,
+            muted=self.watched.muted(),
         )
 
     def _look(self, now_ms: int) -> Scene:
@@ -288,8 +294,9 @@ class Engine:
                 settle_times(self.book, outage, self.hearing)
             self.rates.learn_delivery(outage, self.clock_ms)
         note_verdict(self.findings, scene, held)
+        watch(self.watched, self.findings, scene)
         deaf = self._at_ms is not None or bool(self.listening.lost)
-        self._pings += self.asking.ask(scene, verdict, deaf=deaf)
+        self._pings += self.asking.ask(scene, verdict, deaf=deaf, storm=self.watched.storm)
         self._changes += self.book.page(scene.said_ms)
         self.waking.decided(
             now_ms,

@@ -79,6 +79,7 @@ class Ear:
     asked: Asked | None = None
     explained_ms: I64 | None = None  # device clock, entry a node: its last told step ended then
     dismissed_ms: I64 | None = None  # entry a node: a person dismissed what it said, or did not
+    muted: I64 | None = None  # nodes that flap: their gasps say nothing
 
 
 def gather(group: Group, hearing: Hearing, ear: Ear, limits: EngineSettings) -> Evidence:
@@ -90,6 +91,8 @@ def gather(group: Group, hearing: Hearing, ear: Ear, limits: EngineSettings) -> 
     gasped = (hearing.off_ms > hearing.on_ms) & (off > hearing.void_ms)
     if ear.explained_ms is not None:
         gasped &= hearing.off_ms > ear.explained_ms
+    if ear.muted is not None:
+        gasped[ear.muted] = False
     dismissed = np.zeros(len(ever), np.bool_)  # silent since a person dismissed it: says nothing
     if ear.dismissed_ms is not None:
         gasped &= off > ear.dismissed_ms

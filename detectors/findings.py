@@ -51,6 +51,14 @@ class Findings:
         self.open[key] = finding
         self.said.append(finding)
 
+    def restate(self, kind: str, about: str, *, now_ms: int, reason: str) -> None:
+        """Say an open finding again, if its reason has changed."""
+        finding = self.open[f"{kind}/{about}"]
+        if finding.reason != reason:
+            finding = msgspec.structs.replace(finding, at_ms=now_ms, reason=reason)
+            self.open[f"{kind}/{about}"] = finding
+            self.said.append(finding)
+
     def end(self, kind: str, about: str, *, now_ms: int) -> None:
         """Close a finding, if it is open."""
         finding = self.open.pop(f"{kind}/{about}", None)

@@ -43,6 +43,7 @@ def moved(engine: Engine, group: Group) -> Engine:
     new.asking.asks = {int(to[n]): times for n, times in asks if to[n] != GONE}
     new.asking.sent_ms = engine.asking.sent_ms
     new.rates.lonely = {int(to[n]) for n in new.rates.lonely if to[n] != GONE}
+    new.watched = engine.watched.moved(to)
     new.kept = [_rows(rows, to, dcu) for rows in engine.kept]
     new.book.sequence, new.book.spoke = engine.book.sequence, engine.book.spoke
     new.book.latest[to[stays]] = engine.book.latest[stays]

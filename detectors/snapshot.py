@@ -19,12 +19,13 @@ from detectors.packed import PackedOutage, pack, unpack
 from detectors.positions import Position
 from detectors.rates import Rates
 from detectors.settings import EngineSettings
+from detectors.watched import Watched
 from grid.errors import BadPayload
 from grid.frame import READING, PlanEntered
 from grid.network import Group
 from grid.outage import Finding
 
-FORMAT = 11
+FORMAT = 12
 
 
 class _Body(msgspec.Struct, frozen=True, array_like=True):
@@ -58,6 +59,7 @@ class _Body(msgspec.Struct, frozen=True, array_like=True):
     sent_ms: list[int]
     taken: list[Taken]
     history: dict[str, Cell]
+    watched: Watched
 
 
 _decode = msgspec.msgpack.Decoder(_Body).decode
@@ -117,6 +119,7 @@ def take(engine: Engine) -> bytes:
         sent_ms=engine.asking.sent_ms,
         taken=engine.decisions.taken,
         history=dict(sorted(engine.history.cells.items())),
+        watched=engine.watched,
     )
     return zlib.compress(_encode(body), 1)
 
@@ -182,4 +185,5 @@ def restore(group: Group, snapshot: bytes) -> Engine:
     gasped, dark, false, at_ms, lonely, unexplained = body.rates
     engine.rates = Rates(gasped, dark, false, at_ms, set(lonely), unexplained)
     engine.decisions.taken, engine.history.cells = body.taken, body.history
+    engine.watched = body.watched
     return engine

@@ -125,7 +125,7 @@ class Finding(msgspec.Struct, frozen=True):
     id: str
     at_ms: int
     group: int
-    kind: str  # comms_loss, breaker_unknown, phase_loss, planned, momentary, clock, back_feed
+    kind: str  # comms_loss, breaker_unknown, phase_loss ...: docs/detection.md, Findings
     device_id: str
     district: str
     since_ms: int
