@@ -25,9 +25,11 @@ def bound(outage: Running) -> bool:
 
 
 def pins(book: Book) -> list[int]:
-    """Nodes where people have put outages that are not being restored."""
+    """Nodes that count as open: where people have put outages that are not being restored, and
+    where a member's word may be the first of a restoration.
+    """
     whole = [o for o in book.running.values() if o.phases == ALL_PHASES]
-    return [outage.node for outage in whole if bound(outage)]
+    return [outage.node for outage in whole if bound(outage) or outage.doubt_ms is not None]
 
 
 def keep_bound(scene: "Scene", found: Declared, members: I64) -> tuple[Running | None, I64]:

@@ -22,7 +22,7 @@ from detectors.hearing import NEVER, Hearing, hear_live, silence
 from detectors.inference import Priors
 from detectors.intake import calm, hear, switchgear
 from detectors.lifecycle import close, explain, switched
-from detectors.listening import Listening, Relays
+from detectors.listening import Listening, Relays, relayed_ms
 from detectors.phases import take_words, with_phases
 from detectors.placing import fed_elsewhere
 from detectors.planning import match_plan
@@ -187,6 +187,7 @@ class Engine:
         take_words(self.findings, self.book, self.hearing, heard.phases)
         self.waking.heard(int(rows["stream_ms"][0]))
         if heard.urgent_ms is not None:
+            self.rates.hear_gasps(rows, self.tree.meters, self.hearing)
             self.waking.alarmed(heard.urgent_ms)
 
     def _switch(self, event: Switching, now_ms: int) -> None:
@@ -206,14 +207,17 @@ class Engine:
 
     def _ear(self, now_ms: int) -> Ear:
         running = [o for o in self.book.running.values() if teaches(o, now_ms)]
+        relays = self.relays.gaps(self.group.dcu)
         return Ear(
             now_ms=now_ms,
             gaps=self.listening.gaps,
-            relays=self.relays.gaps(self.group.dcu),
-            delivery=self.rates.delivery(running, self.limits),
+            relays=relays,
+            gasping=self.rates.gasping(running, self.limits),
             false_gasp=self.rates.false_gasp(self.meters, self.limits),
             comms_loss=(self.limits.comms_loss, self.limits.comms_loss_quiet),
-            asked=self.asking.waiting(now_ms, self.limits, self.hearing.void_ms),
+            asked=self.asking.waiting(
+                now_ms, self.limits, relayed_ms(self.hearing.void_ms, relays)
+            ),
             dark=self.book.owner != NOBODY,
             explained_ms=self.book.back_ms,
             dismissed_ms=self.book.dismissed_ms,
@@ -263,7 +267,7 @@ class Engine:
 
     def _decide(self, now_ms: int) -> None:
         """One verdict: who is back, who is out, and what that changes."""
-        hear_back(self.book, self.hearing, self.limits)
+        hear_back(self.book, self.hearing, self.limits, now_ms)
         ear = self._ear(now_ms)  # with what that expects of the others
         evidence = gather(self.group, self.hearing, ear, self.limits)
         if self.relays.note(evidence.mute_dcu, evidence.word_ms, now_ms):

@@ -12,6 +12,7 @@ from math import log
 
 import numpy as np
 
+from detectors.arriving import TERMINAL_DELIVERY, Gasping
 from detectors.hearing import NEVER, Hearing
 from detectors.listening import Gap, due
 from detectors.settings import EngineSettings
@@ -20,10 +21,10 @@ from grid.network import F64, I64, Bools, Group, NodeKind
 FAR = np.int64(1 << 60)
 
 MUTE_MISSING = 3  # so many that were due since its last word, and did not come, make it mute
+MUTE_NOW = 0.1  # of those that go mute in quiet times, at the moment of a restoration
 BURST_MS = 60_000  # gasps of one fault arrive within
 CLOCKS_MS = 10_000  # what two devices' corrected clocks may differ by
 
-TERMINAL_DELIVERY = 0.9  # terminals have a battery and their own modem
 CALL_LLR = log(
     0.1 / 1e-4
 )  # one customer in ten calls (Schneider 998-2095); a call without an outage is rare
@@ -48,6 +49,7 @@ class Evidence:
     unanswered: I64  # how often it was asked and did not answer
     mute_dcu: Bools  # entry a concentrator: nothing comes through it although it should
     word_ms: I64  # entry a concentrator: when anything last came through it; NEVER
+    gasping: Gasping  # what is known of last gasps
 
     @property
     def suspicious(self) -> Bools:
@@ -71,7 +73,7 @@ class Ear:
 
     now_ms: int
     gaps: tuple[Gap, ...]  # when we heard nothing
-    delivery: float  # learned probability that a last gasp arrives
+    gasping: Gasping  # what is known of last gasps: how many arrive, and their time
     false_gasp: float  # that a live meter gasped
     comms_loss: tuple[float, float]  # that a concentrator goes mute, in an outage and without
     relays: tuple[I64, I64] | None = None  # entry a node: its concentrator was mute from, until
@@ -107,7 +109,7 @@ def gather(group: Group, hearing: Hearing, ear: Ear, limits: EngineSettings) -> 
     unanswered = _unanswered(ear.asked, heard, due_ms)
     terminal = group.kind == NodeKind.TRANSFORMER
     silent = ever & ~gasped & ~dismissed
-    off_ll = np.where(terminal, log(1 - TERMINAL_DELIVERY), log(1 - ear.delivery))
+    off_ll = np.where(terminal, log(1 - TERMINAL_DELIVERY), log(1 - ear.gasping.delivery))
     off_ll[~silent | pending] = 0.0
     on_ll = _missed(hearing, np.where(overdue, np.maximum(late_ms, 0), 0), pending, ear, limits)
     gasp_ll = _worth(np.flatnonzero(gasped), terminal, hearing, ear, limits)
@@ -115,10 +117,14 @@ def gather(group: Group, hearing: Hearing, ear: Ear, limits: EngineSettings) -> 
     on_ll += np.where(gasped, 0.0, worth)
     gasp_ll -= np.where(gasped, worth, 0.0)
     late = overdue | (unanswered > 0) & ~gasped
-    mute, word = _clamp(group, (heard, gasp, due_ms), (silent, late), (off_ll, on_ll), ear)
-    return Evidence(
-        heard, gasp, gasp_ll, due_ms, off_ll, on_ll, overdue, pending, unanswered, mute, word
+    left = _still_mute(group, np.flatnonzero(pending & (group.dcu >= 0)), hearing, ear)
+    mute, word = _clamp(
+        group, (heard, gasp, due_ms), (silent, late, pending), (off_ll, on_ll), (left, ear)
     )
+    return Evidence(
+        heard, gasp, gasp_ll, due_ms, off_ll, on_ll, overdue, pending, unanswered, mute, word,
+        ear.gasping,
+    )  # fmt: skip
 
 
 def _unanswered(asked: Asked | None, heard: I64, due_ms: I64) -> I64:
@@ -156,7 +162,7 @@ def next_beat(hearing: Hearing, heard_ms: I64, ear: Ear, limits: EngineSettings)
 def _worth(gasped: I64, terminal: Bools, hearing: Hearing, ear: Ear, limits: EngineSettings) -> F64:
     """Log-likelihood ratio of each "no power", 0 for who did not say it."""
     worth = np.zeros(len(terminal))
-    own = log(ear.delivery / ear.false_gasp)
+    own = log(ear.gasping.delivery / ear.false_gasp)
     terminals = log(TERMINAL_DELIVERY / limits.false_terminal)
     worth[gasped] = np.where(terminal[gasped], terminals, own)
     worth[gasped[hearing.called[gasped] > 0]] = CALL_LLR
@@ -177,29 +183,40 @@ def _missed(
     waiting = np.flatnonzero(pending)
     first, spread = POWER_UP_WAIT_MS
     waited = (ear.now_ms - hearing.void_ms[waiting] - first) / spread
+    waited[_swallowed(ear, hearing.void_ms)[waiting]] = 0.0
     missed[waiting] += np.clip(waited, 0, 1) * log(limits.power_up_lost)
     return missed
+
+
+def _swallowed(ear: Ear, at_ms: I64) -> Bools:
+    """Entry a node: its concentrator was mute at that moment, by our clock, and is no more."""
+    if ear.relays is None:
+        return np.zeros(len(at_ms), np.bool_)
+    begin, end = ear.relays
+    swallowed: Bools = (begin < at_ms) & (at_ms < end)
+    return swallowed
 
 
 def _clamp(
     group: Group,
     times: tuple[I64, I64, I64],
-    which: tuple[Bools, Bools],
+    which: tuple[Bools, Bools, Bools],
     ll: tuple[F64, F64],
-    ear: Ear,
+    known: tuple[F64, Ear],
 ) -> tuple[Bools, I64]:
     """Let a silent concentrator explain its meters' silence, on both sides; shared out in
     proportion to what each one's is worth.  Changes ``ll``.
     """
     heard, gasp, due = times
-    silent, overdue = which
+    silent, overdue, pending = which
     off_ll, on_ll = ll
+    left, ear = known
     count = len(group.dcus)
     mute = np.zeros(count, np.bool_)
     word = np.full(count, NEVER, np.int64)
     relayed = np.flatnonzero((group.dcu >= 0) & silent)
     gasped = np.flatnonzero(gasp != NEVER)
-    if count == 0 or not (overdue[relayed].any() or len(gasped)):
+    if count == 0 or not (overdue[relayed].any() or len(gasped) or left.any()):
         return mute, word
     spoke = np.full(count, NEVER, np.int64)
     through = np.flatnonzero(group.dcu >= 0)
@@ -211,6 +228,8 @@ def _clamp(
     late = relayed[overdue[relayed] & own]
     missing = np.bincount(group.dcu[late], minlength=count)
     quiet = (missing > 0) | (word < _gasps_since(group, gasp, gasped, through))
+    waiting = np.bincount(group.dcu[relayed[pending[relayed] & own]], minlength=count) > 0
+    quiet |= waiting
     quiet &= spoke <= word
     member = relayed[quiet[group.dcu[relayed]] & own]
     if len(member) == 0:
@@ -219,12 +238,13 @@ def _clamp(
     sum_off = np.bincount(dcu, weights=off_ll[member], minlength=count).astype(np.float64)
     sum_on = np.bincount(dcu, weights=on_ll[member], minlength=count).astype(np.float64)
     r, r0 = ear.comms_loss
-    off_ll[member] *= _share(sum_off, r)[dcu]
-    on_ll[member] *= _share(sum_on, r0)[dcu]
+    off_ll[member] *= _share(sum_off, np.full(count, r))[dcu]
+    on_ll[member] *= _share(sum_on, np.where(waiting, left, r0))[dcu]
     members = np.bincount(group.dcu[through], minlength=count)
     if ear.dark is not None:
         missing = np.bincount(group.dcu[late[~ear.dark[late]]], minlength=count)
     mute = quiet & (missing >= np.minimum(MUTE_MISSING, members)) & (missing > 0)
+    mute |= quiet & waiting & (left > 0.5)
     return mute, word
 
 
@@ -243,7 +263,24 @@ def _gasps_since(group: Group, gasp: I64, gasped: I64, through: I64) -> I64:
     return since
 
 
-def _share(silence_ll: F64, mute: float) -> F64:
+def _still_mute(group: Group, waiting: I64, hearing: Hearing, ear: Ear) -> F64:
+    """Entry a concentrator with meters that wait for power: P(it is mute), 0 for the others.
+
+    It went mute in the outage that was just restored where none of those in the dark gasped
+    through it; one that let gasps through would have to go mute at this very moment.
+    """
+    count = len(group.dcus)
+    dark = np.bincount(group.dcu[waiting], minlength=count)
+    gasped = waiting[hearing.off_ms[waiting] > hearing.on_ms[waiting]]
+    heard = np.bincount(group.dcu[gasped], minlength=count)
+    r, r0 = ear.comms_loss
+    unheard = (1 - r) * (1 - ear.gasping.delivery) ** dark
+    mute = np.where(heard == 0, r / (r + unheard), r0 * MUTE_NOW)
+    found: F64 = np.where(dark > 0, mute, 0.0)
+    return found
+
+
+def _share(silence_ll: F64, mute: F64) -> F64:
     """What remains of a group's silence when its concentrator may be mute, as a factor."""
     clamped = np.log(mute + (1 - mute) * np.exp(silence_ll))
     factor: F64 = clamped / np.where(silence_ll < 0, silence_ll, -1.0)

@@ -80,7 +80,7 @@ def note_comms(findings: Findings, evidence: Evidence, held: Bools, now_ms: int)
     mute: set[str] = set()
     for dcu in np.flatnonzero(evidence.mute_dcu).tolist():
         members = np.flatnonzero((group.dcu == dcu) & ~held)
-        late = members[evidence.overdue[members]]
+        late = members[evidence.overdue[members] | evidence.pending[members]]
         if len(late) < COMMS_OVERDUE:
             continue
         mute.add(group.dcus[dcu])

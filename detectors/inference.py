@@ -13,12 +13,9 @@ import numpy as np
 from detectors.evidence import FAR, Evidence
 from detectors.hearing import NEVER
 from detectors.tree import Tree, highest_below, spread, with_ancestors
-from grid.network import ALL_PHASES, F64, I64, Bools
+from grid.network import ALL_PHASES, F64, I32, I64, Bools, NodeKind
 
 GUARD_MS = 10_000  # clocks and delays are corrected to about this
-GASP_FIRST_MS = 15_000  # head start of the share of gasps expected to be in, at the first one
-GASP_SPREAD_MS = 45_000  # hold-off of meters (30-45 s) and delay, from first to last gasp
-SILENT_FIRST_MS = 30_000  # without any gasp: the hold-off
 STORM_NEAR_MS = 60_000  # faults of one cause strike within about this
 CERTAIN = 50.0  # log-odds of a telemetered open position
 
@@ -48,6 +45,7 @@ class Declared:
     silent: int
     unanswered: int  # meters that were asked and did not answer
     score: float = 0.0  # log-odds of it against nobody being dead
+    margin: float = 0.0  # log-odds against outages of its parts with at least one meter alive
     phases: int = ALL_PHASES  # that are dead: all that it has, or these alone
     lost: int = 0  # devices that live on the other phases, and say that these are dead
 
@@ -98,23 +96,27 @@ def solve(tree: Tree, evidence: Evidence, priors: Priors, now_ms: int) -> Verdic
     first[doubtful] = np.where(hard, np.maximum(score, 0.0) + CERTAIN, score)
     above = _above(tree, nodes)
     levels = _levels(tree, nodes)
-    chosen, open_here = _upward(levels, above, first, priors.open[nodes])
+    sizes = tree.size[nodes]
+    chosen, open_here, alive_ll = _upward(levels, above, first, (priors.open[nodes], sizes))
     found, alive = _downward(levels, above, chosen, open_here)
     open_point = alive[:-1] * open_here
     dead = 1 - alive[:-1] * (1 - open_here)
     customers = tree.customers_from[nodes + tree.size[nodes]] - tree.customers_from[nodes]
-    declared = tuple(
-        _declared(
-            (int(nodes[i]), int(nodes[i] + tree.size[nodes[i]])),
-            weights,
-            int(np.searchsorted(doubtful, i)),
-            probability=_in_series(int(i), above, customers, open_point),
-            dead=float(dead[i]),
-            score=float(first[i]),
+    declared = []
+    for i in found.tolist():
+        series = _series(i, above, customers)
+        declared.append(
+            _declared(
+                (int(nodes[i]), int(nodes[i] + tree.size[nodes[i]])),
+                weights,
+                int(np.searchsorted(doubtful, i)),
+                probability=min(float(open_point[series].sum()), 1.0),
+                dead=float(dead[i]),
+                score=float(first[i]),
+                margin=float(first[series].max() - alive_ll[series[-1]]),
+            )
         )
-        for i in found
-    )
-    return Verdict(declared, nodes, dead)
+    return Verdict(tuple(declared), nodes, dead)
 
 
 def _reasons(evidence: Evidence, priors: Priors, suspects: I64) -> I64:
@@ -135,23 +137,26 @@ def _weigh(tree: Tree, evidence: Evidence, nodes: I64, heard: I64, now_ms: int) 
     limit = np.repeat(heard - GUARD_MS, tree.size[nodes])
     gasp = evidence.gasp_ms[below]
     live = (gasp != NEVER) & (gasp >= limit)
-    first = np.minimum.reduceat(np.where(live, gasp, FAR), starts)
+    terminal = tree.kind[below] == NodeKind.TRANSFORMER
+    first_terminal = np.minimum.reduceat(np.where(live & terminal, gasp, FAR), starts)
+    first_meter = np.minimum.reduceat(np.where(live & ~terminal, gasp, FAR), starts)
+    first = np.minimum(first_meter, first_terminal)
     counted = ~live & (evidence.due_ms[below] >= limit)
     off_ll = np.where(live, 0.0, evidence.off_ll[below])
-    off = np.add.reduceat(off_ll, starts)
+    off = np.add.reduceat(np.where(terminal, 0.0, off_ll), starts)
+    off_terminals = np.add.reduceat(np.where(terminal, off_ll, 0.0), starts)
     on = np.add.reduceat(np.where(counted, evidence.on_ll[below], 0.0), starts)
     gasps = np.add.reduceat(np.where(live, evidence.gasp_ll[below], 0.0), starts)
-    gasped = first != FAR
-    since_first = (now_ms - np.where(gasped, first, 0) + GASP_FIRST_MS) / GASP_SPREAD_MS
-    since_word = (now_ms - heard - SILENT_FIRST_MS) / GASP_SPREAD_MS
-    arrived = np.clip(np.where(gasped, since_first, since_word), 0.0, 1.0)
+    failed = evidence.gasping.failed(first_meter, first_terminal)
+    failed = np.where(first != FAR, failed, heard)
+    meters, terminals = evidence.gasping.silence((now_ms - failed).astype(np.float64))
 
     def count(which: Bools) -> I64:
         total: I64 = np.add.reduceat(which, starts, dtype=np.int64)
         return total
 
     return _Weights(
-        llr=gasps + arrived * off - on,
+        llr=gasps + meters * off + terminals * off_terminals - on,
         heard_ms=heard,
         first_gasp_ms=first,
         gasps=count(live),
@@ -187,22 +192,35 @@ def _levels(tree: Tree, nodes: I64) -> list[I64]:
     return [level for level in np.split(order, cuts) if len(level)]
 
 
-def _upward(levels: list[I64], above: I64, first: F64, hard: Bools) -> tuple[Bools, F64]:
-    """Where a node beats the best of its children, and P(it is open | nothing above it is)."""
+def _upward(
+    levels: list[I64], above: I64, first: F64, known: tuple[Bools, I32]
+) -> tuple[Bools, F64, F64]:
+    """Where a node beats the best of its children, P(it is open | nothing above it is), and the
+    worth of the best that leaves a meter below it alive.
+
+    ``known``: telemetered open; nodes in each subtree.
+    """
+    hard, sizes = known
     count = len(above)
     best = np.zeros(count + 1)  # the last entry stands for the substation
     log_z = np.zeros(count + 1)
+    spared = np.full(count + 1, np.inf)  # the least that a child loses by a meter alive in it
+    within = np.ones(count + 1, np.int64)  # nodes of the children that anything points to
     chosen = np.zeros(count, np.bool_)
-    open_here = np.zeros(count)
+    open_here, alive_ll = np.zeros(count), np.zeros(count)
     for level in reversed(levels):
-        mine = first[level]
+        mine, up = first[level], above[level]
         chosen[level] = (mine > best[level] + 1e-9) | hard[level]
-        known = hard[level]
-        total = np.where(known, mine, np.logaddexp(mine, log_z[level]))
+        total = np.where(hard[level], mine, np.logaddexp(mine, log_z[level]))
         open_here[level] = np.exp(mine - total)
-        np.add.at(log_z, above[level], total)
-        np.add.at(best, above[level], np.where(known, mine, np.maximum(mine, best[level])))
-    return chosen, open_here
+        np.add.at(log_z, up, total)
+        whole = np.where(hard[level], mine, np.maximum(mine, best[level]))
+        np.add.at(best, up, whole)
+        elsewhere = (within[level] < sizes[level]) | np.isinf(spared[level])
+        alive_ll[level] = best[level] - np.where(elsewhere, 0.0, spared[level])
+        np.minimum.at(spared, up, whole - alive_ll[level])
+        np.add.at(within, up, sizes[level])
+    return chosen, open_here, alive_ll
 
 
 def _downward(levels: list[I64], above: I64, chosen: Bools, open_here: F64) -> tuple[I64, F64]:
@@ -218,16 +236,16 @@ def _downward(levels: list[I64], above: I64, chosen: Bools, open_here: F64) -> t
     return np.flatnonzero(chosen & ~covered[:count]), alive
 
 
-def _in_series(i: int, above: I64, customers: I64, open_point: F64) -> float:
-    """P(the open point is this device, or one in series with it that has the same meters)."""
-    total, up = float(open_point[i]), int(above[i])
+def _series(i: int, above: I64, customers: I64) -> list[int]:
+    """A place and those in series with it that have the same meters, from the top down."""
+    series, up = [i], int(above[i])
     while up >= 0 and customers[up] == customers[i]:
-        total, up = total + float(open_point[up]), int(above[up])
+        series, up = [up, *series], int(above[up])
     below = np.flatnonzero((above == i) & (customers == customers[i]))
     while len(below):
-        total += float(open_point[below[0]])
+        series.append(int(below[0]))
         below = np.flatnonzero((above == below[0]) & (customers == customers[i]))
-    return min(total, 1.0)
+    return series
 
 
 def _declared(
@@ -238,6 +256,7 @@ def _declared(
     probability: float,
     dead: float,
     score: float,
+    margin: float,
 ) -> Declared:
     gasp, heard = int(weights.first_gasp_ms[i]), int(weights.heard_ms[i])
     return Declared(
@@ -251,4 +270,5 @@ def _declared(
         silent=int(weights.silent[i]),
         unanswered=int(weights.unanswered[i]),
         score=score,
+        margin=margin,
     )

@@ -76,6 +76,8 @@ def _closed(scene: Scene, outage: Running, position: Position, name: str) -> Non
 
 def explain(scene: Scene, outage: Running, found: Declared) -> None:
     """Say why, in words and numbers, and confirm where the devices' own words do."""
+    if outage.doubt_ms is not None:
+        return  # what spoke for it is older than the last word from below
     book = scene.book
     steady = abs(found.probability - outage.told) <= TOLD_STEP
     if outage.counted == (found.gasps, found.overdue) and steady and outage.confirmed_ms:

@@ -75,6 +75,11 @@ class Relays:
         return begin[dcu], end[dcu]  # the last entry is of who has none
 
 
+def relayed_ms(since_ms: I64, relays: tuple[I64, I64] | None) -> I64:
+    """From when on each node could be heard: not before its concentrator was back."""
+    return since_ms if relays is None else np.maximum(since_ms, relays[1])
+
+
 def due(expected_ms: I64, granted_ms: I64, slack_ms: int, gaps: tuple[Gap, ...]) -> I64:
     """When a word that was expected is due, given when we listened.
 

@@ -49,6 +49,8 @@ class PackedOutage(msgspec.Struct, frozen=True, array_like=True):
     placed_by: str | None
     placed_ms: int
     vouched_by: str | None
+    margin: float
+    doubt_ms: int | None
     carried: bool
     phases: int
     phase_back_ms: int | None

@@ -9,13 +9,16 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from detectors.arriving import METERS, Gasping
 from detectors.evidence import Evidence
 from detectors.hearing import NEVER, Hearing
 from detectors.inference import Declared
 from detectors.running import Running
 from detectors.settings import EngineSettings
+from grid.frame import Rows
 from grid.network import Bools
 from grid.outage import State
+from grid.reading import Kind
 
 SURE = 0.98  # probability of an outage that teaches
 SETTLED_MS = 60_000  # after so long all last gasps are in
@@ -24,6 +27,9 @@ DELIVERY_WEIGHT = 4.0  # observations that the setting is worth
 FALSE_WEIGHT = 1000.0  # meters
 QUIET_WEIGHT = 100.0  # concentrators
 FALSE_HALF_LIFE_MS = 1_800_000
+SOON_MS = 20_000  # a gasp that comes so soon after its own time was given the time of speaking
+STALE_MS = 75_000  # and one so late waited somewhere
+STAMPS_MAX = 1000
 STORM_WORDS = 3  # so many devices' own words make an outage sure enough to expect others
 
 
@@ -37,6 +43,7 @@ class Rates:
     at_ms: int = 0
     lonely: set[int] = field(default_factory=set)  # nodes whose gasp nothing else supports
     unexplained: int = 0  # of them, now, those that no outage explains
+    stamps: tuple[int, int] = (0, 0)  # gasps that came soon after their own time, and long after
 
     def delivery(self, running: Iterable[Running], limits: EngineSettings) -> float:
         """P(a dead meter's last gasp arrives)."""
@@ -46,6 +53,26 @@ class Rates:
             gasped += outage.taught[0]
             dark += outage.taught[1]
         return float(np.clip(gasped / dark, 0.02, 0.98))
+
+    def gasping(self, running: Iterable[Running], limits: EngineSettings) -> Gasping:
+        """What is known of last gasps: how many arrive, and what their own time means."""
+        soon, late = self.stamps
+        stamp_ms = 0 if late > soon else METERS.first
+        return Gasping(self.delivery(running, limits), stamp_ms)
+
+    def hear_gasps(self, rows: Rows, meters: Bools, hearing: Hearing) -> None:
+        """Learn whether meters give their gasp the time at which power failed, or at which they
+        spoke: a meter that is known comes soon after its own time, or no sooner than it believes.
+        """
+        at = np.flatnonzero(rows["kind"] == Kind.LAST_GASP)
+        node = rows["node"].take(at)
+        known = meters.take(node) & (hearing.on_ms.take(node) != NEVER)
+        at, node = at[known], node[known].astype(np.int64)
+        delay = rows["received_ms"].take(at) - rows["happened_ms"].take(at) - hearing.lag(node)
+        soon = self.stamps[0] + int((delay < SOON_MS).sum())
+        late = self.stamps[1] + int(((delay >= SOON_MS) & (delay < STALE_MS)).sum())
+        halves = 1 + (soon + late) // STAMPS_MAX
+        self.stamps = (soon // halves, late // halves)
 
     def false_gasp(self, meters: int, limits: EngineSettings) -> float:
         """P(a live meter gasped within the last while), never less than the setting: none seen yet

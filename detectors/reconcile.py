@@ -100,6 +100,7 @@ def reconcile(scene: Scene, declared: tuple[Declared, ...]) -> Bools:
         outage.unsupported_ms = None
         if outage.node == found.node:
             outage.probability = found.probability
+            outage.margin = outage.margin if outage.doubt_ms else found.margin
         if outage.counted != (found.gasps, found.overdue) or not outage.fitted:
             _begin(scene, outage, found)
     for outage in list(book.running.values()):

@@ -23,19 +23,27 @@ GIVE_UP_MS = (
     120_000  # after its due heartbeat, a member whom nothing holds for dark is taken for mute
 )
 BEATS_MISSED = 3.0  # alive, so many heartbeats would all have been missed once in twenty times
+# that an outage ends in this very second has odds of about e^-7, as has each part of it that is not
+# on the map
+SURE_MARGIN = 20.0
+DOUBT_MS = 40_000  # power-ups come within 30 s, and their way
 BELONGS_MS = 120_000  # a gasp this long before the outage's first one still belongs to it
 
 
-def hear_back(book: Book, hearing: Hearing, limits: EngineSettings) -> None:
+def hear_back(book: Book, hearing: Hearing, limits: EngineSettings, now_ms: int) -> None:
     """Mark members who were heard again since the last time."""
+    # where there is doubt, time has its say, too
+    book.spoke.update(o.sequence for o in book.running.values() if o.doubt_ms is not None)
     for sequence in sorted(book.spoke):
         outage = book.running.get(sequence)
         if outage is not None and outage.out.any():
-            _hear_one(book, outage, hearing, limits)
+            _hear_one(book, outage, hearing, limits, now_ms)
     book.spoke.clear()
 
 
-def _hear_one(book: Book, outage: Running, hearing: Hearing, limits: EngineSettings) -> None:
+def _hear_one(
+    book: Book, outage: Running, hearing: Hearing, limits: EngineSettings, now_ms: int
+) -> None:
     out = np.flatnonzero(outage.out)
     node = outage.members[out]
     lag = hearing.lag(node)
@@ -57,9 +65,12 @@ def _hear_one(book: Book, outage: Running, hearing: Hearing, limits: EngineSetti
     if (back & ~again).any():
         again |= _was_dark(book, outage, hearing, limits, node, heard)
     restored = back & (again | (outage.back_ms is not None))
-    if outage.telemetered:
+    if outage.telemetered or (restored & powered).any():
         restored = back
     contrary = back & ~restored
+    if contrary.any() and _doubted(outage, now_ms):
+        return
+    outage.doubt_ms = None
     which = np.zeros(len(outage.members), np.bool_)
     which[out[restored]] = True
     if which.any():
@@ -78,6 +89,17 @@ def _hear_one(book: Book, outage: Running, hearing: Hearing, limits: EngineSetti
     able = int((~outage.mute).sum())
     if restored.any() and (sure.any() or enough >= min(2, able)):
         _news(book, outage, hearing, node[restored], heard[restored])
+
+
+def _doubted(outage: Running, now_ms: int) -> bool:
+    """Whether to wait for other voices where one that was silent all along has power: it may be
+    likelier that power is back than that the outage never was, and then they speak soon.
+    """
+    if outage.margin <= SURE_MARGIN:
+        return False
+    if outage.doubt_ms is None:
+        outage.doubt_ms = now_ms
+    return now_ms - outage.doubt_ms < DOUBT_MS
 
 
 def _terminal_dead(book: Book, outage: Running, hearing: Hearing, node: I64) -> Bools:

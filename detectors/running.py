@@ -63,6 +63,8 @@ class Running:
     placed_by: str | None = None  # a person said that it is at this device
     placed_ms: int = 0  # stream time of that
     vouched_by: str | None = None  # a person said that it is real
+    margin: float = 0.0  # log-odds at the last verdict against outages of its parts alone
+    doubt_ms: int | None = None  # stream time: one of its silent members spoke, and nobody else yet
     carried: bool = False  # switching took some of its members elsewhere, who are still out
     phases: int = ALL_PHASES  # that are dead: all that its device has, or these alone
     phase_back_ms: int | None = (

@@ -23,7 +23,7 @@ class EngineSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     undo_s: float = 300.0  # a decision can be taken back for so long, and until people were told
     delivery: float = 0.5  # a dead meter's last gasp arrives, until learned
     false_gasp: float = 1e-4  # a live meter gasps
-    false_terminal: float = 1e-3
+    false_terminal: float = 1e-5
     power_up_lost: float = 0.1  # a restored meter's power-up does not arrive
     late_beat: float = 5e-3  # a live meter's heartbeat comes later than the slack
     missed_beat: float = 1e-4  # and later than twice the slack

@@ -54,7 +54,7 @@ class _Body(msgspec.Struct, frozen=True, array_like=True):
     catching_up: tuple[str, ...]
     backlog_from_ms: int
     kept: bytes
-    rates: tuple[float, float, float, int, tuple[int, ...], int]
+    rates: tuple[float, float, float, int, tuple[int, ...], int, tuple[int, int]]
     asks: dict[int, list[int]]
     sent_ms: list[int]
     taken: list[Taken]
@@ -114,6 +114,7 @@ def take(engine: Engine) -> bytes:
             engine.rates.at_ms,
             tuple(sorted(engine.rates.lonely)),
             engine.rates.unexplained,
+            engine.rates.stamps,
         ),
         asks=engine.asking.asks,
         sent_ms=engine.asking.sent_ms,
@@ -182,8 +183,8 @@ def restore(group: Group, snapshot: bytes) -> Engine:
     engine.catching_up, engine.backlog_from_ms = set(body.catching_up), body.backlog_from_ms
     engine.kept = [np.frombuffer(body.kept, READING)] if body.kept else []
     engine.asking = Asking(body.asks, body.sent_ms)
-    gasped, dark, false, at_ms, lonely, unexplained = body.rates
-    engine.rates = Rates(gasped, dark, false, at_ms, set(lonely), unexplained)
+    gasped, dark, false, at_ms, lonely, unexplained, stamps = body.rates
+    engine.rates = Rates(gasped, dark, false, at_ms, set(lonely), unexplained, stamps)
     engine.decisions.taken, engine.history.cells = body.taken, body.history
     engine.watched = body.watched
     return engine

@@ -31,13 +31,13 @@ F1_OUT = WARM + "12:00:30 M1..M8 last_gasp\n"
 
 def test_of_two_on_one_version_the_second_is_told_what_it_is_now(day) -> None:
     told = day(NETWORK, f"""{T1_OUT}
-        12:01:10 ann acknowledge S1-1 v2
-        12:01:11 bob acknowledge S1-1 v2
+        12:01:10 ann acknowledge S1-1 v4
+        12:01:11 bob acknowledge S1-1 v4
         12:01:20 end
     """)  # fmt: skip
     assert told.decided == [
-        "ann acknowledge S1-1: v3",
-        "bob acknowledge S1-1: outage S1-1 is at version 3 by now",
+        "ann acknowledge S1-1: v5",
+        "bob acknowledge S1-1: outage S1-1 is at version 5 by now",
     ]
     assert told.outage.acknowledged.by == "ann"
     change = told.changes[-1]
@@ -66,7 +66,7 @@ def test_of_two_on_one_version_the_second_is_told_what_it_is_now(day) -> None:
 def test_what_cannot_be_is_refused_and_changes_nothing(day, line: str, why: str) -> None:
     told = day(NETWORK, f"{T1_OUT} 12:01:10 {line}\n12:01:20 end")
     assert told.decided == [f"{' '.join(line.split()[:3])}: {why}"]
-    assert told.outage.version == 2
+    assert told.outage.version == 4
 
 
 # -- confirm and reject --------------------------------------------------------------------------

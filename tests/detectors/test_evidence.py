@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from detectors.arriving import Gasping
 from detectors.engine import Engine
 from detectors.evidence import Ear, gather
 from detectors.hearing import NEVER
@@ -31,7 +32,7 @@ def judged(stream, at):
         engine = Engine(NETWORK.groups[0], LIMITS)
         for frame in stream(NETWORK, text).frames():
             engine.apply(frame)
-        ear = Ear(at(now), tuple((at(a), at(b)) for a, b in gaps), DELIVERY, FALSE, LOSS)
+        ear = Ear(at(now), tuple((at(a), at(b)) for a, b in gaps), Gasping(DELIVERY), FALSE, LOSS)
         return gather(NETWORK.groups[0], engine.hearing, ear, LIMITS)
 
     return judge
@@ -43,10 +44,10 @@ def test_a_last_gasp_argues_by_how_rare_a_false_one_is(judged) -> None:
     assert told.suspicious.sum() == 1
 
 
-def test_a_terminal_is_believed_less_than_silence_of_it_is_missed(judged) -> None:
-    """It has a battery and a modem of its own, and gasps falsely more often than a meter."""
+def test_a_terminal_is_believed_more_than_a_meter_and_missed_more(judged) -> None:
+    """It has a battery and a line of its own, and measures."""
     told = judged("12:00 T2,M5 heartbeat\n12:05 T2,M5 last_gasp", "12:05:10")
-    assert 0 < told.gasp_ll[NODE["T2"]] < told.gasp_ll[NODE["M5"]]
+    assert 0 < told.gasp_ll[NODE["M5"]] < told.gasp_ll[NODE["T2"]]
     silent = judged("12:00 T2,M5 heartbeat", "12:05:10")
     assert silent.off_ll[NODE["T2"]] < silent.off_ll[NODE["M5"]] < 0
 

@@ -14,19 +14,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from detectors.arriving import Gasping
 from detectors.evidence import FAR, Evidence
 from detectors.hearing import NEVER
 from detectors.inference import (
     CERTAIN,
-    GASP_FIRST_MS,
-    GASP_SPREAD_MS,
     GUARD_MS,
-    SILENT_FIRST_MS,
     Priors,
     solve,
 )  # fmt: skip
 from detectors.tree import Tree, tree_of
 from grid.drawing import draw
+from grid.network import NodeKind
 
 NOW = 10_000_000
 NO_STORM = np.zeros(0, np.int64)
@@ -96,6 +95,7 @@ def random_case(seed: int) -> Case:
         unanswered=np.zeros(count, np.int64),
         mute_dcu=np.zeros(0, np.bool_),
         word_ms=np.zeros(0, np.int64),
+        gasping=Gasping(0.5),
     )
     logit = np.array([dice.uniform(-9, -1) for _ in range(count)])
     logit[[dice.random() < 0.1 for _ in range(count)]] = -np.inf
@@ -111,27 +111,31 @@ def below(tree: Tree, node: int) -> range:
     return range(node, node + int(tree.size[node]))
 
 
+def terminal(tree: Tree, node: int) -> bool:
+    return int(tree.kind[node]) == NodeKind.TRANSFORMER
+
+
 def weight(case: Case, node: int) -> float:
     """Log-odds that a node is open, all below it dead since the last word from there."""
     tree, seen = case.tree, case.evidence
     since = max(int(seen.heard_ms[n]) for n in below(tree, node)) - GUARD_MS
-    gasps, off, on, waiting, first = 0.0, 0.0, 0.0, False, None
+    gasps, on, waiting = 0.0, 0.0, False
+    off, failed = {True: 0.0, False: 0.0}, []
     for n in below(tree, node):
         gasp = int(seen.gasp_ms[n])
         if gasp != NEVER and gasp >= since:
             gasps += seen.gasp_ll[n]
-            first = gasp if first is None else min(first, gasp)
+            failed.append(gasp if terminal(tree, n) else gasp - seen.gasping.stamp_ms)
             continue
-        off += seen.off_ll[n]
+        off[terminal(tree, n)] += seen.off_ll[n]
         if seen.due_ms[n] >= since:
             on += seen.on_ll[n]
             waiting = waiting or bool(seen.pending[n])
-    if first is not None:
-        arrived = (NOW - first + GASP_FIRST_MS) / GASP_SPREAD_MS
-    else:
-        arrived = (NOW - since - GUARD_MS - SILENT_FIRST_MS) / GASP_SPREAD_MS
+    since_failed = np.array([NOW - min(failed, default=since + GUARD_MS)])
+    meters, terminals = seen.gasping.silence(since_failed)
+    silence = float(meters[0] * off[False] + terminals[0] * off[True])
     prior = (case.priors.left_logit if waiting else case.priors.logit)[node]
-    total = gasps + min(max(arrived, 0.0), 1.0) * off - on + prior
+    total = gasps + silence - on + prior
     return max(total, 0.0) + CERTAIN if case.priors.open[node] else total
 
 
@@ -346,7 +350,7 @@ def test_the_oracle_knows_a_case_by_heart() -> None:
     never = np.full(4, NEVER, np.int64)
     evidence = Evidence(
         heard_ms=np.array([NEVER, NEVER, NOW - 300_000, NOW - 300_000]),
-        gasp_ms=np.array([NEVER, NEVER, NOW - 60_000, NEVER]),
+        gasp_ms=np.array([NEVER, NEVER, NOW - 250_000, NEVER]),
         gasp_ll=np.array([0, 0, log(0.5 / 1e-4), 0]),
         due_ms=np.where(never == NEVER, FAR, FAR),
         off_ll=np.array([0, 0, 0, log(0.5)]),
@@ -356,6 +360,7 @@ def test_the_oracle_knows_a_case_by_heart() -> None:
         unanswered=np.zeros(4, np.int64),
         mute_dcu=np.zeros(0, np.bool_),
         word_ms=np.zeros(0, np.int64),
+        gasping=Gasping(0.5),
     )
     logit = np.log([1e-9, 1e-3, 1e-5, 1e-5])
     case = Case(tree, evidence, Priors(logit, np.zeros(4, np.bool_), logit, NO_STORM, 0.0))

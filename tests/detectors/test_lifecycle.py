@@ -245,6 +245,6 @@ def test_settings_can_change_while_it_runs(day) -> None:
 def test_a_ping_that_was_sent_changes_nothing_until_it_is_answered(day) -> None:
     quiet = f"{WARM} 12:00:30 M7,M8 last_gasp"
     assert (
-        day(NETWORK, f"{quiet}\n12:00:40 end").log
-        == day(NETWORK, f"{quiet}\n12:00:35 ping M9\n12:00:40 end").log
+        day(NETWORK, f"{quiet}\n12:00:40 end").outages
+        == day(NETWORK, f"{quiet}\n12:00:35 ping M9\n12:00:40 end").outages
     )

@@ -1,0 +1,116 @@
+"""The specification of what silence says: nothing before words could be here, and what came of a
+mute concentrator.
+"""
+
+import numpy as np
+import pytest
+
+from detectors.arriving import METERS, TERMINALS, Gasping
+from grid.drawing import draw
+
+NETWORK = draw("""
+source S1
+  breaker B1
+    fuse F1
+      transformer T1
+        meter M1..M40
+    fuse F2
+      transformer T2
+        meter M41..M60 dcu=D1
+      transformer T3
+        meter M61..M80
+      transformer T4
+        meter M81..M100
+""")
+WARM = "11:30 11:45 M1..M100,T1..T4 heartbeat\n"
+
+
+@pytest.mark.parametrize("way", [METERS, TERMINALS])
+def test_words_come_after_their_hold_off_and_in_the_end_all_are_in(way) -> None:
+    since = np.linspace(0, 300_000, 600)
+    arrived = way.arrived(since)
+    assert np.all(np.diff(arrived) >= 0)
+    assert np.all(arrived[since <= way.first] == 0)
+    assert arrived[-1] == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize(("seconds", "heard"), [(31, 0.0), (38, 0.2), (47, 0.7)])
+def test_as_many_gasps_are_in_as_when_they_are_drawn(seconds: int, heard: float) -> None:
+    """A hold-off from 30 to 45 s, and then a way of five seconds on average."""
+    dice = np.random.default_rng(1)
+    drawn = 1000 * (dice.uniform(30, 45, 100_000) + dice.exponential(5, 100_000))
+    share = float(METERS.arrived(np.array([1000.0 * seconds]))[0])
+    assert share == pytest.approx((drawn < 1000 * seconds).mean(), abs=0.01)
+    assert share >= heard
+
+
+def test_a_clock_that_shows_the_failure_and_one_that_shows_the_word_mean_the_same() -> None:
+    gasp, never = np.array([60_000]), np.array([1 << 60])
+    assert Gasping(0.5, stamp_ms=30_000).failed(gasp, never) == 30_000
+    assert Gasping(0.5, stamp_ms=0).failed(gasp - 30_000, never) == 30_000
+
+
+def test_a_terminal_speaks_for_its_transformer_at_once(day) -> None:
+    """The forty meters behind it wait for half a minute before they believe it."""
+    told = day(NETWORK, f"{WARM} 11:58:00 T1 last_gasp volts=0\n 11:58:02 end")
+    assert told.outages == ["transformer T1: confirmed fault", "  11:58:00 -: M1..M40"]
+
+
+def test_terminals_that_all_speak_are_their_section(day) -> None:
+    told = day(NETWORK, f"{WARM} 11:58:00 T2,T3,T4 last_gasp volts=0\n 11:58:02 end")
+    assert told.outages == ["fuse F2: confirmed fault", "  11:58:00 -: M41..M100"]
+
+
+def test_the_first_gasps_of_many_are_not_taken_for_all_of_them(day) -> None:
+    """Each gives the time at which power failed; the others' hold-off is not over yet."""
+    told = day(NETWORK, f"""{WARM}
+        11:58:00 M41,M47,M62,M70,M85,M99 last_gasp received=11:58:32
+        11:58:33 end
+    """)  # fmt: skip
+    assert told.outages[0].startswith("fuse F2:")
+    assert len(told.outages) == 2
+
+
+def test_one_word_does_not_break_a_sure_outage_into_its_parts(day) -> None:
+    """The first that is heard after the repair had gasped nothing: the others say the rest."""
+    out = f"{WARM} 11:50:00 M1..M20,M41..M50,M61..M70,M81..M90 last_gasp\n"
+    told = day(NETWORK, f"""{out}
+        11:53:30 M30 heartbeat
+        11:53:32 M1..M29,M31..M100 power_up
+        11:53:40 end
+    """)  # fmt: skip
+    assert [o.device_id for o in told.latest()] == ["B1"]
+    assert told.outages[0] == "breaker B1: restored fault"
+
+
+def test_what_nobody_seconds_was_no_restoration(day) -> None:
+    out = f"{WARM} 11:50:00 M1..M20,M41..M50,M61..M70,M81..M90 last_gasp\n"
+    told = day(NETWORK, f"{out} 11:53:30 M30 heartbeat\n 11:54:30 end")
+    assert "C-M30" not in {c for o in told.latest() for s in o.steps for c in s.customers}
+    assert told.at("11:54:00") == told.at("11:53:20")
+
+
+REPAIRED = f"""{WARM}
+    11:50:00 T2..T4 last_gasp
+    11:50:00 M61..M66,M81..M86 last_gasp received=11:50:40
+    11:54:00 T2..T4 power_up
+    11:54:20 M61..M100 power_up
+"""
+
+
+def test_through_a_concentrator_that_was_mute_all_along_no_silence_speaks(day) -> None:
+    told = day(NETWORK, f"{REPAIRED} 11:56 end")
+    assert [o.device_id for o in told.latest()] == ["F2"]
+    assert told.outage.customers_out == 20
+    assert "comms loss" in told.findings[0]
+
+
+def test_what_it_swallowed_is_not_missed_when_it_is_back(day) -> None:
+    told = day(NETWORK, f"{REPAIRED} 11:58 M41 heartbeat\n 11:58:30 end")
+    assert [o.device_id for o in told.latest()] == ["F2"]
+
+
+def test_one_that_let_gasps_through_lets_power_ups_through(day) -> None:
+    gasped = "11:50:01 M41..M46 last_gasp received=11:50:40\n"
+    told = day(NETWORK, f"{REPAIRED} {gasped} 11:56 end")
+    assert [o.device_id for o in told.latest()] == ["F2", "T2"]
