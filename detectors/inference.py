@@ -17,6 +17,9 @@ from grid.network import ALL_PHASES, F64, I32, I64, Bools, NodeKind
 
 GUARD_MS = 10_000  # clocks and delays are corrected to about this
 STORM_NEAR_MS = 60_000  # faults of one cause strike within about this
+CLOCK_MS = 700.0  # standard deviation of a terminal's word on when power failed
+WRONG_CLOCK = 9.2  # log-odds against a terminal's clock having jumped since it was last heard
+RIPE = 0.9  # of what silence is worth, once so much holds
 CERTAIN = 50.0  # log-odds of a telemetered open position
 
 
@@ -47,6 +50,7 @@ class Declared:
     score: float = 0.0  # log-odds of it against nobody being dead
     margin: float = 0.0  # log-odds against outages of its parts with at least one meter alive
     phases: int = ALL_PHASES  # that are dead: all that it has, or these alone
+    lone: bool = False  # one reason alone, and others could still come
     lost: int = 0  # devices that live on the other phases, and say that these are dead
 
 
@@ -74,6 +78,8 @@ class _Weights:
     silent: I64
     unanswered: I64
     waiting: I64
+    lone: Bools  # one meter's word is all there is
+    ripe: Bools  # what else would be said has been said
 
 
 def solve(tree: Tree, evidence: Evidence, priors: Priors, now_ms: int) -> Verdict:
@@ -90,7 +96,9 @@ def solve(tree: Tree, evidence: Evidence, priors: Priors, now_ms: int) -> Verdic
     candidates = nodes[doubtful]
     weights = _weigh(tree, evidence, candidates, heard[doubtful], now_ms)
     logit = np.where(weights.waiting > 0, priors.left_logit[candidates], priors.logit[candidates])
-    score = weights.llr + logit + np.where(_near(weights, priors, now_ms), 0.0, priors.calm_ll)
+    near = _near(weights, priors, now_ms)
+    score = weights.llr + logit + np.where(near, 0.0, priors.calm_ll)
+    lone = weights.lone & ~(near & weights.ripe) & (logit < 0)  # not where a plan has it open
     hard = priors.open[candidates]
     first = np.full(len(nodes), -np.inf)
     first[doubtful] = np.where(hard, np.maximum(score, 0.0) + CERTAIN, score)
@@ -105,15 +113,17 @@ def solve(tree: Tree, evidence: Evidence, priors: Priors, now_ms: int) -> Verdic
     declared = []
     for i in found.tolist():
         series = _series(i, above, customers)
+        place = int(np.searchsorted(doubtful, i))
         declared.append(
             _declared(
                 (int(nodes[i]), int(nodes[i] + tree.size[nodes[i]])),
                 weights,
-                int(np.searchsorted(doubtful, i)),
+                place,
                 probability=min(float(open_point[series].sum()), 1.0),
                 dead=float(dead[i]),
                 score=float(first[i]),
                 margin=float(first[series].max() - alive_ll[series[-1]]),
+                lone=bool(lone[place] and not hard[place]),
             )
         )
     return Verdict(tuple(declared), nodes, dead)
@@ -155,16 +165,40 @@ def _weigh(tree: Tree, evidence: Evidence, nodes: I64, heard: I64, now_ms: int) 
         total: I64 = np.add.reduceat(which, starts, dtype=np.int64)
         return total
 
+    gasped, overdue = count(live), count(counted & evidence.overdue[below])
+    unanswered = count((evidence.unanswered[below] > 0) & (evidence.due_ms[below] >= limit))
+    waiting = count(counted & evidence.pending[below])
+    lone = (gasped + overdue <= 1) & (unanswered + waiting == 0) & (first_terminal == FAR)
+    silence = meters * off + terminals * off_terminals
     return _Weights(
-        llr=gasps + meters * off + terminals * off_terminals - on,
+        llr=gasps + silence - on - _apart(starts, gasp, live & terminal),
         heard_ms=heard,
         first_gasp_ms=first,
-        gasps=count(live),
-        overdue=count(counted & evidence.overdue[below]),
+        gasps=gasped,
+        overdue=overdue,
         silent=count(off_ll < 0),
-        unanswered=count((evidence.unanswered[below] > 0) & (evidence.due_ms[below] >= limit)),
-        waiting=count(counted & evidence.pending[below]),
+        unanswered=unanswered,
+        waiting=waiting,
+        lone=lone,
+        ripe=meters >= RIPE,
     )
+
+
+def _apart(starts: I64, gasp: I64, terminals: Bools) -> F64:
+    """What it costs each candidate that terminals below it lost power at different times: one
+    fault is one moment to them, but for a clock now and then.
+    """
+    cost = np.zeros(len(starts))
+    at = np.flatnonzero(terminals)
+    if len(at) < 2:
+        return cost
+    part = np.searchsorted(starts, at, "right") - 1
+    at = at[np.lexsort((gasp[at], part))]  # by candidate, each by time
+    begins, place, count = np.unique(part, return_index=True, return_counts=True)
+    middle = np.repeat(gasp[at[place + (count - 1) // 2]], count)
+    apart = (gasp[at] - middle) / CLOCK_MS
+    cost[begins] = np.add.reduceat(np.minimum(apart * apart / 2, WRONG_CLOCK), place)
+    return cost
 
 
 def _near(weights: _Weights, priors: Priors, now_ms: int) -> Bools:
@@ -257,6 +291,7 @@ def _declared(
     dead: float,
     score: float,
     margin: float,
+    lone: bool,
 ) -> Declared:
     gasp, heard = int(weights.first_gasp_ms[i]), int(weights.heard_ms[i])
     return Declared(
@@ -271,4 +306,5 @@ def _declared(
         unanswered=int(weights.unanswered[i]),
         score=score,
         margin=margin,
+        lone=lone,
     )

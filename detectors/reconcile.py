@@ -128,7 +128,7 @@ def _place(scene: Scene, found: Declared, members: I64) -> Running | None:
     members = members[~scene.powered(found.node, members)]
     same = [o for o in book.running.values() if o.node == found.node]
     same = [o for o in same if o in owners or _reopens(o, scene.now_ms)]
-    if len(members) == 0:
+    if len(members) == 0 or (found.lone and not same):  # one word is a reason to ask, no more
         return next(iter(owners), None)
     if same:
         outage = same[0]

@@ -19,7 +19,9 @@ from detectors.evidence import FAR, Evidence
 from detectors.hearing import NEVER
 from detectors.inference import (
     CERTAIN,
+    CLOCK_MS,
     GUARD_MS,
+    WRONG_CLOCK,
     Priors,
     solve,
 )  # fmt: skip
@@ -131,6 +133,10 @@ def weight(case: Case, node: int) -> float:
         if seen.due_ms[n] >= since:
             on += seen.on_ll[n]
             waiting = waiting or bool(seen.pending[n])
+    apart = sorted(int(seen.gasp_ms[n]) for n in below(tree, node)
+                   if terminal(tree, n) and int(seen.gasp_ms[n]) >= max(since, 0))  # fmt: skip
+    middle = apart[(len(apart) - 1) // 2] if apart else 0
+    gasps -= sum(min(((at - middle) / CLOCK_MS) ** 2 / 2, WRONG_CLOCK) for at in apart)
     since_failed = np.array([NOW - min(failed, default=since + GUARD_MS)])
     meters, terminals = seen.gasping.silence(since_failed)
     silence = float(meters[0] * off[False] + terminals[0] * off[True])
