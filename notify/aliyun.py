@@ -83,7 +83,7 @@ class Aliyun:
             raise Rejected(AGAIN[code], again=True)
         if code in FOR_GOOD:
             raise Rejected(FOR_GOOD[code])
-        if not code or status >= 500 or code == "SignatureNonceUsed":
+        if status >= 500 or code in ("", "OK", "SignatureNonceUsed"):
             raise Unanswered  # of the last: it had the very request before
         raise Rejected("rejected")
 

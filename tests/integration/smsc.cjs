@@ -1,10 +1,11 @@
-// An SMS centre of another house (npm smpp): it takes texts, writes them down, gives receipts.
-//   node smsc.cjs PORT LOG [FAULTS as JSON: shares throttled, silent, early, twice; receipt_s]
+// An SMS centre of another house (npm smpp): it takes texts, writes them down, gives receipts, and
+// says what became of one when it is asked (query_sm).
+//   node smsc.cjs PORT LOG [FAULTS as JSON: shares throttled, silent, early, twice, mute; receipt_s]
 const fs = require("node:fs");
 const smpp = require("smpp");
 
 const [port, log] = [Number(process.argv[2]), process.argv[3]];
-const faults = { throttled: 0, silent: 0, early: 0, twice: 0, receipt_s: 0.05, seed: 1, ...JSON.parse(process.argv[4] || "{}") };
+const faults = { throttled: 0, silent: 0, early: 0, twice: 0, mute: 0, receipt_s: 0.05, seed: 1, ...JSON.parse(process.argv[4] || "{}") };
 let state = faults.seed >>> 0;
 const dice = () => { // mulberry32
   state = (state + 0x6d2b79f5) >>> 0;
@@ -17,6 +18,7 @@ const write = (what, fields) => fs.writeSync(file, JSON.stringify({ what, at_ms:
 
 const sessions = new Set();
 const pending = new Map(); // receipts until they are acknowledged
+const fates = new Map(); // message_state by id
 let taken = 0;
 let receipts = 0;
 
@@ -39,6 +41,12 @@ const server = smpp.createServer((session) => {
   session.on("unbind", (pdu) => { session.send(pdu.response()); session.close(); });
   session.on("error", () => {});
   session.on("close", () => sessions.delete(session));
+  session.on("query_sm", (pdu) => {
+    const fate = fates.get(pdu.message_id);
+    write("asked", { message_id: pdu.message_id, fate: fate ?? null });
+    if (fate === undefined) session.send(pdu.response({ command_status: smpp.ESME_RQUERYFAIL }));
+    else session.send(pdu.response({ message_id: pdu.message_id, final_date: "261125000000000+", message_state: fate, error_code: 0 }));
+  });
   session.on("submit_sm", (pdu) => {
     if (dice() < faults.throttled) {
       write("refused", { number: pdu.destination_addr });
@@ -53,8 +61,10 @@ const server = smpp.createServer((session) => {
       short_message: { message: `id:${id} sub:001 dlvrd:001 submit date:2611250000 done date:2611250000 stat:DELIVRD err:000 text:` },
       user_message_reference: pdu.user_message_reference,
     };
+    fates.set(id, 2); // 5.2.28: DELIVERED
+    const mute = faults.mute > 0 && dice() < faults.mute;
     const [twice, early, silent] = [dice() < faults.twice, dice() < faults.early, dice() < faults.silent];
-    for (let i = 0; i < (twice ? 2 : 1); i += 1) {
+    for (let i = 0; !mute && i < (twice ? 2 : 1); i += 1) {
       pending.set(++receipts, { pdu: receipt, number: pdu.destination_addr, id });
       const no = receipts;
       setTimeout(() => deliver(no), early ? 0 : faults.receipt_s * 1000);

@@ -268,6 +268,20 @@ async def test_without_a_receipt_that_is_owed_a_text_of_unknown_fate_stays_unkno
     assert (await street.store.outbox.figures(now_ms())).unknown == HOMES
 
 
+@pytest.mark.parametrize("centre", ["node"], indirect=True)
+async def test_a_gateway_that_gives_no_receipts_is_asked_what_became_of_each(
+    centre: Centre, street: Street
+) -> None:
+    centre.start(mute=1.0)
+    async with sending(street, settings_for(centre, receipt_owed_s=0.0, ask_after_s=0.2)) as sender:
+        await street.becomes("confirmed")
+        await street.settled()
+    exactly_once(centre, street)
+    assert sender.tally.outcomes["asked"] >= HOMES
+    asked = [line for line in read_log(centre.log) if line["what"] == "asked"]
+    assert {line["fate"] for line in asked} == {2}
+
+
 async def test_a_number_that_is_none_is_refused_with_its_reason_and_the_others_go(
     centre: Centre, street: Street, postgres_url: str
 ) -> None:
