@@ -6,7 +6,7 @@ one task hands them over as fast as the client reads.
 """
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from typing import Protocol
 
 from websockets.asyncio.server import ServerConnection
@@ -16,7 +16,7 @@ from websockets.protocol import State
 from grid.people import Principal
 from notify.backlog import Backlog
 from notify.closing import Closing, reason_text
-from notify.messages import Error, Item, write
+from notify.messages import Error, Item, text_frame, write
 from notify.protocol import Conversation
 from notify.settings import FeedSettings
 from notify.tally import Tally
@@ -108,6 +108,21 @@ class Client:
             self._house.keep(self, "feed_stalled", f"nothing read for {limit_s:g} s")
             self._ws.transport.abort()
             raise
+
+    async def send_all(self, texts: Sequence[bytes]) -> None:
+        """Write some messages, in one go where there is room: thousands come back at once, and
+        each write is a call into the kernel.
+
+        Raises:
+            ConnectionClosed, TimeoutError: As ``send``.
+        """
+        frames = b"".join(map(text_frame, texts))
+        room = self._house.settings.direct_bytes_max - self._unread
+        if not self._leaving and self._ws.protocol.state is State.OPEN and len(frames) < room:
+            self._ws.transport.write(frames)
+            return
+        for text in texts:
+            await self.send(text)
 
     def forget(self, channel: str) -> None:
         """Drop what waits of a channel it has left."""

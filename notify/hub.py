@@ -7,7 +7,7 @@ From then on the reader reads each channel once for all members.
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
@@ -24,6 +24,7 @@ from notify.tally import Tally
 
 log = structlog.get_logger()
 
+Rows = Mapping[str, Sequence[FeedRow]]
 OFFERS_MAX = 500  # made before the sockets and everybody else get their turn
 
 
@@ -83,8 +84,8 @@ class Hub:
         self.leave(client, channel)
         opening = await self._open(channel, since)
         self._tally.subscribed["snapshot" if opening.snapshot is not None else "recovered"] += 1
-        await client.send(_subscribed(channel, requested, opening, since))
-        await self._catch_up(client, channel, opening)
+        first = _subscribed(channel, requested, opening, since)
+        await self._catch_up(client, channel, opening, first)
 
     def leave(self, client: Client, channel: str) -> None:
         """Take a client out of a channel, and what waits for it."""
@@ -134,13 +135,15 @@ class Hub:
         if not done.cancelled():
             done.exception()  # those who wait are told; when none does any more, nobody cares
 
-    async def _catch_up(self, client: Client, channel: str, opening: Opening) -> None:
-        """Replay until the client is where the channel is, and make it a member in that moment."""
-        at, rows = opening.at, opening.rows
+    async def _catch_up(self, client: Client, channel: str, opening: Opening, first: bytes) -> None:
+        """Say ``first``, replay until the client is where the channel is, and make it a member in
+        that moment.
+        """
+        at, rows, said = opening.at, opening.rows, [first]
         while True:
-            for row in rows:
-                await client.send(pub(channel, opening.epoch, row, self._now_ms()).text)
-                at = row.offset
+            said += [pub(channel, opening.epoch, row, self._now_ms()).text for row in rows]
+            await client.send_all(said)
+            at, said = rows[-1].offset if rows else at, []
             live = self._channels.get(channel)
             if live is not None and live.epoch != opening.epoch:
                 return client.hang_up(Closing.INSUFFICIENT_STATE)
@@ -221,13 +224,32 @@ class Hub:
         while due := sorted(self._news & self._channels.keys(), key=_dispatch_first):
             self._news.clear()
             size = self._settings.read_channels_max
-            for start in range(0, len(due), size):
-                await self._read_channels(due[start : start + size])
+            await self._read_channels([due[i : i + size] for i in range(0, len(due), size)])
         self._news.clear()
 
-    async def _read_channels(self, names: Sequence[str]) -> None:
+    async def _read_channels(self, parts: Sequence[Sequence[str]]) -> None:
+        """Read part after part, the next one while what was read is written: the database and the
+        sockets work at the same time.
+        """
+        reading = self._read_ahead(parts[0])
+        try:
+            for number in range(len(parts)):
+                found, reads = reading
+                rows = await reads
+                if number + 1 < len(parts):
+                    reading = self._read_ahead(parts[number + 1])
+                await self._spread(found, rows)
+        finally:
+            reading[1].cancel()  # no harm to one that is done
+
+    def _read_ahead(self, names: Sequence[str]) -> tuple[dict[str, int], "asyncio.Task[Rows]"]:
         after = {n: self._channels[n].offset for n in names if n in self._channels}
-        found = await self._log.feed_read_many(after, self._settings.page_max) if after else {}
+        return after, asyncio.create_task(self._read_after(after))
+
+    async def _read_after(self, after: Mapping[str, int]) -> Rows:
+        return await self._log.feed_read_many(after, self._settings.page_max) if after else {}
+
+    async def _spread(self, after: Mapping[str, int], found: Rows) -> None:
         for name, rows in found.items():
             live = self._channels.get(name)
             if live is None:

@@ -46,7 +46,7 @@ class FeedSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     replay_max: Count = 1_000  # further back than this a client gets a snapshot
     page_max: Count = 256  # rows of one read
     reads_parallel_max: Count = 4  # of the database's connections, for joining clients
-    read_channels_max: Count = 2_000  # in one round trip
+    read_channels_max: Count = 1_000  # in one round trip; the next is read meanwhile
     poll_s: Seconds = 5.0  # the log is looked at even when nobody wakes us
     streams_max: Count = 500  # readers of server-sent events, of the HTTP API
     audit_max: Count = 1_000  # lines waiting for the database

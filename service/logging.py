@@ -20,8 +20,8 @@ from service.settings import LogSettings
 # A mainland mobile, with or without +86, not inside a longer number such as epoch milliseconds.
 _MOBILE = re.compile(r"(?<![\d.])((?:\+?86[- ]?)?1[3-9]\d)[- ]?\d{4}[- ]?(\d{4})(?!\d)")
 _QUIET = (
-    "uvicorn", "uvicorn.access", "websockets", "asyncio", "httpcore", "psycopg.pool", "paho",
-    "kafka", "aiokafka", "faust", "mode",
+    "uvicorn", "uvicorn.access", "websockets", "asyncio", "httpcore", "httpx", "psycopg.pool",
+    "paho", "kafka", "aiokafka", "faust", "mode",
 )  # fmt: skip
 _MUTE = ("pymodbus", "rumqttd")  # they log each poll that failed; the gateway tells it once
 

@@ -4,6 +4,8 @@ The shipped scenario in a smaller city: the database, the API and the
 feed say what the simulators know to have happened.
 """
 
+import json
+import re
 from collections.abc import Callable
 from importlib import resources
 from typing import Any
@@ -85,3 +87,41 @@ def test_the_database_the_api_and_the_feed_say_the_same(demo: Any) -> None:
             outage = message["data"]["outage"]
             last[outage["id"]] = (outage["state"], outage["version"], outage["device_id"])
     assert last == in_api
+
+
+NUMBER = re.compile(r"(?<!\d)(?:86)?100\d{8}(?!\d)")  # of the simulated city; nobody has one
+HOLDERS = {
+    "smsc.jsonl",
+    "network.msgpack",
+    "scenario.toml",
+}  # the world's own: its phones, its plan
+IN_TABLE = "(^|[^0-9])(86)?100[0-9]{8}([^0-9]|$)"
+
+
+def test_no_log_has_a_customers_number_in_it(demo: Any) -> None:
+    texts = (demo.service.data / "field" / "smsc.jsonl").read_text()
+    assert NUMBER.search(texts), "nobody was texted, so nothing is shown by this"
+    logs = [
+        path
+        for path in demo.service.data.parent.rglob("*")
+        if path.is_file() and path.suffix in (".log", ".jsonl", ".json", ".toml", ".txt")
+        and path.name not in HOLDERS and "pg_" not in str(path)
+    ]  # fmt: skip
+    assert {"field.log"} <= {path.name for path in logs}
+    shown = {path.name for path in logs if NUMBER.search(path.read_text("utf-8", "replace"))}
+    assert shown == set()
+
+
+def test_no_table_feed_or_answer_has_a_customers_number_in_it(demo: Any) -> None:
+    tables = [name for (name,) in demo.sql("SELECT tablename FROM pg_tables"
+                                           " WHERE schemaname = 'public'")]  # fmt: skip
+    with_number = {
+        name
+        for name in tables
+        if demo.sql(f"SELECT FROM {name} t WHERE t::text ~ '{IN_TABLE}' LIMIT 1")
+    }
+    assert with_number == set()
+    answers = [demo.service.get(f"/api/outages/{o['id']}/notices") for o in demo.listed()]
+    assert any(answer["notices"] for answer in answers)
+    for said in (answers, demo.listener.heard):
+        assert not NUMBER.search(json.dumps(said))
