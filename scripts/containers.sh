@@ -13,11 +13,15 @@
 set -eu
 cd "$(dirname "$0")/.."
 here=$(pwd)
-work=$here/build/containers
+work=$(mkdir -p build/containers && cd build/containers && pwd -P)  # podman wants its folders by their own names
 images=$here/tests/containers/images
 
 settings() {
-    mkdir -p "$work"
+    # podman remembers by which names it knew its folders: what was made under others is of no use to it.
+    if [ "$(cat "$work/.at" 2>/dev/null)" != "$work" ]; then
+        forget
+        echo "$work" >"$work/.at"
+    fi
     cat >"$work/containers.conf" <<'CONF'
 [containers]
 default_ulimits = ["nofile=20000:20000", "nproc=4096:4096"]
@@ -47,7 +51,8 @@ install() {
         # shellcheck disable=SC2086
         DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null
     fi
-    if [ ! -x "$work/venv/bin/podman-compose" ]; then
+    if ! "$work/venv/bin/podman-compose" --version >/dev/null 2>&1; then  # none, or one made in a folder that moved
+        rm -rf "$work/venv"
         python3 -m venv "$work/venv"
         "$work/venv/bin/python" -m pip install --disable-pip-version-check -q podman-compose==1.6.0
     fi
@@ -101,7 +106,12 @@ images() {
 
 clean() {
     podman rm --all --force --volumes --time 0 >/dev/null
-    podman system reset --force >/dev/null
+    forget
+}
+
+forget() {
+    grep -o " $work/\(storage\|run\)[^ ]*" /proc/mounts | sort -r | xargs -r umount
+    rm -rf --one-file-system "$work/storage" "$work/run"
 }
 
 settings
