@@ -3,12 +3,16 @@
 All of it is real: Apache Kafka, ``lastgasp run worker`` (Faust), a database that syncs its log.
 Beside it, in the same run and on the same broker: a naive Faust app (a record a reading, a Table of
 counters), a bare kafka-python consumer of the same records, a bare binary COPY of the same rows;
-the slower of the last two is the limit.  ``two_workers_of_one`` is the same through two.
+the slower of the last two is the limit.  Each of them finds its records in Kafka (or its bytes in
+memory) when its clock starts, and so do our workers: they stand still while a backlog is produced.
+``while_produced`` is ours as the records come, with their producer on the same cores;
+``two_workers_of_one`` a backlog through two workers.
 ``assignment``: of a worker that owns a million meters, from the assignment of its partitions to
 engines as committed, and from the start of its process to ready.
 """
 
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -60,8 +64,9 @@ def run() -> dict[str, object]:
         house.admin(source)
         network = network_of(source)
         rates = _rates(house, network)
+        live = house.through(records_of(network, 1 + RUNS), standing=False)
         house.begin("2")
-        two = house.through(records_of(network, 1 + RUNS))
+        two = house.through(records_of(network, 2 + RUNS))
         house.stop()
         middle = {which: median(found) for which, found in rates.items()}
         limit = min(middle["consumer"], middle["copy"])
@@ -72,6 +77,7 @@ def run() -> dict[str, object]:
             "ratios": {which: round(ours / other, 4) for which, other in pairs.items()},
             "raw": {which: [round(ours), round(other)] for which, other in pairs.items()},
             "bare": {which: round(middle[which]) for which in ("consumer", "copy")},
+            "while_produced": round(live),
             "two_workers_of_one": round(two / ours, 3),
             "assignment": house.assignment() if OWNED else None,
         }
@@ -154,6 +160,10 @@ class House:
             time.sleep(0.05)
         raise RuntimeError(f"worker {instance} was not ready in {wait_s} s")
 
+    def _tell(self, number: signal.Signals) -> None:
+        for process, _ in self._workers.values():
+            process.send_signal(number)
+
     def stop(self) -> None:
         """All workers."""
         for process, _ in self._workers.values():
@@ -161,11 +171,17 @@ class House:
             process.wait(30)
         self._workers.clear()
 
-    def through(self, records: Records) -> float:
-        """Readings a second, from the first one produced to the last one committed."""
+    def through(self, records: Records, *, standing: bool = True) -> float:
+        """Readings a second until the last one is committed: from when all are in Kafka, or, where
+        the workers are not ``standing`` until then, from when the first one is produced.
+        """
+        self._tell(signal.SIGSTOP if standing else signal.SIGCONT)
         began = time.perf_counter()
         self.kafka.produce(TOPIC, records)
         ends = {p: end for p, end in self.kafka.ends(TOPIC, PARTITIONS).items() if end}
+        if standing:
+            began = time.perf_counter()
+            self._tell(signal.SIGCONT)
         with closing(psycopg.connect(self._url, autocommit=True)) as connection:
             asked = "SELECT partition, next_offset FROM bus_partitions WHERE topic = %s"
             while True:
@@ -244,7 +260,7 @@ class House:
             rows = readings(len(meters), at_ms, boot=99, group=group.no)
             rows["node"] = meters
             heard.append(_record(network, group.no, rows.tobytes(), at_ms))
-        self.through(heard)
+        self.through(heard, standing=False)
         self.stop()
         started_s = self.begin("1", wait_s=600)
         _, port = self._workers["1"]
