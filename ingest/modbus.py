@@ -1,11 +1,13 @@
 """The Modbus gateway: polls hundreds of breakers, each by a task of its own, never in step.
 
 A breaker that does not answer costs its neighbours nothing; its state becomes unknown, and that is
-told once.  What the polls tell is devices/switching.py's to decide.
+told once.  What the polls tell is devices/switching.py's to decide.  Several gateways share the
+breakers by their names, each a source of its own.
 """
 
 import asyncio
 import logging
+import zlib
 from collections.abc import Callable, Sequence
 
 import structlog
@@ -24,7 +26,7 @@ from ingest.insist import insist
 from ingest.metrics import IngestMetrics
 from ingest.packing import Packer
 from ingest.relay_client import RelayClient
-from ingest.settings import ModbusSettings
+from ingest.settings import ModbusSettings, share_of
 
 log = structlog.get_logger(__name__)
 SOURCE = "modbus"
@@ -44,8 +46,10 @@ class ModbusGateway:
         metrics: IngestMetrics | None = None,
     ) -> None:
         self._settings = settings
-        self._families = [_family_of(one) for one in breakers]
-        self._breakers = tuple(breakers)
+        number, of = share_of(settings.share)
+        self._source = SOURCE if of == 1 else f"{SOURCE}/{number}"
+        self._breakers = tuple(one for one in breakers if _falls_to(one.branch_id, of) == number)
+        self._families = [_family_of(one) for one in self._breakers]
         self._packer = packer
         self._intake = intake
         self._now_ms = now_ms
@@ -77,7 +81,7 @@ class ModbusGateway:
         if not self._breakers:
             await asyncio.get_running_loop().create_future()
         started_ms = self._now_ms()
-        await insist(lambda: self._intake.deaf(SOURCE, 0, started_ms))
+        await insist(lambda: self._intake.deaf(self._source, 0, started_ms))
         async with asyncio.TaskGroup() as tasks:
             for place, (breaker, family) in enumerate(
                 zip(self._breakers, self._families, strict=True)
@@ -170,7 +174,12 @@ class ModbusGateway:
             log.info("breakers_not_polled_yet", breakers=self._unpolled)
             self._first_round.set()
         await self._told.join()
-        await insist(lambda: self._intake.caught_up(SOURCE))
+        await insist(lambda: self._intake.caught_up(self._source))
+
+
+def _falls_to(branch_id: str, gateways: int) -> int:
+    """Which gateway, from 1, polls a breaker: the same in every process."""
+    return 1 + zlib.crc32(branch_id.encode()) % gateways
 
 
 def _next_slot(due_s: float, poll_s: float, now_s: float) -> float:

@@ -41,6 +41,7 @@ class MqttSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
 class ModbusSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """How breakers are polled."""
 
+    share: str = "1/1"  # of the breakers: "2/3" is the second of three gateways
     poll_s: float = 1.0
     timeout_s: float = 1.0  # of one request and of a connection attempt
     failures_max: int = 2  # polls in a row without an answer before the state is unknown
@@ -60,6 +61,18 @@ class Address(msgspec.Struct, frozen=True):
     host: str
     port: int
     tls: bool
+
+
+def share_of(share: str) -> tuple[int, int]:
+    """Which gateway, from 1, of how many.
+
+    Raises:
+        ConfigError: It is no such thing.
+    """
+    number, slash, of = share.partition("/")
+    if slash and number.isdecimal() and of.isdecimal() and 1 <= int(number) <= int(of):
+        return int(number), int(of)
+    raise ConfigError(f"modbus.share {share!r} should look like 2/3: the second of three gateways")
 
 
 def address_of(url: str) -> Address:

@@ -1,6 +1,11 @@
 """Limits of the stream."""
 
+from typing import Annotated
+
 import msgspec
+
+
+LINGER_MS_MAX = 1_000  # a beat of the senders: what waits longer would come after its own time
 
 
 class StreamSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -28,7 +33,8 @@ class BusSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     tls_ca: str = ""  # PEM files
     tls_cert: str = ""
     tls_key: str = ""
-    linger_ms: int = 20  # readings of a group that come this close together share a record
+    linger_ms: Annotated[int, msgspec.Meta(le=LINGER_MS_MAX)] = 20
+    """Readings of a group that come this close together share a record; told that much later."""
     record_rows_max: int = 5_000  # of a record; the rest goes into the next
     record_bytes_max: int = 2 << 20
     in_flight_bytes_max: int = 24 << 20  # sent and not answered; above: gateways stop reading
