@@ -94,7 +94,7 @@ class Store:
         self, graph: Graph, network: Network, valid_from_ms: int, source: str
     ) -> bool:
         """Keep a network from a moment on; False where it is what holds then already."""
-        async with self._reach.connection() as connection:
+        async with self._reach.within(self._settings.network_s) as connection:
             return await networks.save(
                 connection,
                 self._sealer,
@@ -108,7 +108,7 @@ class Store:
         """The network that held at a moment and its version; without a moment the newest, be it of
         tomorrow.
         """
-        async with self._reach.connection() as connection:
+        async with self._reach.within(self._settings.network_s) as connection:
             return await networks.load(connection, self._sealer, at_ms)
 
     async def versions(self) -> tuple[NetworkVersion, ...]:

@@ -12,6 +12,7 @@ class StoreSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     retry_s: float = 1.0  # what a caller is told to wait after a failure
     network_versions_max: int = 8  # kept in memory; the oldest goes first
     let_go_s: float = 600.0  # forgetting what is old may take longer than an answer
+    network_s: float = 900.0  # so may keeping or reading a network of millions
     listed_max: int = 10_000  # rows of any list; the newest ones
     recorded_chunk: int = 200  # frames read ahead while replaying
     feed_read_max: int = 5_000  # rows of one ``feed_read``, whatever the caller asks
