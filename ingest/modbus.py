@@ -2,7 +2,7 @@
 
 A breaker that does not answer costs its neighbours nothing; its state becomes unknown, and that is
 told once.  What the polls tell is devices/switching.py's to decide.  Several gateways share the
-breakers by their names, each a source of its own.
+breakers by their names.
 """
 
 import asyncio
@@ -47,7 +47,6 @@ class ModbusGateway:
     ) -> None:
         self._settings = settings
         number, of = share_of(settings.share)
-        self._source = SOURCE if of == 1 else f"{SOURCE}/{number}"
         self._breakers = tuple(one for one in breakers if _falls_to(one.branch_id, of) == number)
         self._families = [_family_of(one) for one in self._breakers]
         self._packer = packer
@@ -68,6 +67,11 @@ class ModbusGateway:
         logging.getLogger("pymodbus").setLevel(logging.CRITICAL)  # each failure is told below
 
     @property
+    def breakers(self) -> tuple[BreakerAddress, ...]:
+        """Those that fall to this gateway."""
+        return self._breakers
+
+    @property
     def ready(self) -> bool:
         """Whether every breaker was asked once."""
         return self._first_round.is_set() or not self._breakers
@@ -81,7 +85,7 @@ class ModbusGateway:
         if not self._breakers:
             await asyncio.get_running_loop().create_future()
         started_ms = self._now_ms()
-        await insist(lambda: self._intake.deaf(self._source, 0, started_ms))
+        await insist(lambda: self._intake.deaf(SOURCE, 0, started_ms))
         async with asyncio.TaskGroup() as tasks:
             for place, (breaker, family) in enumerate(
                 zip(self._breakers, self._families, strict=True)
@@ -174,7 +178,7 @@ class ModbusGateway:
             log.info("breakers_not_polled_yet", breakers=self._unpolled)
             self._first_round.set()
         await self._told.join()
-        await insist(lambda: self._intake.caught_up(self._source))
+        await insist(lambda: self._intake.caught_up(SOURCE))
 
 
 def _falls_to(branch_id: str, gateways: int) -> int:

@@ -5,7 +5,6 @@ have another number of partitions, and a Faust worker would hang on it (reliabil
 """
 
 import asyncio
-from pathlib import Path
 from typing import Any
 
 import structlog
@@ -20,7 +19,6 @@ from store.postgres import Store
 from stream.kafka_clients import TOPICS, Credentials, options_of, reached, topic_of
 from stream.settings import BusSettings
 
-NOWHERE = Path("/nonexistent")  # a role of a cluster keeps nothing beside it
 HOUR_MS = 3_600_000
 
 log = structlog.get_logger()

@@ -31,12 +31,12 @@ from service import (
     care,
     cluster_admin,
     http,
+    place,
     replying,
     role_health,
     signin,
     stored,
     texting,
-    tokens,
 )
 from service.clock import now_ms
 from service.desk import ServiceDesk
@@ -51,6 +51,7 @@ from service.role_run import RoleRun
 from service.run import Run
 from service.seeing import Seeing
 from service.tasks import Failure, running
+from service.withdrawals import Withdrawals
 from service.workdesk import ServiceWorkDesk
 from store import sealing
 from store.postgres import Store, open_store
@@ -62,6 +63,8 @@ from stream.words import Words
 
 log = structlog.get_logger()
 T = TypeVar("T")
+
+NETWORK_AGAIN_S = 5.0  # a cluster that has no network yet looks this often whether it has
 
 Beside = Callable[[str, Coroutine[Any, Any, None]], Awaitable[None]]
 Asked = Callable[[Ask], Awaitable[None]]
@@ -76,19 +79,36 @@ class Parts:
         self.failure = failure
         self.metrics = Metrics()
         self.health = Health(now_ms)
+        self.withdrawn = Withdrawals(place.key_folder_of(run.data), now_ms)
+        self._awaited: str | None = "it is starting"
+        self.health.watch("start", lambda: self._awaited)
+
+    def started(self) -> None:
+        """Everything of it runs."""
+        self._awaited = None
+
+    async def patiently(self, call: Callable[[], Awaitable[T]]) -> T:
+        """Wait for a peer that is not up yet: a cluster starts in any order."""
+        while True:
+            try:
+                return await call()
+            except Unreachable as away:
+                self._awaited = away.message
+                log.warning("peer_awaited", reason=away.message, retry_in_s=away.retry_in_s)
+                await asyncio.sleep(away.retry_in_s)
 
     async def beside(self, name: str, work: Coroutine[Any, Any, None]) -> None:
         """Run a part beside the others."""
         part = running(name, work, self.failure, stop_s=self.run.settings.care.stop_s)
         await self.opened.enter_async_context(part)
 
-    async def store(self) -> Store:
-        """The database, once it answers."""
-        found = self.run
+    async def store(self, opened: AsyncExitStack | None = None) -> Store:
+        """The database, once it answers; as long as the role runs, or as ``opened`` is."""
+        found, opened = self.run, opened or self.opened
         sealed = sealing.Keys(found.keys.phone, found.keys.index)
         decide = decider(texting.rules_of(found.settings))
-        return await patiently(
-            lambda: self.opened.enter_async_context(
+        return await self.patiently(
+            lambda: opened.enter_async_context(
                 open_store(found.database_url, sealed, found.settings.store, decide)
             )
         )
@@ -97,9 +117,23 @@ class Parts:
         """The network in force."""
         return (await self.graph(store))[1]
 
+    async def network_alone(self) -> Network:
+        """The network in force, for a role that needs no database after its start."""
+        async with AsyncExitStack() as briefly:
+            return await self.network(await self.store(briefly))
+
     async def graph(self, store: Store) -> tuple[Graph, Network]:
         """The network in force, and what it was made of."""
-        return await patiently(lambda: stored.network_of(store, None, now_ms(), _untold))
+        return await self.patiently(lambda: self._network(store))
+
+    async def _network(self, store: Store) -> tuple[Graph, Network]:
+        if await store.versions():
+            return await stored.network_of(store, None, now_ms(), _untold)
+        raise Unreachable(
+            "there is no network in the database yet; bring one in: "
+            "lastgasp run admin --network SOURCE",
+            retry_in_s=NETWORK_AGAIN_S,
+        )
 
     async def answering(self) -> None:
         """Answer /livez, /readyz and /metrics."""
@@ -114,13 +148,13 @@ class Parts:
         await self.opened.enter_async_context(answering)
 
     def verify(self, token: str) -> Principal:
-        """Whose a token is."""
-        return tokens.verify(self.run.keys.token, token, now_ms())
+        """Whose a token is, while its bearer's rights stand."""
+        return self.withdrawn.accept(self.run.keys.token, token)
 
     async def producer(self) -> Producer:
         """What sends to Kafka, once it answers."""
         settings = self.run.settings
-        producer = await patiently(
+        producer = await self.patiently(
             lambda: self.opened.enter_async_context(
                 open_producer(settings.kafka, credentials_of(self.run))
             )
@@ -155,7 +189,7 @@ class Parts:
 
         words = Words(settings, credentials_of(self.run), sender=sender, heard=heard)
         await self.beside("words", words.run())
-        await patiently(words.ready.wait)
+        await self.patiently(words.ready.wait)
         await self.beside("intake", intake.run())
         self.metrics.gauge(
             "lastgasp_bus_unconfirmed",
@@ -170,27 +204,11 @@ def credentials_of(run: RoleRun) -> Credentials:
     return Credentials(run.settings.secrets.kafka_username, run.settings.secrets.kafka_password)
 
 
-async def patiently(call: Callable[[], Awaitable[T]]) -> T:
-    """Wait for a peer that is not up yet: a cluster starts in any order."""
-    while True:
-        try:
-            return await call()
-        except Unreachable as away:
-            log.warning("peer_awaited", reason=away.message, retry_in_s=away.retry_in_s)
-            await asyncio.sleep(away.retry_in_s)
-
-
-async def _network_of(run: RoleRun, failure: Failure) -> Network:
-    """The network in force, for a role that needs no database after its start."""
-    async with AsyncExitStack() as briefly:
-        parts = Parts(run, briefly, failure)
-        return await parts.network(await parts.store())
-
-
 async def _mqtt_gateway(run: RoleRun, failure: Failure) -> None:
     async with AsyncExitStack() as opened:
         parts = Parts(run, opened, failure)
-        network = await _network_of(run, failure)
+        await parts.answering()
+        network = await parts.network_alone()
         gateways: list[MqttGateway] = []
 
         async def ask(word: Ask) -> None:
@@ -211,15 +229,16 @@ async def _mqtt_gateway(run: RoleRun, failure: Failure) -> None:
         gateways.append(mqtt)
         reason = f"no subscription at {settings.mqtt.url}, or its backlog is coming in"
         parts.health.watch("mqtt", lambda: None if mqtt.ready else reason)
-        await parts.answering()
         await parts.beside("mqtt", mqtt.run())
+        parts.started()
         await asyncio.Event().wait()
 
 
 async def _modbus_gateway(run: RoleRun, failure: Failure) -> None:
     async with AsyncExitStack() as opened:
         parts = Parts(run, opened, failure)
-        network = await _network_of(run, failure)
+        await parts.answering()
+        network = await parts.network_alone()
         intake = await parts.intake(network)
         modbus = ModbusGateway(
             run.settings.modbus,
@@ -231,26 +250,28 @@ async def _modbus_gateway(run: RoleRun, failure: Failure) -> None:
         )
         reason = "not every breaker was asked yet"
         parts.health.watch("modbus", lambda: None if modbus.ready else reason)
-        await parts.answering()
         await parts.beside("modbus", modbus.run())
+        parts.started()
         await asyncio.Event().wait()
 
 
 async def _push(run: RoleRun, failure: Failure) -> None:
     async with AsyncExitStack() as opened:
         parts = Parts(run, opened, failure)
+        await parts.answering()
         store, settings = await parts.store(), run.settings
         tls = http.tls_context(settings.feeds.tls_cert, settings.feeds.tls_key, "feeds")
         seeing = Seeing(store.wishing, now_ms)
         feeds = Feeds(
-            store, parts.verify, store.audit, settings.feeds, now_ms, tls=tls, on_seen=seeing.note
-        )
+            store, parts.verify, store.audit, settings.feeds, now_ms, tls=tls,
+            withdrawn=parts.withdrawn.covers, on_seen=seeing.note,
+        )  # fmt: skip
         reason = "not listening, or the log cannot be read"
         parts.health.watch("feeds", lambda: None if feeds.ready else reason)
         parts.metrics.watch_feeds(feeds)
-        await parts.answering()
         await parts.beside("feeds", feeds.run())
         await parts.beside("seen", seeing.run())
+        parts.started()
         await asyncio.Event().wait()
 
 
@@ -262,7 +283,8 @@ def _desk(
     work = ServiceWorkDesk(store, intake, network, settings.api.decision_wait_s)
     return ServiceDesk(
         store, intake, network, parts.health, parts.metrics, now_ms,
-        work=work, planned=planned, feed=ServiceFeedDesk(pages),
+        work=work, planned=planned,
+        feed=ServiceFeedDesk(pages, lambda who: not parts.withdrawn.covers(who)),
     )  # fmt: skip
 
 
@@ -270,6 +292,7 @@ async def _texts(run: RoleRun, failure: Failure) -> None:
     """The sender of texts; several may run on one outbox."""
     async with AsyncExitStack() as opened:
         parts = Parts(run, opened, failure)
+        await parts.answering()
         store, settings = await parts.store(), run.settings
         network = await parts.network(store)
         pages = Pages(store, settings.feeds, now_ms)  # nobody asks it here
@@ -280,10 +303,10 @@ async def _texts(run: RoleRun, failure: Failure) -> None:
         figures.show(parts.metrics, senders)
         for sender in senders:
             parts.health.watch(sender.channel, partial(_gateway_trouble, sender))
-        await parts.answering()
         await parts.beside("outbox figures", figures.look())
         rules = texting.rules_of(settings)
         await parts.beside("texts", texting.send(senders, store.outbox, rules, now_ms))
+        parts.started()
         await asyncio.Event().wait()
 
 
@@ -296,7 +319,7 @@ async def _dispatch(run: RoleRun, failure: Failure) -> None:
         glimpse, heard = Glimpse(network, settings.engine), Heard(network, now_ms)
         maps = Maps(store, (graph, network), glimpse, parts.health, heard.ages_s, now_ms)
         whole = Run(
-            settings=settings, data=cluster_admin.NOWHERE, keys=run.keys, psql="", network=None,
+            settings=settings, data=run.data, keys=run.keys, psql="", network=None,
             database_url=run.database_url, scenario=None, revivers={}, again=False, board=False,
         )  # fmt: skip
         pages = Pages(store, settings.feeds, now_ms)
@@ -313,6 +336,7 @@ async def _dispatch(run: RoleRun, failure: Failure) -> None:
         await opened.enter_async_context(http.serving(app, settings.http, failure))
         await parts.beside("glimpse", glimpse.run(store, settings.stream.snapshot_s))
         await parts.beside("care", care.keep_house(store, now_ms, settings.care.every_s))
+        parts.started()
         await asyncio.Event().wait()
 
 
@@ -326,8 +350,9 @@ def _trouble(failure: Failure) -> str | None:
 
 async def _admin(run: RoleRun, failure: Failure) -> None:
     async with AsyncExitStack() as opened:
-        store = await Parts(run, opened, failure).store()
-        await patiently(lambda: cluster_admin.set_up(run, store, credentials_of(run)))
+        parts = Parts(run, opened, failure)
+        store = await parts.store()
+        await parts.patiently(lambda: cluster_admin.set_up(run, store, credentials_of(run)))
 
 
 def _untold(_sentence: str) -> None:

@@ -8,7 +8,7 @@ import typer
 
 from grid.errors import ConfigError, Unreachable
 from grid.people import Principal, Role
-from service import exits, keys, place
+from service import exits, place
 from service.clock import now_ms
 from service.doctor import Check, examine
 
@@ -47,12 +47,16 @@ def withdraw(role: str, subject: str, data: Path) -> str:
     from service.withdrawals import withdraw as write
 
     token(role, subject, None, data, 1)  # says what is wrong with them
-    folder = keys.folder_of(data)
+    folder = place.key_folder_of(data)
     if not folder.is_dir():
+        raise ConfigError(f"--data: there are no keys in {folder}; give the service's own folder")
+    try:
+        write(folder, role, subject, now_ms())
+    except OSError as error:
         raise ConfigError(
-            f"--data: there are no keys in {folder}; in a cluster change the token key instead"
-        )
-    write(folder, role, subject, now_ms())
+            f"{folder} cannot be written ({error.strerror}); where every role only reads its "
+            "secrets, run it where they were made: docker compose run --rm secrets token ..."
+        ) from error
     return f"what {role} {subject} has so far counts no more; a new token will, from now on"
 
 

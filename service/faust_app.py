@@ -35,6 +35,7 @@ async def opened(crash: Callable[[BaseException], Awaitable[None]]) -> AsyncIter
     failure = Failure()
     async with AsyncExitStack() as stack:
         parts = Parts(run, stack, failure)
+        await parts.answering()
         store = await parts.store()
         network = await parts.network(store)
         pulse = Pulse(network, store.commit, now_ms, metrics=parts.metrics)
@@ -46,8 +47,8 @@ async def opened(crash: Callable[[BaseException], Awaitable[None]]) -> AsyncIter
         parts.health.watch("database", pulse.trouble)
         parts.health.watch("partitions", lambda: worker.trouble)
         worker_figures(parts.metrics, worker, now_ms)
-        await parts.answering()
         await parts.beside("partitions", worker.watch())
+        parts.started()
         watching = asyncio.create_task(_fail(failure, crash))
         stack.callback(watching.cancel)
         yield

@@ -54,10 +54,19 @@ def keys_of(data: Path) -> Keys:
     Raises:
         ConfigError: They cannot be used.
     """
+    shared = _shared_keys()
+    return keys.open_keys(data) if shared is None else keys.read_folder(shared)
+
+
+def key_folder_of(data: Path) -> Path:
+    """The folder where they lie."""
+    return _shared_keys() or keys.folder_of(data)
+
+
+def _shared_keys() -> Path | None:
     secrets = environment().get("LASTGASP_SECRETS", "")
-    if secrets and (Path(secrets) / "keys").is_dir():
-        return keys.read_folder(Path(secrets) / "keys")
-    return keys.open_keys(data)
+    folder = Path(secrets) / "keys"
+    return folder if secrets and folder.is_dir() else None
 
 
 @contextlib.contextmanager

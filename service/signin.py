@@ -11,7 +11,7 @@ from dispatch.codes import Codes
 from dispatch.signin import SignIn
 from grid.people import Principal, Role
 from grid.times import from_rfc3339
-from service import keys, tokens
+from service import place, tokens
 from service.run import Run
 from service.withdrawals import Withdrawals
 
@@ -21,7 +21,7 @@ WHO = "duty"  # whom the printed link signs in: whoever sits at this machine
 def of(run: Run, now_ms: Callable[[], int]) -> SignIn:
     """The service's way of signing in."""
     site, key = run.settings.site, run.keys.token
-    withdrawn = Withdrawals(keys.folder_of(run.data), now_ms)
+    withdrawn = Withdrawals(place.key_folder_of(run.data), now_ms)
     codes = Codes(partial(secrets.token_urlsafe, 12), ttl_s=site.code_s, codes_max=site.codes_max)
 
     def issued(who: Principal, audience: str) -> str:

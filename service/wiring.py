@@ -29,7 +29,7 @@ from ingest.packing import Packer
 from notify.feeds import Feeds
 from notify.pages import Pages
 from notify.situations import decider
-from service import care, http, keys, place, replying, signin, simulated, stored, texting, watch
+from service import care, http, place, replying, signin, simulated, stored, texting, watch
 from service.clock import now_ms
 from service.desk import ServiceDesk
 from service.feeddesk import ServiceFeedDesk
@@ -315,7 +315,7 @@ def _note(run: Run) -> place.Note:
 
 
 def _withdrawn(run: Run) -> Withdrawals:
-    return Withdrawals(keys.folder_of(run.data), now_ms)
+    return Withdrawals(place.key_folder_of(run.data), now_ms)
 
 
 def _accept(run: Run) -> Callable[[str], Principal]:

@@ -4,7 +4,6 @@ from typing import Annotated
 
 import msgspec
 
-
 LINGER_MS_MAX = 1_000  # a beat of the senders: what waits longer would come after its own time
 
 

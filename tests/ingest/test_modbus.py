@@ -318,6 +318,28 @@ async def test_polls_are_spread_over_the_period(relay, poll, intake) -> None:
     assert all(0.3 < one.moments[1] - one.moments[0] < 0.7 for one in ones)
 
 
+def test_gateways_share_the_breakers_by_their_names(now_ms, free_port, city) -> None:
+    breakers = [BreakerAddress(f"B{i}", "127.0.0.1", free_port(), 1, "fr100") for i in range(1, 21)]
+    polled = [
+        {one.branch_id for one in _gateway(breakers, f"{number}/3", city, now_ms).breakers}
+        for number in (1, 2, 3)
+    ]
+    assert set.union(*polled) == {one.branch_id for one in breakers}
+    assert sum(map(len, polled)) == len(breakers)
+    assert all(polled)
+
+
+def _gateway(breakers, share: str, network, now_ms) -> ModbusGateway:
+    settings = ModbusSettings(share=share)
+    return ModbusGateway(settings, breakers, Packer(network), None, now_ms)
+
+
+@pytest.mark.parametrize("share", ["", "1", "0/2", "3/2", "a/b", "1/0"])
+def test_a_share_that_is_none_is_refused(share: str, city, now_ms) -> None:
+    with pytest.raises(ConfigError, match=r"modbus\.share"):
+        _gateway([], share, city, now_ms)
+
+
 async def test_while_the_stream_is_away_polls_wait_and_nothing_is_lost(
     relay, poll, intake, now_ms
 ) -> None:

@@ -37,10 +37,11 @@ def test_a_file_changes_what_it_names_and_nothing_else(tmp_path: Path) -> None:
         ("[engine]\nnominal_v = 'high'\n", "$.engine.nominal_v"),
         ("[engine]\nnominal_v = -3\n", "$.engine.nominal_v"),
         ("[log]\nlevel = 'loud'\n", "$.log.level"),
+        ("[kafka]\nlinger_ms = 1001\n", "$.kafka.linger_ms"),
         ("http = 3\n", "$.http"),
     ],
     ids=["an unknown key", "an unknown section", "a wrong type", "a negative limit", "a bad word",
-         "a section that is none"],
+         "above its limit", "a section that is none"],
 )  # fmt: skip
 def test_a_refusal_names_the_file_and_the_path(tmp_path: Path, text: str, path: str) -> None:
     sentence = said(tmp_path, text)

@@ -6,7 +6,7 @@ import pytest
 
 from grid.errors import ConfigError, Refused
 from grid.people import Principal, Role
-from service import commands, keys
+from service import commands, keys, place
 from service.clock import now_ms
 from service.tokens import issue
 from service.withdrawals import NAME, Withdrawals, withdraw
@@ -62,3 +62,19 @@ def test_the_command_writes_where_a_service_reads_it(tmp_path: Path) -> None:
         Withdrawals(keys.folder_of(data), now_ms).accept(key, old)
     with pytest.raises(ConfigError, match="no-one"):
         commands.withdraw("no-one", "C1", data)
+
+
+def test_a_cluster_has_it_beside_the_keys_that_its_roles_share(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secrets = tmp_path / "secrets"
+    keys.open_folder(secrets / "keys")
+    monkeypatch.setenv("LASTGASP_SECRETS", str(secrets))
+    nowhere = tmp_path / "nowhere"
+    old = commands.token("dispatcher", "ann", None, nowhere, 3600)
+    key = keys.read_folder(secrets / "keys").token
+    role = Withdrawals(place.key_folder_of(nowhere), now_ms)
+    assert role.accept(key, old).subject == "ann"
+    commands.withdraw("dispatcher", "ann", nowhere)
+    with pytest.raises(Refused, match="withdrawn"):
+        Withdrawals(place.key_folder_of(nowhere), now_ms).accept(key, old)
