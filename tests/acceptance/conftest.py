@@ -103,6 +103,7 @@ class Story:
     """A service on which a scenario is played."""
 
     service: Any
+    told: list[Any] | None = None  # the truth, where no simulator keeps a log of it
     listener: Listener | None = None
 
     def begin(self) -> "Story":
@@ -114,6 +115,8 @@ class Story:
 
     def truth(self) -> list[Any]:
         """What really happens, as the simulators logged it."""
+        if self.told is not None:
+            return self.told
         text = (self.service.data / "field" / "truth.jsonl").read_bytes()
         return last_story(from_lines(text.splitlines()))
 
@@ -157,6 +160,28 @@ class Story:
         """Time goes by; nothing is waited for but that."""
         until = time.monotonic() + seconds
         self.service.wait(lambda: time.monotonic() >= until, seconds + 5, "time to pass")
+
+    def replays_as_committed(self) -> None:
+        """Require that replaying the recorded stream gives the changes that were committed."""
+        committed = [
+            (outage_id, version, state, reason, sorted(customers))
+            for outage_id, version, state, reason, customers in self.sql(
+                "SELECT outage_id, version, outage->>'state', reason, customers FROM changes"
+            )
+        ]
+        (span,) = self.sql(
+            """SELECT to_char(min(until_at) - interval '1 hour', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'),
+                      to_char(max(until_at) + interval '1 hour', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')
+               FROM recorded_frames"""
+        )
+        said = self.service.command("replay", "--json", "--from", span[0], "--to", span[1])
+        lines = [json.loads(line) for line in said.splitlines()]
+        replayed = [
+            (x["outage"], x["version"], x["state"], x["reason"], sorted(x["customers"]))
+            for x in lines
+            if x["type"] == "change"
+        ]
+        assert sorted(replayed) == sorted(committed) != []
 
     def sql(self, query: str) -> list[tuple[Any, ...]]:
         """Rows of the service's own database."""
@@ -254,10 +279,25 @@ heartbeat_slack_s = {slack_s}
 """
 
 
+@pytest.fixture(scope="session")
+def demo_text() -> tuple[str, str, str]:
+    """The demo in a smaller city: network, scenario, configuration."""
+    demo = (resources.files("simulators") / "scenarios" / "demo.toml").read_text()
+    # who never speaks follows a transformer only after more than a minute: none of them here
+    demo = demo.replace("skew_s = 0.5", "skew_s = 0.1").replace("silent = 0.01", "silent = 0.0")
+    return "city:6000:1", demo, DEMO_TIMES
+
+
 def tell(story: Story, within_s: float) -> Story:
     """From its beginning to its end."""
     story.begin().wait_until_over(within_s)
     return story
+
+
+@pytest.fixture(scope="session")
+def told() -> Callable[[Story, float], Story]:
+    """Tell a story from its beginning to its end, another way than in process."""
+    return tell
 
 
 def tell_with_a_kill(story: Story, within_s: float) -> Story:
@@ -290,7 +330,7 @@ def tell_with_absences(story: Story, heartbeat_s: float, slack_s: float, away_s:
 
 @pytest.fixture(scope="session")
 def storm_text() -> tuple[str, str]:
-    """The storm's scenario and the engine's hurry, for who plays it another way."""
+    """The storm's scenario and the engine's hurry, for who plays it another way than in process."""
     return STORM, HURRY.format(heartbeat_s=20.0)
 
 
@@ -298,18 +338,6 @@ def storm_text() -> tuple[str, str]:
 def story_of() -> Callable[[Any], Story]:
     """A story of a service that somebody else has begun."""
     return Story
-
-
-@pytest.fixture(scope="session")
-def storm_on() -> Callable[[Any], Story]:
-    """The storm, to be lived through by another way to run: ``storm_on(cluster_of)``."""
-
-    def made(cluster_of: Any) -> Story:
-        return Story(
-            cluster_of("city:2000:7", scenario=STORM, config=HURRY.format(heartbeat_s=20.0))
-        )
-
-    return made
 
 
 @pytest.fixture(scope="session")
@@ -331,14 +359,13 @@ def quiet_city() -> Callable[..., Story]:
 
 @pytest.fixture(scope="session")
 def tales(
-    play: Callable[..., Story], quiet_city: Callable[..., Story]
+    play: Callable[..., Story],
+    quiet_city: Callable[..., Story],
+    demo_text: tuple[str, str, str],
 ) -> Iterator[dict[str, Future[Story]]]:
     """The short stories by name, told all at once."""
-    demo = (resources.files("simulators") / "scenarios" / "demo.toml").read_text()
-    # who never speaks follows a transformer only after more than a minute: none of them here
-    demo = demo.replace("skew_s = 0.5", "skew_s = 0.1").replace("silent = 0.01", "silent = 0.0")
     calm, killed = (play("city:2000:7", STORM, 20.0) for _ in range(2))
-    stories = play("city:6000:1", demo, DEMO_TIMES)
+    stories = play(*demo_text)
     with ThreadPoolExecutor() as pool:
         yield {
             "calm": pool.submit(tell, calm, 120),

@@ -5,7 +5,6 @@ in order once, killed once.  Nobody was in the dark, and nobody is said to have 
 """
 
 from collections.abc import Callable
-from concurrent.futures import Future
 from typing import Any
 
 import pytest
@@ -19,8 +18,15 @@ def nothing_was_said(story: Any) -> None:
 
 @pytest.mark.services
 @pytest.mark.timeout(400)
-def test_time_that_we_were_away_raises_no_outage(tales: dict[str, Future[Any]]) -> None:
-    nothing_was_said(tales["quiet"].result())
+@pytest.mark.parametrize(
+    "way",
+    [
+        pytest.param("tales", id="in process"),
+        pytest.param("cluster_tales", id="on a cluster"),
+    ],
+)
+def test_time_that_we_were_away_raises_no_outage(request: pytest.FixtureRequest, way: str) -> None:
+    nothing_was_said(request.getfixturevalue(way)["quiet"].result())
 
 
 @pytest.mark.soak

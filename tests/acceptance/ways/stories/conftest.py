@@ -1,16 +1,19 @@
 """A cluster of real processes: Apache Kafka, TimescaleDB, Mosquitto, and a process each role.
 
 What a story wants of a service (tests/acceptance) it finds here under the same names, so the same
-stories are told over both ways.
+stories are told over both ways: ``tales`` in one process each, ``cluster_tales`` here.
 """
 
+import asyncio
 import json
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -20,9 +23,13 @@ import httpx
 import psycopg
 import pytest
 
+from service.clock import now_ms
+from simulators.smsc import Smsc
+
 LASTGASP = str(Path(sys.executable).with_name("lastgasp"))
+ROLES = ("worker", "dispatch", "push", "mqtt-gateway", "modbus-gateway", "texts")
 PARTITIONS = 4
-READY_S = 90.0
+READY_S = 180.0
 T = TypeVar("T")
 
 
@@ -75,6 +82,7 @@ class Cluster:
     database: Any
     http: int
     feeds: int
+    sms: int
     network: str
     config: str
     free_port: Callable[[], int]
@@ -85,15 +93,31 @@ class Cluster:
     # -- what is done to it ------------------------------------------------------------------------
 
     def start(self) -> "Cluster":
-        """Topics, tables, network, then one of each role, then the field."""
-        self.data.mkdir(parents=True, exist_ok=True)
-        self.once("admin", "--network", self.network)
-        for role in ("worker", "dispatch", "push", "mqtt-gateway", "modbus-gateway"):
+        """Topics, tables, network, then one of each role, then the field; or the roles again."""
+        first = not self.members
+        if first:
+            self.prepare()
+        for role in ROLES:
             self.begin(role)
-        if self.scenario is not None:
+        if first and self.scenario is not None:
             self.play()
         self.wait_ready()
         return self
+
+    def prepare(self) -> None:
+        """Topics, tables, network."""
+        self.data.mkdir(parents=True, exist_ok=True)
+        self.once("admin", "--network", self.network)
+
+    def stop(self) -> None:
+        """Every role, in order; servers and field go on."""
+        for role in reversed(ROLES):
+            self.end(role)
+
+    def kill(self) -> None:
+        """``kill -9`` of every role."""
+        for role in ROLES:
+            self.end(role, kill=True)
 
     def once(self, role: str, *arguments: str) -> None:
         """Run a role that ends by itself."""
@@ -101,7 +125,7 @@ class Cluster:
         with member.log.open("ab") as log:
             subprocess.run(
                 self._command(member, *arguments), env=self._env, stdout=log, stderr=log,
-                timeout=60, check=True,
+                timeout=180, check=True,
             )  # fmt: skip
 
     def begin(self, role: str, instance: str = "1") -> Member:
@@ -133,12 +157,15 @@ class Cluster:
             str(self.data / "field"), "--mqtt-url", self.mosquitto.url, "--http",
             f"http://127.0.0.1:{self.http}", "--token", self.anna,
         ]  # fmt: skip
+        (self.data / "field").mkdir(exist_ok=True)
+        centre = Smsc(self.sms, self.data / "field" / "smsc.jsonl", now_ms)
+        threading.Thread(target=lambda: asyncio.run(centre.run()), daemon=True).start()
         with (self.data / "field.log").open("ab") as log:
             self.field_process = subprocess.Popen(
                 [LASTGASP, *arguments], stdin=subprocess.DEVNULL, stdout=log, stderr=log
             )
 
-    def stop(self) -> None:
+    def tear_down(self) -> None:
         """All of it."""
         self.client.close()
         if self.field_process is not None:
@@ -190,7 +217,9 @@ listen = "127.0.0.1:{self.http}"
 listen = "127.0.0.1:{self.feeds}"
 [health]
 listen = "127.0.0.1:{health}"
-{self.config}
+{self.config if "[sms]" in self.config else self.config + "[sms]"}
+url = "smpp://127.0.0.1:{self.sms}"
+receipt_owed_s = 300.0
 """
         )
         log = self.data / f"{role}-{instance}.log"
@@ -261,7 +290,7 @@ def cluster_of(
             path.write_text(scenario)
         made.append(
             Cluster(
-                data, kafka(), broker_of_devices(), database, free_port(), free_port(),
+                data, kafka(), broker_of_devices(), database, free_port(), free_port(), free_port(),
                 cluster_network(network), config, free_port, path,
             )
         )  # fmt: skip
@@ -269,4 +298,48 @@ def cluster_of(
 
     yield make
     for cluster in made:
-        cluster.stop()
+        cluster.tear_down()
+
+
+@pytest.fixture(scope="session")
+def play_on_cluster(
+    cluster_of: Callable[..., Cluster], story_of: Callable[..., Any]
+) -> Iterator[Callable[..., Any]]:
+    """As ``play``: a story of a network, a scenario's text and a configuration; not begun yet."""
+    made: list[Any] = []
+
+    def make(network: str, scenario: str, config: str) -> Any:
+        made.append(story_of(cluster_of(network, scenario=scenario, config=config)))
+        return made[-1]
+
+    yield make
+    for story in made:
+        if story.listener is not None:
+            story.listener.stop()
+
+
+@pytest.fixture(scope="session")
+def cluster_tales(
+    play_on_cluster: Callable[..., Any],
+    storm_text: tuple[str, str],
+    demo_text: tuple[str, str, str],
+    quiet_city: Callable[..., Any],
+    told: Callable[..., Any],
+    outlived: Callable[[Any], Any],
+) -> Iterator[dict[str, Future[Any]]]:
+    """The short stories by name, each on a cluster of its own, told two at a time: the demo, and
+    beside it one after the other the two that are shorter.
+    """
+
+    def storm() -> Any:
+        return outlived(play_on_cluster("city:2000:7", *storm_text))
+
+    def demo() -> Any:
+        return told(play_on_cluster(*demo_text), 240)
+
+    def quiet() -> Any:
+        return quiet_city(play_on_cluster, heartbeat_s=5.0, slack_s=4.0, away_s=11.0)
+
+    with ThreadPoolExecutor(2) as pool:
+        tales = {"demo": demo, "storm": storm, "quiet": quiet}
+        yield {name: pool.submit(tale) for name, tale in tales.items()}

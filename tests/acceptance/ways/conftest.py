@@ -21,6 +21,7 @@ from grid.build import build
 from grid.csvfolder import write
 from grid.graph import BreakerAddress
 from grid.network import NodeKind
+from service.clock import now_ms
 from service.sources import load_graph
 
 ROOT = Path(__file__).resolve().parent.parent.parent.parent
@@ -79,7 +80,7 @@ class Kafka:
             self.process = subprocess.Popen(
                 [script, "run", str(self.folder)], stdout=log, stderr=log
             )
-        until(lambda: listens(self.port, self.process), 60, lambda: "Kafka")
+        until(lambda: listens(self.port, self.process), 120, lambda: "Kafka")
 
     def stop(self, *, kill: bool = False) -> None:
         """Stop it."""
@@ -161,7 +162,7 @@ def cluster_network(
         )
         folder = tmp_path_factory.mktemp("network")
         for name, text in write(
-            msgspec.structs.replace(graph, breakers=addresses), contacts=False
+            msgspec.structs.replace(graph, breakers=addresses), contacts=True
         ).items():
             (folder / name).write_text(text)
         return str(folder)
@@ -250,3 +251,61 @@ def own_timescale(
     yield start
     for database in started:
         database.stop()
+
+
+FIRST_S = 13.0  # of the storm: the first faults have struck
+APART_S = 4.5  # between two kills: the last comes before the last repair
+
+
+def kill_a_role(role: str) -> Callable[[Any], None]:
+    def act(cluster: Any) -> None:
+        cluster.end(role, kill=True)
+        cluster.begin(role)
+
+    return act
+
+
+def kill_a_server(name: str) -> Callable[[Any], None]:
+    def act(cluster: Any) -> None:
+        server = getattr(cluster, name)
+        server.stop(kill=True)
+        server.start()
+
+    return act
+
+
+def kill_the_database(cluster: Any) -> None:
+    cluster.database.kill()
+    cluster.database.again()
+
+
+KILLS = (
+    kill_a_role("worker"),
+    kill_a_role("mqtt-gateway"),
+    kill_a_role("push"),
+    kill_a_server("kafka"),
+    kill_the_database,
+    kill_a_server("mosquitto"),
+)
+
+
+def outlive(story: Any) -> Any:
+    """Live through the storm while each part is killed in turn and started again."""
+    cluster = story.begin().service
+    for number, kill in enumerate(KILLS):
+        second = FIRST_S + number * APART_S
+        begun_ms = story.begun_ms()
+        cluster.wait(
+            lambda begun_ms=begun_ms, second=second: now_ms() >= begun_ms + second * 1000,
+            second + 60, f"second {second} of the story",
+        )  # fmt: skip
+        kill(cluster)
+    cluster.wait_ready(120)
+    story.wait_until_over(200)
+    return story
+
+
+@pytest.fixture(scope="session")
+def outlived() -> Callable[[Any], Any]:
+    """Live through a storm: ``outlived(story)``."""
+    return outlive

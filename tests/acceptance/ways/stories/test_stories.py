@@ -1,7 +1,7 @@
 """The specification of the demo: five stories, as the truth log has them, in every place.
 
-The shipped scenario in a smaller city: the database, the API and the
-feed say what the simulators know to have happened.
+The shipped scenario in a smaller city, in one process and on a cluster: the database, the API and
+the feed say what the simulators know to have happened.
 """
 
 import json
@@ -21,14 +21,15 @@ pytestmark = pytest.mark.timeout(1200)
 @pytest.fixture(
     scope="module",
     params=[
-        pytest.param("in a town", marks=pytest.mark.services),
-        pytest.param("in the city", marks=pytest.mark.soak),
+        pytest.param("tales", id="in process", marks=pytest.mark.services),
+        pytest.param("cluster_tales", id="on a cluster", marks=pytest.mark.services),
+        pytest.param("", id="in the city", marks=pytest.mark.soak),
     ],
 )
 def demo(request: pytest.FixtureRequest, play: Callable[..., Any]) -> Any:
     """The demo told to its end."""
-    if request.param == "in a town":
-        return request.getfixturevalue("tales")["demo"].result()
+    if request.param:
+        return request.getfixturevalue(request.param)["demo"].result()
     text = (resources.files("simulators") / "scenarios" / "demo.toml").read_text()
     story = play("city:20000:1", text, config="").begin()
     story.wait_until_over(900)

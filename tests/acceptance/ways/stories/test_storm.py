@@ -1,0 +1,168 @@
+"""The specification of a storm: faults none inside another, three of ten last gasps heard.
+
+Every one is found with its device and exactly its customers; nothing is lost, nothing is doubled.
+Two services live through the same storm in one process each; one of them is killed in the middle of
+it, with everything it started, and started again.  A cluster lives through it too (Mosquitto,
+gateways, Apache Kafka, Faust and TimescaleDB), while each of its parts is killed in turn (kill -9)
+and started again.  Nothing that any of them says in the end differs.
+"""
+
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from grid.times import from_rfc3339
+from simulators.smsc import read_log
+from simulators.verdict import spoken
+
+pytestmark = [pytest.mark.timeout(600)]
+
+HERE = pytest.mark.services
+
+
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param(("tales", "calm"), id="in peace", marks=HERE),
+        pytest.param(("tales", "killed"), id="killed", marks=HERE),
+        pytest.param(("cluster_tales", "storm"), id="killed on a cluster", marks=HERE),
+    ],
+)
+def storm(request: pytest.FixtureRequest) -> Any:
+    """Lived through."""
+    tales, name = request.param
+    return request.getfixturevalue(tales)[name].result()
+
+
+@pytest.fixture(scope="module")
+def both(tales: dict[str, Future[Any]]) -> tuple[Any, Any]:
+    """In one process: in peace, and with a kill -9 of the process group."""
+    return tales["calm"].result(), tales["killed"].result()
+
+
+def test_every_fault_is_found_with_exactly_its_customers(storm: Any) -> None:
+    verdict = storm.verdict()
+    assert verdict.outages == 12
+    assert verdict.perfect, spoken(verdict)
+
+
+def test_no_change_is_lost_or_doubled(storm: Any) -> None:
+    holes = """
+        SELECT outage_id FROM changes GROUP BY outage_id
+        HAVING min(version) <> 1 OR max(version) <> count(*)
+    """
+    assert storm.sql(holes) == []
+    behind = """
+        SELECT id FROM outages o WHERE version <>
+        (SELECT max(version) FROM changes c WHERE c.outage_id = o.id)
+    """
+    assert storm.sql(behind) == []
+    gaps = """
+        SELECT c.channel FROM feed_channels c JOIN feed_log l USING (channel)
+        GROUP BY c.channel, c.top
+        HAVING min(l."offset") <> 1 OR max(l."offset") <> count(*) OR max(l."offset") <> c.top
+    """
+    assert storm.sql(gaps) == []
+
+
+def test_who_listened_heard_every_change_once(storm: Any) -> None:
+    committed = storm.sql(
+        """SELECT body->'outage'->>'id', (body->'outage'->>'version')::int FROM feed_log
+           WHERE channel = 'dispatch' AND type = 'change' ORDER BY "offset" """
+    )
+    storm.service.wait(lambda: storm.listener.changes == committed, 30, "the feed")
+    offsets = [message["offset"] for message in storm.listener.heard]
+    assert offsets == list(range(offsets[0], offsets[0] + len(offsets)))
+
+
+def test_no_reading_is_doubled_and_none_is_lost(storm: Any) -> None:
+    doubled = """
+        SELECT device_no, boot, seq FROM readings WHERE boot <> 0
+        GROUP BY device_no, boot, seq HAVING count(*) > 1
+    """
+    assert storm.sql(doubled) == []
+    missing = """
+        SELECT coalesce(nullif(via_no, 0), device_no) AS sender, boot, min(seq), max(seq), count(*)
+        FROM readings WHERE boot <> 0 GROUP BY 1, 2
+        HAVING max(seq) - min(seq) + 1 <> count(*)
+    """
+    assert storm.sql(missing) == []
+
+
+def test_nobody_is_told_a_thing_twice(storm: Any) -> None:
+    """By the log of the SMS centre, which gives each part of a text its own line."""
+    lines = read_log(storm.service.data / "field" / "smsc.jsonl")
+    taken = Counter(
+        (line["number"], line["reference"], line["part"], line["text"])
+        for line in lines
+        if line["what"] == "taken"
+    )
+    assert len(taken) > 100
+    assert [told for told, times in taken.items() if times > 1] == []
+
+
+def test_replaying_the_recorded_stream_gives_the_committed_changes(storm: Any) -> None:
+    storm.replays_as_committed()
+
+
+def facts(story: Any) -> dict[str, list[tuple[Any, ...]]]:
+    """Of each device: end state, and the steps by the devices' clocks, relative to the story."""
+    begun_ms = story.begun_ms()
+
+    def second(moment: str | None) -> int | None:
+        return None if moment is None else round((from_rfc3339(moment) - begun_ms) / 1000)
+
+    return {
+        outage["device_id"]: [
+            (outage["state"], outage["kind"]),
+            *sorted(
+                (second(s["off_at"]), second(s["on_at"]), tuple(sorted(s["customers"])))
+                for s in outage["steps"]
+            ),
+        ]
+        for outage in story.found()
+        if outage["state"] == "closed" and outage["steps"]
+    }
+
+
+@HERE
+def test_the_kill_changed_nothing_of_what_happened(both: tuple[Any, Any]) -> None:
+    calm, killed = (facts(story) for story in both)
+    assert {device: of[0] for device, of in killed.items()} == {d: of[0] for d, of in calm.items()}
+    customers = [
+        {device: sorted(c for step in of[1:] for c in step[2]) for device, of in run.items()}
+        for run in (calm, killed)
+    ]
+    assert customers[0] == customers[1]
+
+
+@HERE
+def test_the_storm_of_the_killed_service_lies_in_one_folder(both: tuple[Any, Any]) -> None:
+    data: Path = both[1].service.data
+    assert {"postgres", "field", "service.json"} <= {path.name for path in data.iterdir()}
+
+
+@HERE
+def test_a_worker_that_is_told_to_stop_ends_within_fifteen_seconds_on_a_cluster(
+    cluster_tales: dict[str, Future[Any]],
+) -> None:
+    assert cluster_tales["storm"].result().service.end("worker") < 15
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(3600)
+def test_ten_storms_on_a_cluster_are_lived_through(
+    play_on_cluster: Callable[..., Any],
+    outlived: Callable[[Any], Any],
+    storm_text: tuple[str, str],
+) -> None:
+    for _ in range(10):
+        story = outlived(play_on_cluster("city:2000:7", *storm_text))
+        verdict = story.verdict()
+        assert verdict.perfect, spoken(verdict)
+        story.replays_as_committed()
+        story.service.tear_down()
