@@ -6,7 +6,8 @@ counters), a bare kafka-python consumer of the same records, a bare binary COPY 
 the slower of the last two is the limit.  Each of them finds its records in Kafka (or its bytes in
 memory) when its clock starts, and so do our workers: they stand still while a backlog is produced.
 ``while_produced`` is ours as the records come, with their producer on the same cores;
-``two_workers_of_one`` a backlog through two workers.
+``two_workers_of_one`` a backlog through two workers; ``single`` a backlog of records as meters that
+report one by one fill them, which is what ``bench sizing`` reckons with.
 ``assignment``: of a worker that owns a million meters, from the assignment of its partitions to
 engines as committed, and from the start of its process to ready.
 """
@@ -41,6 +42,8 @@ from stream.records import Record, partition_of, record_bytes
 METERS = 40_000
 RECORDS = 500  # a run
 ROWS = 1_000  # a record
+SINGLE = 6  # a record, where meters report one by one and kafka.linger_ms is 500
+SINGLES = 5_000  # such records
 NAIVE = 10_000  # readings
 RUNS = 3
 PARTITIONS = 2
@@ -65,8 +68,9 @@ def run() -> dict[str, object]:
         network = network_of(source)
         rates = _rates(house, network)
         live = house.through(records_of(network, 1 + RUNS), standing=False)
+        single = house.through(records_of(network, 2 + RUNS, rows=SINGLE), rows=SINGLE)
         house.begin("2")
-        two = house.through(records_of(network, 2 + RUNS))
+        two = house.through(records_of(network, 3 + RUNS))
         house.stop()
         middle = {which: median(found) for which, found in rates.items()}
         limit = min(middle["consumer"], middle["copy"])
@@ -78,6 +82,7 @@ def run() -> dict[str, object]:
             "raw": {which: [round(ours), round(other)] for which, other in pairs.items()},
             "bare": {which: round(middle[which]) for which in ("consumer", "copy")},
             "while_produced": round(live),
+            "single": {"readings_a_record": SINGLE, "readings_s": round(single)},
             "two_workers_of_one": round(two / ours, 3),
             "assignment": house.assignment() if OWNED else None,
         }
@@ -101,18 +106,18 @@ def _rates(house: "House", network: Network) -> dict[str, list[float]]:
     return rates
 
 
-def records_of(network: Network, turn: int) -> Records:
+def records_of(network: Network, turn: int, *, rows: int = ROWS) -> Records:
     """Readings of all meters, a group a record, never heard before."""
     at_ms = now_ms()
     made: Records = []
-    for number in range(RECORDS):
+    for number in range(RECORDS if rows == ROWS else SINGLES):
         group = network.groups[number % len(network.groups)]
         meters = np.flatnonzero(group.kind == NodeKind.METER)
-        begin = number // len(network.groups) * ROWS
-        rows = readings(ROWS, at_ms, boot=1 + turn, group=group.no)
-        rows["node"] = meters[(begin + np.arange(ROWS)) % len(meters)]
-        rows["seq"] = begin + np.arange(ROWS)
-        made.append(_record(network, group.no, rows.tobytes(), at_ms + number))
+        begin = number // len(network.groups) * rows
+        told = readings(rows, at_ms, boot=1 + turn, group=group.no)
+        told["node"] = meters[(begin + np.arange(rows)) % len(meters)]
+        told["seq"] = begin + np.arange(rows)
+        made.append(_record(network, group.no, told.tobytes(), at_ms + number))
     return made
 
 
@@ -171,7 +176,7 @@ class House:
             process.wait(30)
         self._workers.clear()
 
-    def through(self, records: Records, *, standing: bool = True) -> float:
+    def through(self, records: Records, *, standing: bool = True, rows: int = ROWS) -> float:
         """Readings a second until the last one is committed: from when all are in Kafka, or, where
         the workers are not ``standing`` until then, from when the first one is produced.
         """
@@ -187,7 +192,7 @@ class House:
             while True:
                 at = dict(connection.execute(asked, (TOPIC,)).fetchall())
                 if all((at.get(p) or 0) >= end for p, end in ends.items()):
-                    return len(records) * ROWS / (time.perf_counter() - began)
+                    return len(records) * rows / (time.perf_counter() - began)
                 time.sleep(0.02)
 
     def bare_copy(self, turn: int) -> float:
