@@ -280,6 +280,7 @@ def cluster_of(
 ) -> Iterator[Callable[..., Cluster]]:
     """Make clusters: ``cluster_of("city:2000:7", scenario="...", config="...")``; not started."""
     made: list[Cluster] = []
+    tmp_path_factory.getbasetemp()  # made once, before two stories make it at the same time
 
     def make(network: str, *, scenario: str | None = None, config: str = "") -> Cluster:
         data = tmp_path_factory.mktemp("cluster") / "data"
