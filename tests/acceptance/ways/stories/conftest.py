@@ -319,6 +319,20 @@ def play_on_cluster(
             story.listener.stop()
 
 
+class Tales:
+    """Stories by name, each told from when it is first asked for: ``tales["demo"].result()``."""
+
+    def __init__(self, pool: ThreadPoolExecutor, tell: dict[str, Callable[[], Any]]) -> None:
+        self._pool = pool
+        self._tell = tell
+        self._told: dict[str, Future[Any]] = {}
+
+    def __getitem__(self, name: str) -> "Future[Any]":
+        if name not in self._told:
+            self._told[name] = self._pool.submit(self._tell[name])
+        return self._told[name]
+
+
 @pytest.fixture(scope="session")
 def cluster_tales(
     play_on_cluster: Callable[..., Any],
@@ -327,10 +341,8 @@ def cluster_tales(
     quiet_city: Callable[..., Any],
     told: Callable[..., Any],
     outlived: Callable[[Any], Any],
-) -> Iterator[dict[str, Future[Any]]]:
-    """The short stories by name, each on a cluster of its own, told two at a time: the demo, and
-    beside it one after the other the two that are shorter.
-    """
+) -> Iterator[Tales]:
+    """The short stories by name, each on a cluster of its own."""
 
     def storm() -> Any:
         return outlived(play_on_cluster("city:2000:7", *storm_text))
@@ -342,5 +354,4 @@ def cluster_tales(
         return quiet_city(play_on_cluster, heartbeat_s=5.0, slack_s=4.0, away_s=11.0)
 
     with ThreadPoolExecutor(2) as pool:
-        tales = {"demo": demo, "storm": storm, "quiet": quiet}
-        yield {name: pool.submit(tale) for name, tale in tales.items()}
+        yield Tales(pool, {"demo": demo, "storm": storm, "quiet": quiet})

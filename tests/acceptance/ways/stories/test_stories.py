@@ -22,7 +22,7 @@ pytestmark = pytest.mark.timeout(1200)
     scope="module",
     params=[
         pytest.param("tales", id="in process", marks=pytest.mark.services),
-        pytest.param("cluster_tales", id="on a cluster", marks=pytest.mark.services),
+        pytest.param("cluster_tales", id="on a cluster", marks=pytest.mark.soak),
         pytest.param("", id="in the city", marks=pytest.mark.soak),
     ],
 )
