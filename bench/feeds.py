@@ -7,6 +7,7 @@ the commit to the moment at which the client's process has the bytes:
 
 ``kb_per_connection``  resident memory of the push server, customers with a channel each
 ``p99_ms``             one outage of 5,000 customers, each told on their own channel
+``..._cpu_ms_a_commit`` what that costs the push server, and what the crowd that measures it
 ``dispatch_p99_ms``    one change told to 5,000 dispatchers
 ``stalled_ms``         by how much the others' 99th percentile moves when 5 % stop reading
 ``resume_s``           from ``kill -9`` of the push server until the last of 5,000 has everything
@@ -147,7 +148,9 @@ async def _push(folder: Path) -> dict[str, object]:
             _warm_up(server, port)
             with _process("bench.feed_crowd") as crowd:
                 kilobytes = _kb_each(server, lambda: _come(crowd, port, CLIENTS, "customer"))
+                spent = _cpu_s(server), _cpu_s(crowd)
                 delays = await _delays(desk, crowd, CLIENTS)
+                server_s, crowd_s = _cpu_s(server) - spent[0], _cpu_s(crowd) - spent[1]
                 resumed = await _killed(desk, server, crowd, database.url, port)
         with _process("bench.feed_server", "push", database.url, str(port)) as server:
             server.hear()
@@ -157,9 +160,16 @@ async def _push(folder: Path) -> dict[str, object]:
         "kb_per_connection": round(kilobytes, 1),
         "p50_ms": round(median(delays), 1),
         "p99_ms": round(percentile(delays, 99), 1),
+        "server_cpu_ms_a_commit": round(server_s * 1000 / (COMMITS + 1), 1),
+        "crowd_cpu_ms_a_commit": round(crowd_s * 1000 / (COMMITS + 1), 1),
         **dispatch,
         **resumed,
     }
+
+
+def _cpu_s(process: Process) -> float:
+    spent = psutil.Process(process.pid).cpu_times()
+    return float(spent.user + spent.system)
 
 
 def _warm_up(server: Process, port: int) -> None:

@@ -17,7 +17,7 @@ from typing import Any
 import psycopg
 import pytest
 import websockets.sync.client
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
 from grid.times import from_rfc3339
 from simulators.truth import OutageTruth, StoryTruth, from_lines, last_story
@@ -67,7 +67,7 @@ class Listener:
         while not self.stopped.is_set():
             try:
                 self._talk()
-            except (OSError, ConnectionClosed, TimeoutError):
+            except (OSError, ConnectionClosed, InvalidHandshake, TimeoutError):
                 self.stopped.wait(0.2)
 
     def _talk(self) -> None:

@@ -119,7 +119,10 @@ def test_no_table_feed_or_answer_has_a_customers_number_in_it(demo: Any) -> None
     with_number = {
         name
         for name in tables
-        if demo.sql(f"SELECT FROM {name} t WHERE t::text ~ '{IN_TABLE}' LIMIT 1")
+        if demo.sql(
+            f"SELECT FROM {name} t"
+            f" WHERE regexp_replace(t::text, 'x[0-9a-f]{{16,}}', '', 'g') ~ '{IN_TABLE}' LIMIT 1"
+        )  # what is bytea is sealed, or packed: its hexadecimals say nothing
     }
     assert with_number == set()
     answers = [demo.service.get(f"/api/outages/{o['id']}/notices") for o in demo.listed()]
