@@ -3,7 +3,6 @@
 # socket only, the scripts of /docker-entrypoint-initdb.d, then the server itself.
 set -eu
 set -- "$@" -c unix_socket_directories=/tmp  # /run is nobody's here
-export PGHOST=/tmp
 if [ ! -s "$PGDATA/PG_VERSION" ]; then
     # shellcheck disable=SC2086
     initdb --username=postgres --pwfile="$POSTGRES_PASSWORD_FILE" ${POSTGRES_INITDB_ARGS-} -D "$PGDATA"
