@@ -97,6 +97,13 @@ HOLDERS = {
     "scenario.toml",
 }  # the world's own: its phones, its plan
 IN_TABLE = "(^|[^0-9])(86)?100[0-9]{8}([^0-9]|$)"
+AS_TEXT = """
+    SELECT table_name, string_agg(CASE data_type
+        WHEN 'bytea' THEN format('encode(%I, ''escape'')', column_name)  -- hex has digits by chance
+        ELSE format('%I::text', column_name) END, ', ')
+    FROM information_schema.columns JOIN pg_tables ON tablename = table_name
+    WHERE table_schema = 'public' AND schemaname = 'public' GROUP BY table_name
+"""
 
 
 def test_no_log_has_a_customers_number_in_it(demo: Any) -> None:
@@ -114,15 +121,10 @@ def test_no_log_has_a_customers_number_in_it(demo: Any) -> None:
 
 
 def test_no_table_feed_or_answer_has_a_customers_number_in_it(demo: Any) -> None:
-    tables = [name for (name,) in demo.sql("SELECT tablename FROM pg_tables"
-                                           " WHERE schemaname = 'public'")]  # fmt: skip
     with_number = {
         name
-        for name in tables
-        if demo.sql(
-            f"SELECT FROM {name} t"
-            f" WHERE regexp_replace(t::text, 'x[0-9a-f]{{16,}}', '', 'g') ~ '{IN_TABLE}' LIMIT 1"
-        )  # what is bytea is sealed, or packed: its hexadecimals say nothing
+        for name, said in demo.sql(AS_TEXT)
+        if demo.sql(f"SELECT FROM {name} WHERE concat_ws(' ', {said}) ~ '{IN_TABLE}' LIMIT 1")
     }
     assert with_number == set()
     answers = [demo.service.get(f"/api/outages/{o['id']}/notices") for o in demo.listed()]
