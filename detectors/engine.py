@@ -214,7 +214,9 @@ class Engine:
             relays=relays,
             gasping=self.rates.gasping(running, self.limits),
             false_gasp=self.rates.false_gasp(self.meters, self.limits),
-            comms_loss=(self.limits.comms_loss, self.limits.comms_loss_quiet),
+            comms_loss=self.rates.comms_loss(
+                running, self.relays, len(self.group.dcus), self.limits
+            ),
             asked=self.asking.waiting(
                 now_ms, self.limits, relayed_ms(self.hearing.void_ms, relays)
             ),
@@ -270,6 +272,7 @@ class Engine:
         hear_back(self.book, self.hearing, self.limits, now_ms)
         ear = self._ear(now_ms)  # with what that expects of the others
         evidence = gather(self.group, self.hearing, ear, self.limits)
+        self.rates.learn_spells(self.relays.mute, evidence, self.group.dcu, now_ms)
         if self.relays.note(evidence.mute_dcu, evidence.word_ms, now_ms):
             ear = self._ear(now_ms)
             evidence = gather(self.group, self.hearing, ear, self.limits)
@@ -284,7 +287,13 @@ class Engine:
         for outage in list(self.book.running.values()):
             found = by_node.get(outage.node)
             if found is not None and outage.back_ms is None and outage.out.any():
-                count_gasps(outage, self.hearing)
+                count_gasps(
+                    outage,
+                    self.hearing,
+                    self.group.dcu,
+                    delivery=ear.gasping.delivery,
+                    limits=self.limits,
+                )
                 explain(scene, outage, found)
             match_plan(scene, outage, plans)
             follow(self.book, outage, self.hearing, ear=ear, limits=self.limits, held=held)

@@ -38,6 +38,7 @@ class PackedOutage(msgspec.Struct, frozen=True, array_like=True):
     told: float
     fitted: bool
     taught: tuple[int, int]
+    relays: tuple[float, int]
     counted: tuple[int, int]
     etr: Etr | None
     evidence: tuple[str, ...]

@@ -4,7 +4,7 @@ Each rate begins as its setting, weighed as a few observations, and moves with w
 was seen is counted at verdicts and never at arrivals, so late and repeated readings teach nothing.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -13,10 +13,11 @@ from detectors.arriving import METERS, Gasping
 from detectors.evidence import Evidence
 from detectors.hearing import NEVER, Hearing
 from detectors.inference import Declared
+from detectors.listening import Relays
 from detectors.running import Running
 from detectors.settings import EngineSettings
 from grid.frame import Rows
-from grid.network import Bools
+from grid.network import I32, Bools
 from grid.outage import State
 from grid.reading import Kind
 
@@ -25,7 +26,10 @@ SETTLED_MS = 60_000  # after so long all last gasps are in
 OUTAGES_KEPT = 0.9  # of what outages taught, this much weighs on after each further one
 DELIVERY_WEIGHT = 4.0  # observations that the setting is worth
 FALSE_WEIGHT = 1000.0  # meters
-QUIET_WEIGHT = 100.0  # concentrators
+RELAY_WEIGHT = 10.0  # concentrators in outages
+QUIET_WEIGHT = 100.0  # concentrators without
+RELAY_MEMBERS = 3  # so many able meters behind a concentrator show whether it lets anything through
+RELAY_HALF_LIFE_MS = 86_400_000
 FALSE_HALF_LIFE_MS = 1_800_000
 SOON_MS = 20_000  # a gasp that comes so soon after its own time was given the time of speaking
 STALE_MS = 75_000  # and one so late waited somewhere
@@ -44,6 +48,46 @@ class Rates:
     lonely: set[int] = field(default_factory=set)  # nodes whose gasp nothing else supports
     unexplained: int = 0  # of them, now, those that no outage explains
     stamps: tuple[int, int] = (0, 0)  # gasps that came soon after their own time, and long after
+    silent: float = 0.0  # concentrators that let nothing through in an outage, of
+    relays: float = 0.0  # so many that had members in the dark
+    spells: float = 0.0  # concentrators that were mute without one, as of ``spells_ms``
+    spells_ms: int = 0
+
+    def comms_loss(
+        self, running: Iterable[Running], relays: Relays, dcus: int, limits: EngineSettings
+    ) -> tuple[float, float]:
+        """P(a concentrator is mute), with customers in the dark and without.
+
+        Never far from the settings: a few outages prove little, and one head-end that fails is not
+        many concentrators.
+        """
+        dark, quiet = limits.comms_loss, limits.comms_loss_quiet
+        silent, seen = RELAY_WEIGHT * dark + self.silent, RELAY_WEIGHT + self.relays
+        for outage in running:
+            silent, seen = silent + outage.relays[0], seen + outage.relays[1]
+        mute = QUIET_WEIGHT * quiet + self.spells + len(relays.mute)
+        return (
+            float(np.clip(silent / seen, dark / 4, max(dark, 0.6))),
+            float(np.clip(mute / (QUIET_WEIGHT + dcus), quiet / 4, max(quiet, 0.1))),
+        )
+
+    def learn_spells(
+        self, before: Mapping[int, int], evidence: Evidence, of: I32, now_ms: int
+    ) -> None:
+        """Count concentrators that were mute (``before``, since when) and are heard again.
+
+        ``of`` has the concentrator of each node.
+        """
+        back = [
+            dcu
+            for dcu, since_ms in before.items()
+            if not evidence.mute_dcu[dcu] and (evidence.heard_ms[of == dcu] > since_ms).any()
+        ]
+        if back:
+            if self.spells:
+                self.spells *= 0.5 ** ((now_ms - self.spells_ms) / RELAY_HALF_LIFE_MS)
+            self.spells += len(back)
+            self.spells_ms = now_ms
 
     def delivery(self, running: Iterable[Running], limits: EngineSettings) -> float:
         """P(a dead meter's last gasp arrives)."""
@@ -86,6 +130,8 @@ class Rates:
         over = outage.state is State.RESTORED and outage.ended_ms == now_ms
         if not over or outage.parent is not None or outage.probability <= SURE:
             return
+        self.silent = self.silent * OUTAGES_KEPT + outage.relays[0]
+        self.relays = self.relays * OUTAGES_KEPT + outage.relays[1]
         self.gasped = self.gasped * OUTAGES_KEPT + outage.taught[0]
         self.dark = self.dark * OUTAGES_KEPT + outage.taught[1]
 
@@ -132,12 +178,27 @@ def teaches(outage: Running, now_ms: int) -> bool:
     return old and outage.probability > SURE and outage.parent is None
 
 
-def count_gasps(outage: Running, hearing: Hearing) -> None:
-    """Of the members how many gasped; a power-up that tells of a lost gasp is none."""
+def count_gasps(
+    outage: Running, hearing: Hearing, dcu: I32, *, delivery: float, limits: EngineSettings
+) -> None:
+    """Of the members how many gasped; a power-up that tells of a lost gasp is none.
+
+    Of their concentrators (``dcu``, entry a node), how many let nothing through: each by the
+    probability that it was mute and not unlucky.
+    """
     if outage.back_ms is None and outage.out.all():
         able = outage.members[~outage.mute]
         said = hearing.off_ms[able] > hearing.on_ms[able]
         outage.taught = (int(said.sum()), len(able))
+        relayed = dcu[able] >= 0
+        if not relayed.any():
+            return
+        _, place = np.unique(dcu[able[relayed]], return_inverse=True)
+        members, gasps = np.bincount(place), np.bincount(place, weights=said[relayed])
+        enough = members >= RELAY_MEMBERS
+        r, unlucky = limits.comms_loss, (1 - delivery) ** members
+        mute = np.where(gasps > 0, 0.0, r / (r + (1 - r) * unlucky))
+        outage.relays = (float(mute[enough].sum()), int(enough.sum()))
 
 
 def storms(running: Iterable[Running]) -> list[int]:

@@ -55,6 +55,7 @@ class _Body(msgspec.Struct, frozen=True, array_like=True):
     backlog_from_ms: int
     kept: bytes
     rates: tuple[float, float, float, int, tuple[int, ...], int, tuple[int, int]]
+    silent: tuple[float, float, float, int]
     asks: dict[int, list[int]]
     sent_ms: list[int]
     taken: list[Taken]
@@ -115,6 +116,12 @@ def take(engine: Engine) -> bytes:
             tuple(sorted(engine.rates.lonely)),
             engine.rates.unexplained,
             engine.rates.stamps,
+        ),
+        silent=(
+            engine.rates.silent,
+            engine.rates.relays,
+            engine.rates.spells,
+            engine.rates.spells_ms,
         ),
         asks=engine.asking.asks,
         sent_ms=engine.asking.sent_ms,
@@ -184,7 +191,9 @@ def restore(group: Group, snapshot: bytes) -> Engine:
     engine.kept = [np.frombuffer(body.kept, READING)] if body.kept else []
     engine.asking = Asking(body.asks, body.sent_ms)
     gasped, dark, false, at_ms, lonely, unexplained, stamps = body.rates
-    engine.rates = Rates(gasped, dark, false, at_ms, set(lonely), unexplained, stamps)
+    engine.rates = Rates(
+        gasped, dark, false, at_ms, set(lonely), unexplained, stamps, *body.silent
+    )
     engine.decisions.taken, engine.history.cells = body.taken, body.history
     engine.watched = body.watched
     return engine

@@ -103,3 +103,48 @@ def test_delivery_is_learned_from_sure_outages(engine) -> None:
     text = f"{WARM} 12:02:00 M1..M4,M41..M48 last_gasp\n 12:02:00 B1 trip\n"
     told = engine(text + "12:04:00 B1 close\n 12:04:10 M1..M48 power_up\n 12:10 end")
     assert told.rates.delivery([], LIMITS) == pytest.approx((4 * 0.5 + 12) / (4 + 48), abs=0.02)
+
+
+RELAYED = draw("""
+source S1
+  breaker B1
+    transformer T1
+      meter M1..M10 dcu=D1
+      meter M11..M20 dcu=D2
+      meter M21..M30 dcu=D3
+    transformer T2
+      meter M31..M35 dcu=D4
+""")
+ALL = "11:30 11:45 12:00 M1..M35 heartbeat\n"
+
+
+@pytest.fixture
+def loss(stream):
+    """What is believed of concentrators after a drawn day: mute in an outage, and without."""
+
+    def after(text: str) -> tuple[float, float]:
+        made = Engine(RELAYED.groups[0], LIMITS)
+        for frame in stream(RELAYED, text).frames():
+            made.apply(frame)
+        running = list(made.book.running.values())
+        return made.rates.comms_loss(running, made.relays, len(made.group.dcus), LIMITS)
+
+    return after
+
+
+def test_concentrators_that_let_nothing_through_in_a_sure_outage_are_believed_less(loss) -> None:
+    live = "12:03 M31..M35 voltage volts=230\n12:15 M31..M35 heartbeat\n"
+    back = "12:30 M1..M30 power_up\n12:30 M31..M35 heartbeat\n12:40 end"
+    heard = loss(f"{ALL}12:02 M1..M8,M11..M18,M21..M28 last_gasp\n{live}{back}")
+    mute = loss(f"{ALL}12:02 M1..M8 last_gasp\n{live}{back}")
+    assert heard[0] < LIMITS.comms_loss < mute[0]
+    assert mute[0] < 0.3, "one outage proves little"
+
+
+def test_a_concentrator_that_was_mute_without_an_outage_is_counted_when_it_is_back(loss) -> None:
+    quiet = "12:15 M1..M10,M21..M35 heartbeat\n12:30 M1..M10,M21..M35 heartbeat\n"
+    still = loss(f"{ALL}{quiet}12:31 end")
+    back = loss(f"{ALL}{quiet}12:40 M11..M20 heartbeat\n12:45 M1..M35 heartbeat\n12:50 end")
+    assert still[1] > LIMITS.comms_loss_quiet
+    assert back[1] > LIMITS.comms_loss_quiet
+    assert loss(f"{ALL}12:10 end")[1] < LIMITS.comms_loss_quiet
