@@ -13,6 +13,7 @@ import numpy as np
 from detectors.asking import Asking
 from detectors.book import NOBODY, Book
 from detectors.bound import contradict, pins
+from detectors.currents import Load, read_load, weighed
 from detectors.decisions import Decisions, decide, throw
 from detectors.estimating import estimate, learn
 from detectors.etr import History
@@ -77,6 +78,7 @@ class Engine:
         self.hearing: Hearing = silence(len(group.ids))
         self.memory: Memory = blank(len(group.ids))
         self.positions: dict[int, Position] = {}
+        self.loads: dict[int, Load] = {}
         self.plans: dict[str, PlanEntered] = {}
         nodes = len(group.ids)
         nobody = np.full(nodes, NOBODY, np.int32)
@@ -172,6 +174,8 @@ class Engine:
             self.positions[event.node] = event.position
             if event.position.closed:
                 hear_live(self.hearing, rows, i, self.limits)
+                load = read_load(rows, i, self.loads.get(event.node), self.limits)
+                self.loads |= {} if load is None else {event.node: load}
             if event.moved is not Moved.NOTHING:
                 self._hear(rows[begin : i + 1].take(np.flatnonzero(~device[begin : i + 1])))
                 begin = i + 1
@@ -214,9 +218,7 @@ class Engine:
             relays=relays,
             gasping=self.rates.gasping(running, self.limits),
             false_gasp=self.rates.false_gasp(self.meters, self.limits),
-            comms_loss=self.rates.comms_loss(
-                running, self.relays, len(self.group.dcus), self.limits
-            ),
+            comms_loss=self.rates.comms_loss(running, self.relays, self.group, self.limits),
             asked=self.asking.waiting(
                 now_ms, self.limits, relayed_ms(self.hearing.void_ms, relays)
             ),
@@ -239,6 +241,7 @@ class Engine:
             now_ms=now_ms,
             said_ms=now_ms if self._at_ms is None else self._at_ms,
             limits=self.limits,
+            loads=self.loads,
         )
 
     def _priors(self, now_ms: int) -> Priors:
@@ -249,7 +252,7 @@ class Engine:
             if node is not None and plan.from_ms - PLAN_EARLY_MS <= now_ms <= plan.to_ms
         ]
         tripped = [o.node for o in self.book.running.values() if o.telemetered]
-        return priors_of(
+        priors = priors_of(
             self.group,
             self.positions,
             expected=expected,
@@ -259,6 +262,7 @@ class Engine:
             now_ms=now_ms,
             limits=self.limits,
         )
+        return weighed(self.book, priors, self.loads, now_ms)
 
     def _node(self, device_id: str) -> int | None:
         """The node of a device that a plan names; None where it is not of this group."""
@@ -287,13 +291,8 @@ class Engine:
         for outage in list(self.book.running.values()):
             found = by_node.get(outage.node)
             if found is not None and outage.back_ms is None and outage.out.any():
-                count_gasps(
-                    outage,
-                    self.hearing,
-                    self.group.dcu,
-                    delivery=ear.gasping.delivery,
-                    limits=self.limits,
-                )
+                rates = (ear.gasping.delivery, self.limits.comms_loss)
+                count_gasps(outage, self.hearing, self.group.dcu, rates)
                 explain(scene, outage, found)
             match_plan(scene, outage, plans)
             follow(self.book, outage, self.hearing, ear=ear, limits=self.limits, held=held)

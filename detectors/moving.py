@@ -33,6 +33,7 @@ def moved(engine: Engine, group: Group) -> Engine:
     new.relays.mute = {dcu[d]: since for d, since in engine.relays.mute.items() if d in dcu}
     new.relays.past = {dcu[d]: gap for d, gap in engine.relays.past.items() if d in dcu}
     new.positions = {int(to[n]): p for n, p in engine.positions.items() if to[n] != GONE}
+    new.loads = {int(to[n]): load for n, load in engine.loads.items() if to[n] != GONE}
     new.plans, new.waking = engine.plans, engine.waking
     new.findings.open = engine.findings.open
     new.history = engine.history  # what was decided cannot be taken back over another network

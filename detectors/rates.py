@@ -17,7 +17,7 @@ from detectors.listening import Relays
 from detectors.running import Running
 from detectors.settings import EngineSettings
 from grid.frame import Rows
-from grid.network import I32, Bools
+from grid.network import I32, Bools, Group
 from grid.outage import State
 from grid.reading import Kind
 
@@ -54,7 +54,7 @@ class Rates:
     spells_ms: int = 0
 
     def comms_loss(
-        self, running: Iterable[Running], relays: Relays, dcus: int, limits: EngineSettings
+        self, running: Iterable[Running], relays: Relays, group: Group, limits: EngineSettings
     ) -> tuple[float, float]:
         """P(a concentrator is mute), with customers in the dark and without.
 
@@ -68,7 +68,7 @@ class Rates:
         mute = QUIET_WEIGHT * quiet + self.spells + len(relays.mute)
         return (
             float(np.clip(silent / seen, dark / 4, max(dark, 0.6))),
-            float(np.clip(mute / (QUIET_WEIGHT + dcus), quiet / 4, max(quiet, 0.1))),
+            float(np.clip(mute / (QUIET_WEIGHT + len(group.dcus)), quiet / 4, max(quiet, 0.1))),
         )
 
     def learn_spells(
@@ -178,13 +178,12 @@ def teaches(outage: Running, now_ms: int) -> bool:
     return old and outage.probability > SURE and outage.parent is None
 
 
-def count_gasps(
-    outage: Running, hearing: Hearing, dcu: I32, *, delivery: float, limits: EngineSettings
-) -> None:
+def count_gasps(outage: Running, hearing: Hearing, dcu: I32, rates: tuple[float, float]) -> None:
     """Of the members how many gasped; a power-up that tells of a lost gasp is none.
 
     Of their concentrators (``dcu``, entry a node), how many let nothing through: each by the
-    probability that it was mute and not unlucky.
+    probability that it was mute and not unlucky.  ``rates``: that a gasp arrives, that a
+    concentrator is mute.
     """
     if outage.back_ms is None and outage.out.all():
         able = outage.members[~outage.mute]
@@ -196,7 +195,8 @@ def count_gasps(
         _, place = np.unique(dcu[able[relayed]], return_inverse=True)
         members, gasps = np.bincount(place), np.bincount(place, weights=said[relayed])
         enough = members >= RELAY_MEMBERS
-        r, unlucky = limits.comms_loss, (1 - delivery) ** members
+        delivery, r = rates
+        unlucky = (1 - delivery) ** members
         mute = np.where(gasps > 0, 0.0, r / (r + (1 - r) * unlucky))
         outage.relays = (float(mute[enough].sum()), int(enough.sum()))
 

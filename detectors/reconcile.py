@@ -11,6 +11,7 @@ import numpy as np
 
 from detectors.book import NOBODY, Book
 from detectors.bound import bound, keep_bound
+from detectors.currents import Load
 from detectors.evidence import Evidence
 from detectors.hearing import NEVER, Hearing
 from detectors.inference import GUARD_MS, Declared
@@ -32,7 +33,7 @@ MOVED_MS = 15_000  # a beginning that shifts by more is worth telling
 class Scene:
     """Everything one decision looks at."""
 
-    __slots__ = ("book", "evidence", "hearing", "limits", "now_ms", "positions", "said_ms")
+    __slots__ = ("book", "evidence", "hearing", "limits", "loads", "now_ms", "positions", "said_ms")
 
     def __init__(
         self,
@@ -44,14 +45,14 @@ class Scene:
         now_ms: int,
         said_ms: int,
         limits: EngineSettings,
+        loads: dict[int, Load],
     ) -> None:
-        self.book = book
+        self.book, self.loads = book, loads
         self.hearing = hearing
         self.evidence = evidence
         self.positions = positions
         self.now_ms = now_ms
-        self.said_ms = said_ms  # when this is told: later, where a backlog is gone through
-        self.limits = limits
+        self.said_ms, self.limits = said_ms, limits  # told later, where a backlog is gone through
 
     def mute_at(self, members: I64, since_ms: int) -> Bools:
         """Meters that cannot say they are back: never heard, or silent already when it began."""

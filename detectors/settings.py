@@ -23,6 +23,7 @@ class EngineSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     undo_s: float = 300.0  # a decision can be taken back for so long, and until people were told
     delivery: float = 0.5  # a dead meter's last gasp arrives, until learned
     false_gasp: float = 1e-4  # a live meter gasps
+    fault_a: float = 500.0  # a closed device that reports more has seen a fault below it
     false_terminal: float = 1e-5
     power_up_lost: float = 0.1  # a restored meter's power-up does not arrive
     late_beat: float = 5e-3  # a live meter's heartbeat comes later than the slack

@@ -11,6 +11,7 @@ import numpy as np
 from detectors import hearing as hearing_columns
 from detectors import repeats
 from detectors.asking import Asking
+from detectors.currents import Load
 from detectors.decisions import Taken
 from detectors.engine import Engine
 from detectors.etr import Cell
@@ -25,7 +26,7 @@ from grid.frame import READING, PlanEntered
 from grid.network import Group
 from grid.outage import Finding
 
-FORMAT = 12
+FORMAT = 14
 
 
 class _Body(msgspec.Struct, frozen=True, array_like=True):
@@ -37,6 +38,7 @@ class _Body(msgspec.Struct, frozen=True, array_like=True):
     columns: tuple[bytes, ...]
     concentrators: dict[int, tuple[int, int, bytes]]
     positions: dict[int, Position]
+    loads: dict[int, Load]
     plans: dict[str, PlanEntered]
     running: tuple[PackedOutage, ...]
     owner: bytes
@@ -85,6 +87,7 @@ def take(engine: Engine) -> bytes:
             for dcu, (boot, high, window) in sorted(memory.concentrators.items())
         },
         positions=dict(sorted(engine.positions.items())),
+        loads=dict(sorted(engine.loads.items())),
         plans=engine.plans,
         running=tuple(pack(outage) for outage in engine.book.running.values()),
         owner=engine.book.owner.tobytes(),
@@ -171,7 +174,7 @@ def restore(group: Group, snapshot: bytes) -> Engine:
         dcu: (boot, high, int.from_bytes(window, "little"))
         for dcu, (boot, high, window) in body.concentrators.items()
     }
-    engine.positions, engine.plans = body.positions, body.plans
+    engine.positions, engine.plans, engine.loads = body.positions, body.plans, body.loads
     book = engine.book
     book.running = {packed.sequence: unpack(packed) for packed in body.running}
     book.owner = np.frombuffer(body.owner, np.int32).copy()
@@ -191,9 +194,7 @@ def restore(group: Group, snapshot: bytes) -> Engine:
     engine.kept = [np.frombuffer(body.kept, READING)] if body.kept else []
     engine.asking = Asking(body.asks, body.sent_ms)
     gasped, dark, false, at_ms, lonely, unexplained, stamps = body.rates
-    engine.rates = Rates(
-        gasped, dark, false, at_ms, set(lonely), unexplained, stamps, *body.silent
-    )
+    engine.rates = Rates(gasped, dark, false, at_ms, set(lonely), unexplained, stamps, *body.silent)
     engine.decisions.taken, engine.history.cells = body.taken, body.history
     engine.watched = body.watched
     return engine

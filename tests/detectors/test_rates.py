@@ -127,7 +127,7 @@ def loss(stream):
         for frame in stream(RELAYED, text).frames():
             made.apply(frame)
         running = list(made.book.running.values())
-        return made.rates.comms_loss(running, made.relays, len(made.group.dcus), LIMITS)
+        return made.rates.comms_loss(running, made.relays, made.group, LIMITS)
 
     return after
 

@@ -1,0 +1,107 @@
+"""The specification of currents: a step down and a fault current narrow what is dark."""
+
+import pytest
+
+from detectors.currents import Load, read_load, weighed
+from detectors.engine import Engine
+from detectors.settings import EngineSettings
+from grid.drawing import draw
+
+NETWORK = draw("""
+source S1
+  breaker B1 telemetered
+    switch R1
+      transformer T1
+        meter M1..M10
+      transformer T4
+        meter M41..M45
+    switch R2
+      transformer T2
+        meter M11..M30
+      transformer T3
+        meter M31..M35
+""")
+ALL = "11:30 11:45 12:00 M1..M35,M41..M45 heartbeat\n"
+LOAD = "12:01 B1 heartbeat on=1 amps=100,101,99\n"
+
+
+def fell(to: float) -> str:
+    return f"{LOAD}12:02:10 B1 heartbeat on=1 amps={to},{to},{to}\n"
+
+
+@pytest.fixture
+def odds(stream):
+    """How a drawn day's currents move the log-odds of devices."""
+
+    def after(text: str, *devices: str) -> list[float]:
+        engine = Engine(NETWORK.groups[0], EngineSettings(pings_per_minute=0.0))
+        for frame in stream(NETWORK, text).frames():
+            engine.apply(frame)
+        with_them = engine._priors(engine.clock_ms).logit
+        engine.loads = {}
+        without = engine._priors(engine.clock_ms).logit
+        nodes = [NETWORK.places[name].node for name in devices]
+        return [round(float(with_them[node] - without[node]), 1) for node in nodes]
+
+    return after
+
+
+def test_a_load_that_falls_by_a_quarter_speaks_for_who_has_a_quarter_of_the_customers(odds) -> None:
+    t1, t2, r1 = odds(f"{ALL}{fell(75)}12:02:20 end", "T1", "T2", "R1")
+    assert t1 > 1.5, "ten of forty customers"
+    assert t2 == -1.0, "twenty of forty"
+    assert r1 < t1, "fifteen of forty"
+
+
+def test_a_load_that_is_back_says_nothing(odds) -> None:
+    day = f"{ALL}{fell(75)}12:03 B1 heartbeat on=1 amps=100\n12:03:20 end"
+    assert odds(day, "T1", "T2") == [0.0, 0.0]
+
+
+def test_a_load_that_wavers_says_nothing(odds) -> None:
+    assert odds(f"{ALL}{fell(98)}12:02:20 end", "T1") == [0.0]
+
+
+def test_readings_far_apart_show_no_step(odds) -> None:
+    day = f"{ALL}{LOAD}12:08 B1 heartbeat on=1 amps=60\n12:08:20 end"
+    assert odds(day, "T1", "T2") == [0.0, 0.0]
+
+
+def test_a_small_load_shows_no_step(odds) -> None:
+    day = f"{ALL}12:01 B1 heartbeat on=1 amps=4\n12:02 B1 heartbeat on=1 amps=2\n12:02:20 end"
+    assert odds(day, "T1") == [0.0]
+
+
+def test_a_fault_current_says_that_the_fault_is_below(odds) -> None:
+    day = f"{ALL}{LOAD}12:02:00 B1 heartbeat on=1 amps=2400\n12:02:20 end"
+    assert odds(day, "T1", "R2") == [2.9, 2.9]
+    late = f"{ALL}{LOAD}12:02:00 B1 heartbeat on=1 amps=2400\n12:08 end"
+    assert odds(late, "T1") == [0.0]
+
+
+def test_the_load_that_is_gone_says_which_section_it_is(day) -> None:
+    gasp = "12:02:00 M1..M3 last_gasp received=12:02:40\n"
+    calm = day(NETWORK, f"{ALL}{gasp}12:03 end", delivery=0.1)
+    told = day(NETWORK, f"{ALL}{fell(62.5)}{gasp}12:03 end", delivery=0.1)
+    assert calm.outage.device_id == "T1"
+    assert (told.outage.device_id, told.outage.customers_out) == ("R1", 15)
+    assert "the load of B1 fell by 38%" in told.outage.evidence
+
+
+def test_currents_alone_declare_nothing(day) -> None:
+    passed = "12:02:00 B1 heartbeat on=1 amps=2400\n"
+    assert day(NETWORK, f"{ALL}{LOAD}{passed}{fell(40)[len(LOAD) :]}12:10 end").outages == []
+
+
+def test_who_is_out_elsewhere_below_explains_the_rest_of_the_load(day, odds) -> None:
+    gasps = "12:02:00 M11..M28 last_gasp received=12:02:40\n"
+    live = "12:02:50 M1..M10,M31..M35,M41..M45 voltage volts=230\n"
+    t1, t3 = odds(f"{ALL}{fell(25)}{gasps}{live}12:03:20 end", "T1", "T3")
+    assert t1 > 1.5, "half is out, and a quarter more is gone"
+    assert t3 < t1
+
+
+def test_a_device_without_currents_is_nobodys_load(stream) -> None:
+    rows = stream(NETWORK, "12:00 B1 heartbeat on=1").rows
+    assert read_load(rows, 0, Load(), EngineSettings()) is None
+    assert weighed.__doc__
