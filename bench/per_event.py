@@ -13,9 +13,10 @@ from math import exp, inf, log, log1p
 
 import numpy as np
 
-from detectors.evidence import BURST_MS, TERMINAL_DELIVERY
+from detectors.arriving import METERS, TERMINAL_DELIVERY, TERMINALS, Way
+from detectors.evidence import BURST_MS
 from detectors.hearing import BEATS_TO_LEARN, PERIOD_S_MAX, PERIOD_S_MIN
-from detectors.inference import GASP_FIRST_MS, GASP_SPREAD_MS, GUARD_MS, SILENT_FIRST_MS
+from detectors.inference import CLOCK_MS, GUARD_MS, WRONG_CLOCK
 from detectors.priors import SUBSTATION
 from detectors.settings import EngineSettings
 from grid.network import Group, NodeKind
@@ -26,6 +27,9 @@ MASK = (1 << 64) - 1
 REPORTS = frozenset({Kind.HEARTBEAT, Kind.VOLTAGE, Kind.PING_REPLY})
 SAYS_ON = frozenset({Kind.POWER_UP, Kind.PHASE_LOSS, Kind.PHASE_OK, Kind.CALL_RESTORED})
 SAYS_OFF = frozenset({Kind.LAST_GASP, Kind.CALL_NO_POWER})
+
+_Weighed = tuple[float, bool]
+"""Log-odds of a node being open, and whether one word is all there is."""
 
 Event = tuple[object, ...]
 """A row of a frame, as ``tolist`` gives it."""
@@ -159,12 +163,16 @@ class PerEvent:
             return
         nodes = sorted(self._with_ancestors(suspects))
         heard, reason = self._highest(words)
-        first = {}
+        first: dict[int, float] = {}
+        lone: set[int] = set()
         for node in nodes:
             if reason[node] >= heard[node] - GUARD_MS:
-                first[node] = self._weigh(words, node, heard[node], now) + self.logit[node]
+                first[node], alone = self._weigh(words, node, heard[node], now)
+                if alone:
+                    lone.add(node)
         for node, probability in self._solve(nodes, first):
-            self._open(node, probability, now)
+            if node not in lone:
+                self._open(node, probability, now)
 
     def _word(self, node: int, device: _Device, now: int) -> _Word:
         limits, word = self.limits, _Word()
@@ -250,26 +258,34 @@ class PerEvent:
             reason[up] = max(reason[up], reason[node])
         return heard, reason
 
-    def _weigh(self, words: dict[int, _Word], node: int, heard: float, now: int) -> float:
-        limit = heard - GUARD_MS
-        off = on = gasps = 0.0
-        first = inf
+    def _weigh(self, words: dict[int, _Word], node: int, heard: float, now: int) -> _Weighed:
+        limit, delivery = heard - GUARD_MS, self.limits.delivery
+        off = off_terminals = on = gasps = 0.0
+        first, said, terminals = inf, 0, []
         for below in range(node, node + self.size[node]):
             word = words.get(below)
             if word is None:
                 continue
+            terminal = self.kind[below] == NodeKind.TRANSFORMER
             if word.gasp > -inf and word.gasp >= limit:
-                first = min(first, word.gasp)
+                first = min(first, word.gasp - (0 if terminal else METERS.first))
                 gasps += word.gasp_ll
+                said += 1
+                if terminal:
+                    terminals.append(word.gasp)
                 continue
-            off += word.off_ll
+            if terminal:
+                off_terminals += word.off_ll
+            else:
+                off += word.off_ll
             if limit <= word.due < inf:
                 on += word.on_ll
-        if first < inf:
-            arrived = (now - first + GASP_FIRST_MS) / GASP_SPREAD_MS
-        else:
-            arrived = (now - heard - SILENT_FIRST_MS) / GASP_SPREAD_MS
-        return gasps + min(max(arrived, 0.0), 1.0) * off - on + log(self.limits.prior_calm)
+                said += word.overdue
+        failed = first if first < inf else heard
+        llr = gasps - on - _apart(terminals) + log(self.limits.prior_calm)
+        llr += off * _worth(METERS, now - failed, delivery)
+        llr += off_terminals * _worth(TERMINALS, now - failed, TERMINAL_DELIVERY)
+        return llr + self.logit[node], said <= 1 and not terminals
 
     def _solve(self, nodes: list[int], first: dict[int, float]) -> Iterator[tuple[int, float]]:
         """The topmost nodes that beat the best of what is below them, and P(they are open)."""
@@ -307,6 +323,21 @@ class PerEvent:
         number = len(self.opened)
         self.outages[number] = _Outage(node, now, probability, members)
         self.owner.update(dict.fromkeys(members, number))
+
+
+def _worth(way: Way, since_ms: float, delivery: float) -> float:
+    """How much of the full worth of silence holds so long after the failure."""
+    waited = max(since_ms - way.first, 0.0)
+    beyond = max(waited - way.spread, 0.0)
+    late = way.delay * (exp(-beyond / way.delay) - exp(-waited / way.delay))
+    return log1p(-delivery * (min(waited, way.spread) - late) / way.spread) / log(1 - delivery)
+
+
+def _apart(gasps: list[float]) -> float:
+    """What it costs that terminals lost power at different times."""
+    gasps.sort()
+    middle = gasps[(len(gasps) - 1) // 2] if gasps else 0.0
+    return sum(min(((at - middle) / CLOCK_MS) ** 2 / 2, WRONG_CLOCK) for at in gasps)
 
 
 def _counted(device: _Device, boot: int, seq: int) -> bool:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from detectors.arriving import Gasping
 from detectors.evidence import FAR, Evidence
 from detectors.hearing import NEVER
 from detectors.inference import Priors, solve
@@ -26,7 +27,7 @@ def _evidence(tree: Tree) -> Evidence:
     count = len(tree.parent)
     heard = np.where(tree.meters, NOW_MS - SILENT_MS, NEVER)
     gasp = np.full(count, NEVER)
-    failed = int(np.flatnonzero(tree.kind == NodeKind.TRANSFORMER)[7])
+    failed = int(np.flatnonzero(tree.kind == NodeKind.TRANSFORMER)[0])
     below = slice(failed, failed + int(tree.size[failed]))
     gasp[below] = np.where(tree.meters[below], NOW_MS - 30_000, NEVER)
     gasped = gasp != NEVER
@@ -43,6 +44,7 @@ def _evidence(tree: Tree) -> Evidence:
         unanswered=np.zeros(count, np.int64),
         mute_dcu=np.zeros(0, np.bool_),
         word_ms=np.zeros(0, np.int64),
+        gasping=Gasping(0.5),
     )
 
 
@@ -58,11 +60,11 @@ def _levels(tree: Tree) -> list[tuple[I64, I64]]:
     return [(level, tree.parent[level].astype(np.int64)) for level in np.split(order, cuts)[1:]]
 
 
-def rates(group: Group) -> tuple[Callable[[], float], Callable[[], float], int]:
+def rates(group: Group, nodes: int = NODES) -> tuple[Callable[[], float], Callable[[], float], int]:
     """Nodes a second of a full solve and of the bare pass, as measurements; and how many nodes."""
     tree = tree_of(group)
     evidence, priors, levels = _evidence(tree), _priors(tree), _levels(tree)
-    groups = NODES // len(group.ids) + 1
+    groups = nodes // len(group.ids) + 1
     count = groups * len(group.ids)
 
     def ours() -> float:

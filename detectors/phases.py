@@ -6,6 +6,7 @@ phase, and a device is held to have lost it where that explains more than single
 loss of all phases, do: the better of two explanations of everything, by their log-odds.
 """
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import log
@@ -54,6 +55,8 @@ def with_phases(
     said = _Words(lost, tells, _since(hearing, book.group, findings, np.flatnonzero(lost)))
     found: dict[int, Declared] = {}
     for bit in (1, 2, 4):
+        if not _speaks(tree, evidence, verdict, np.flatnonzero(lost & np.uint8(bit)), bit):
+            continue
         ruled = _ruled(tree, evidence, verdict, priors, bit)
         alone = _evidence_of(tree, evidence, said, ruled, bit)
         if alone is None:
@@ -137,6 +140,21 @@ def _evidence_of(
         gasp_ms=np.where(lost, words.since_ms, alone.gasp_ms),
         gasp_ll=np.where(lost, LOST_LL, alone.gasp_ll),
     )
+
+
+def _speaks(tree: Tree, evidence: Evidence, verdict: Verdict, lost: I64, bit: int) -> bool:
+    """Whether anybody speaks of one phase alone outside of what lost all of its phases: most often
+    nobody does, and nothing needs to be looked at node by node.
+    """
+    suspects = np.flatnonzero(evidence.suspicious)
+    phases = tree.phases.take(suspects)
+    speakers = np.concatenate([lost, suspects[phases == bit]])
+    others = suspects[phases != bit].tolist()
+    for found in verdict.declared if len(speakers) else ():
+        begin, end = found.node, found.end
+        if bisect_left(others, end) - bisect_left(others, begin) >= OTHERS_MAX:
+            speakers = speakers[(speakers < begin) | (speakers >= end)]
+    return len(speakers) > 0
 
 
 def _ruled(tree: Tree, evidence: Evidence, verdict: Verdict, priors: Priors, bit: int) -> Bools:
