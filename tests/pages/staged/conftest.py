@@ -177,6 +177,7 @@ class Stage:
         numbers = itertools.count(1)
         self.codes = Codes(lambda: f"code-{next(numbers)}", ttl_s=600, codes_max=1000)
         self.session_s = 43_200
+        self.seen: list[tuple[str, int]] = []  # who saw their channel up to where
         self._thread = threading.Thread(target=self._loop.run_until_complete, args=(self._run(),))
 
     def start(self) -> "Stage":
@@ -280,7 +281,10 @@ class Stage:
             messages_per_minute_max=100_000,
             poll_s=0.05,  # a cleared stage is a new epoch: noticed before a page is there
         )
-        feeds = Feeds(self.log, lambda t: verify(KEY, t, now_ms()), _audit, settings, now_ms)
+        feeds = Feeds(
+            self.log, lambda t: verify(KEY, t, now_ms()), _audit, settings, now_ms,
+            on_seen=lambda who, _channel, offset: self.seen.append((who.subject, offset)),
+        )  # fmt: skip
         await feeds.run()
 
     async def _run(self) -> None:

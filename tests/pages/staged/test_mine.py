@@ -122,6 +122,16 @@ def test_never_restored_without_the_meters_word_and_never_on_without_data(
     assert "有电" not in text(reader, "now")
 
 
+def test_the_page_says_what_its_reader_has_seen(
+    stage: Any, mine: Show, phases: dict[str, Premises]
+) -> None:
+    reader = mine(phases["detected"])
+    stage.tell(phases["confirmed"])
+    reader.until("document.body.dataset.phase === 'confirmed'")
+    top = stage.log._tops[f"customer:{WHO}"]
+    reader.wait(lambda: (WHO, top) in stage.seen, "the page to acknowledge", 30)
+
+
 def test_what_was_told_and_was_wrong_is_corrected(
     stage: Any, mine: Show, phases: dict[str, Premises]
 ) -> None:
