@@ -82,7 +82,19 @@ def weighed(book: Book, priors: Priors, loads: Mapping[int, Load], now_ms: int) 
 def currents_of(
     book: Book, loads: Mapping[int, Load], node: int, now_ms: int
 ) -> Iterator[Evidence]:
-    """What currents above a device say, for people."""
+    """What currents say of an outage, for people: above its device, and behind it."""
+    passed = [
+        below
+        for below, load in loads.items()
+        if below > node
+        and book.contains(node, below)
+        and _speaks(load.fault_ms, PASSAGE_MS, now_ms)
+    ]
+    if passed:
+        deepest = max(passed, key=lambda below: (int(book.tree.depth[below]), -below))
+        name, at = book.group.ids[deepest], to_rfc3339(loads[deepest].fault_ms)
+        text = f"fault current passed {name} at {at}: look behind it"
+        yield Evidence(code="fault_below", text=text, device_id=name, at=at)
     while node > 0:
         load, name = loads.get(node), book.group.ids[node]
         if load is not None and load.lost and _speaks(load.lost_ms, LOSS_MS, now_ms):

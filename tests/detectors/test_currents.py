@@ -105,3 +105,12 @@ def test_a_device_without_currents_is_nobodys_load(stream) -> None:
     rows = stream(NETWORK, "12:00 B1 heartbeat on=1").rows
     assert read_load(rows, 0, Load(), EngineSettings()) is None
     assert weighed.__doc__
+
+
+def test_where_a_breaker_tripped_the_indicators_behind_it_say_where_to_look(day) -> None:
+    passed = "12:02:00 R2 heartbeat on=1 amps=1900\n"
+    trip = "12:02:01 B1 trip amps=2400\n"
+    told = day(NETWORK, f"{ALL}{LOAD}12:01 R1,R2 heartbeat on=1 amps=50\n{passed}{trip}12:03 end")
+    assert told.outage.device_id == "B1"
+    (line,) = [one for one in told.outage.reasons if one.code == "fault_below"]
+    assert line.device_id == "R2"

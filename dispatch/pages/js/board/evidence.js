@@ -33,6 +33,8 @@ const EVIDENCE = {
   terminals: (l) => `${l.n}台配变终端报失压`, gasps: (l) => `${l.of}表中${l.n}表末次上报`, overdue: (l) => `${l.n}次心跳缺失`,
   unanswered: (l) => `召测${l.of}表，${l.n}表无应答`, left_behind: () => "上级复电前即已停电",
   report_power: (l) => `${l.of}表中${l.n}表有电`, no_gasp: (l) => `${l.of}表中${l.n}表无末次上报`,
+  load_lost: (l) => `${l.device_id} 负荷突降${Math.round(100 * l.p)}%`, fault_passed: (l, t) => `${l.device_id} 于${t.seconds(l.at)}流过故障电流，故障在其后`,
+  fault_below: (l, t) => `${l.device_id} 于${t.seconds(l.at)}流过故障电流，请查其后段`,
   phase_lost: (l) => `${l.n}台三相设备报该相断相`, phase_live: (l) => `其他相${l.of}表中${l.n}表有电`, mute: (l) => `${l.n}表在静默集中器之后`,
 };
 
