@@ -1,7 +1,7 @@
 """What so many meters need: partitions, workers, disk; reckoned from what a reading costs.
 
 ``python -m bench sizing`` measures what can be measured in a moment (a recorded frame), takes the
-rest from the constants below, which say where they were measured, and prints the table of
+rest from the constants below, which say where they are from, and prints the table of
 docs/operations.md (``rows``, and as the page has it ``table``).  Whoever has other figures from
 ``python -m bench cluster`` puts them in the place of ``WORKER_S``.
 """
@@ -15,7 +15,9 @@ from bench.store import readings
 from grid.frame import Frame, to_bytes
 
 WORKER_S = 18_000
-"""Readings a second of one worker, six a record (``bench cluster``: single)."""
+"""Readings a second of one worker, six a record: assumed.  ``bench cluster`` prints it as single,
+and nobody has let it run on an idle machine yet.  With 1,000 a record it was 202,000.
+"""
 ROW_BYTES = 122
 """A row of ``readings`` and its index entry, with a voltage and a power (a million of them)."""
 COMPRESSED_BYTES = 28  # the same in a compressed chunk of TimescaleDB Community
