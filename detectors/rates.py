@@ -189,11 +189,14 @@ def count_gasps(outage: Running, hearing: Hearing, dcu: I32, rates: tuple[float,
         able = outage.members[~outage.mute]
         said = hearing.off_ms[able] > hearing.on_ms[able]
         outage.taught = (int(said.sum()), len(able))
-        relayed = dcu[able] >= 0
-        if not relayed.any():
+        relay = dcu[able].astype(np.int64)
+        relayed = relay >= 0
+        if not np.count_nonzero(relayed):
             return
-        _, place = np.unique(dcu[able[relayed]], return_inverse=True)
+        place = relay[relayed]
+        place -= place.min()  # those of an outage lie close together: no need to sort them
         members, gasps = np.bincount(place), np.bincount(place, weights=said[relayed])
+        gasps, members = gasps[members > 0], members[members > 0]
         enough = members >= RELAY_MEMBERS
         delivery, r = rates
         unlucky = (1 - delivery) ** members
