@@ -1,12 +1,19 @@
-"""How the tests of this repository are shared out when two workers run them."""
+"""How the tests of this repository are shared out when two workers run them; and a peer of theirs."""
 
-from typing import Any
+import json
+import os
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NoReturn
 
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
 TOGETHER = frozenset({"tests/integration"})
 STORIES = "tests/acceptance/"
+ROOT = Path(__file__).resolve().parent
+NODE_PARTS = ROOT / "build" / "node" / "node_modules"
 ALONE = "test_faults.py"  # of the stories: its cluster is its own
 
 
@@ -29,3 +36,27 @@ class SideBySide(LoadScopeScheduling):
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> SideBySide:
     """Who gets which test."""
     return SideBySide(config, log)
+
+
+@pytest.fixture(scope="session")
+def other_centre(
+    tool: Callable[[str], str], left_out: Callable[[str, str], NoReturn],
+    free_port: Callable[[], int],
+) -> Iterator[Callable[[Path], int]]:  # fmt: skip
+    """Start another house's SMS centre (npm smpp) that writes such a log; its port."""
+    if not (NODE_PARTS / "smpp").is_dir():
+        left_out("npm's smpp", "make services")
+    started: list[subprocess.Popen[bytes]] = []
+
+    def start(log: Path) -> int:
+        port = free_port()
+        program = str(ROOT / "tests" / "integration" / "smsc.cjs")
+        command = [tool("node"), program, str(port), str(log), json.dumps({"silent": 0.02})]
+        env = {**os.environ, "NODE_PATH": str(NODE_PARTS)}  # noqa: TID251
+        started.append(subprocess.Popen(command, env=env))
+        return port
+
+    yield start
+    for process in started:
+        process.kill()
+        process.wait(10)

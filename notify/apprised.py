@@ -58,10 +58,9 @@ class Apprised:
         self._title = title
         self._answer_s = answer_s
 
-    @property
-    def bound_s(self) -> float:
+    def heard(self) -> tuple[float, float] | None:
         """It gives no receipts, so none can be missing."""
-        return 0.0
+        return None
 
     async def run(self) -> None:
         """There is nothing to keep open."""

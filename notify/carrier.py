@@ -64,9 +64,10 @@ class Carrier(Protocol):
     trouble: str | None
     lost_count: int
 
-    @property
-    def bound_s(self) -> float:
-        """For how long it has been bound without a break: receipts had that long to come."""
+    def heard(self) -> tuple[float, float] | None:
+        """From when until when (of the loop's clock) every receipt that came was kept; None where
+        none can come.
+        """
 
     async def run(self) -> None:
         """Stay connected, for ever."""

@@ -92,12 +92,20 @@ class Gateway:
             self.lost_count += 1
             await session.close()
 
-    @property
-    def bound_s(self) -> float:
-        """For how long it has been bound without a break: receipts had that long to come."""
-        if self._bound_at_s is None:
-            return 0.0
-        return asyncio.get_running_loop().time() - self._bound_at_s
+    def heard(self) -> tuple[float, float] | None:
+        """From when until when (of the loop's clock) every receipt that came was kept; None while
+        there is no connection.
+
+        It begins anew with a connection, and when something had to be refused; it ends where
+        something waits for the database.
+        """
+        session = self._session
+        if session is None or self._bound_at_s is None:
+            return None
+        until_s = asyncio.get_running_loop().time()
+        if session.waits_since_s is not None:
+            until_s = session.waits_since_s
+        return max(self._bound_at_s, session.refused_at_s), until_s
 
     def to(self, one: Claimed) -> str | None:
         """The number as the gateway wants it."""
@@ -165,7 +173,9 @@ class _Session:
         self._now_ms = now_ms
         self._numbers = Sequence()
         self._waiting: dict[int, asyncio.Future[Any]] = {}
-        self._inbox: asyncio.Queue[Any] = asyncio.Queue(settings.receipts_max)
+        self._inbox: asyncio.Queue[tuple[float, Any]] = asyncio.Queue(settings.receipts_max)
+        self.waits_since_s: float | None = None  # the oldest that came and is not kept yet
+        self.refused_at_s = 0.0  # something was not taken, and has to come again
         self._tasks: list[asyncio.Task[str]] = []
 
     @classmethod
@@ -280,14 +290,22 @@ class _Session:
                 answer.set_result(pdu)
             return False
         if pdu.command == "deliver_sm":
-            try:
-                self._inbox.put_nowait(pdu)
-            except asyncio.QueueFull:  # it keeps what we cannot, and tries again
-                self._say(smpp.answer_to(pdu, self._numbers, smpp.TRY_LATER))
+            self._delivered(pdu)
             return False
         if pdu.command in ("enquire_link", "unbind"):
             self._say(smpp.answer_to(pdu, self._numbers))
         return bool(pdu.command == "unbind")
+
+    def _delivered(self, pdu: Any) -> None:
+        now_s = asyncio.get_running_loop().time()
+        try:
+            self._inbox.put_nowait((now_s, pdu))
+        except asyncio.QueueFull:  # it keeps what we cannot, and tries again
+            self.refused_at_s = now_s
+            self._say(smpp.answer_to(pdu, self._numbers, smpp.TRY_LATER))
+            return
+        if self.waits_since_s is None:
+            self.waits_since_s = now_s
 
     def _say(self, pdu: bytes) -> None:
         """Write, unless there is nobody any more."""
@@ -304,15 +322,22 @@ class _Session:
 
     async def _hear(self) -> str:
         """Hand over what was delivered, and acknowledge it only then."""
+        loop = asyncio.get_running_loop()
         while True:
-            some = [await self._inbox.get()]
-            while not self._inbox.empty() and len(some) < self._settings.batch_max:
-                some.append(self._inbox.get_nowait())
+            came = [await self._inbox.get()]
+            while not self._inbox.empty() and len(came) < self._settings.batch_max:
+                came.append(self._inbox.get_nowait())
+            self.waits_since_s = came[0][0]
+            some = [pdu for _, pdu in came]
             said = [smpp.delivered(pdu, self._now_ms()) for pdu in some]
             kept = await self._heard([one for one in said if one is not None])
             status = smpp.OK if kept else smpp.TRY_LATER
+            if not kept:
+                self.refused_at_s = loop.time()
             for pdu in some:
                 self._say(smpp.answer_to(pdu, self._numbers, status))
+            if self._inbox.empty():
+                self.waits_since_s = None  # else the next round begins with the oldest
 
     async def _keep_alive(self) -> str:
         while True:

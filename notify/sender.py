@@ -246,21 +246,16 @@ class Sender:
         goes.
         """
         settings = self._settings
+        looked_s = asyncio.get_running_loop().time()
         while True:
             now_ms = self._now_ms()
-
-            def ago(seconds: float, now_ms: int = now_ms) -> int | None:
-                return now_ms - round(seconds * 1000) if seconds else None
-
+            safety_ms = now_ms - round(settings.resend_safety_s * 1000)
             try:
                 tidied = await self._outbox.tidy(
                     now_ms,
                     left_ms=now_ms - round(settings.lease_s * 1000),
-                    # a receipt that could not come is not missing
-                    owed_ms=ago(settings.receipt_owed_s)
-                    if self.gateway.bound_s >= settings.receipt_owed_s
-                    else None,
-                    safety_ms=ago(settings.resend_safety_s),
+                    owed_ms=self._owed_ms(now_ms, looked_s),
+                    safety_ms=safety_ms if settings.resend_safety_s else None,
                     channel=self.channel,
                 )
                 for what, count in tidied.items():
@@ -270,7 +265,23 @@ class Sender:
             except Unreachable as away:
                 log.warning("outbox_away", reason=away.message)
             self.tally.looks += 1
+            looked_s = asyncio.get_running_loop().time()
             await asyncio.sleep(TIDY_S)
+
+    def _owed_ms(self, now_ms: int, looked_s: float) -> int | None:
+        """Of what was claimed before then a receipt is owed and did not come; None: of nothing.
+
+        A receipt that could not come is not missing, nor is one that waits to be read.  Since the
+        last look at ``looked_s`` whatever had come was read, so up to there silence is silence.
+        """
+        owed_s, heard = self._settings.receipt_owed_s, self.gateway.heard()
+        if not owed_s or heard is None:
+            return None
+        since_s, until_s = heard[0], min(heard[1], looked_s)
+        if until_s - since_s < owed_s:
+            return None
+        ago_s = asyncio.get_running_loop().time() - until_s + owed_s
+        return now_ms - round(ago_s * 1000)
 
     async def _ask(self) -> None:
         """Ask the gateway what became of texts that it took and never spoke of again."""

@@ -103,12 +103,11 @@ class WebGateway:
         self._lost = asyncio.Event()
         self._since_s = 0.0  # of the loop's clock
 
-    @property
-    def bound_s(self) -> float:
-        """For how long it has answered."""
+    def heard(self) -> tuple[float, float] | None:
+        """Since it has answered: what it calls back is kept before it is thanked."""
         if not self.bound.is_set():
-            return 0.0
-        return asyncio.get_running_loop().time() - self._since_s
+            return None
+        return self._since_s, asyncio.get_running_loop().time()
 
     async def run(self) -> None:
         """Keep connections open, and wait a while after one could not be made, for ever."""

@@ -42,6 +42,13 @@ SELECT s.staff_id, s.district, s.language, s.phone_index IS NOT NULL,
           AND n.state IN ('queued', 'sending', 'sent', 'delivered', 'undelivered', 'unknown'))
 FROM staff s WHERE s.district = ANY (%(districts)s) ORDER BY s.staff_id
 
+-- name: hold_notices
+-- What waits for some customers stays where it is until this is committed, for the sender skips it:
+-- else it could be taken while others decide what takes its place, and both be sent.
+SELECT FROM notices WHERE state = 'queued' AND customer_id IN (
+    SELECT customer_id FROM json_array_elements_text(%s::json) AS a (customer_id))
+ORDER BY notice_no FOR UPDATE
+
 -- name: notice_numbers
 -- Numbers for decisions that are about to be kept.
 SELECT nextval(pg_get_serial_sequence('notice_decisions', 'decision_no'))
@@ -165,10 +172,19 @@ WHERE state = 'sending' AND channel = %(channel)s AND claimed_at < %(before)s
 
 -- name: resend_unknown
 -- Those that may be sent again although nobody knows: the gateway owes a receipt for whatever it
--- took, and gave none; or a life may hang on it.
-UPDATE notices SET state = 'queued', reason = 'no_receipt', due_at = %(now)s
-WHERE state = 'unknown' AND channel = %(channel)s AND expires_at > %(now)s
-  AND (claimed_at < %(owed)s OR (lane = 0 AND claimed_at < %(safety)s))
+-- took, and gave none; or a life may hang on it.  What has been overtaken stays as it is: by a later
+-- text, or by power that is back.
+UPDATE notices n SET state = 'queued', reason = 'no_receipt', due_at = %(now)s
+WHERE n.state = 'unknown' AND n.channel = %(channel)s AND n.expires_at > %(now)s
+  AND (n.claimed_at < %(owed)s OR (n.lane = 0 AND n.claimed_at < %(safety)s))
+  AND NOT EXISTS (SELECT FROM notices m
+                  WHERE m.customer_id = n.customer_id AND m.channel = n.channel
+                    AND m.notice_no > n.notice_no
+                    AND m.state NOT IN ('held', 'expired', 'refused'))
+  AND NOT EXISTS (SELECT FROM notice_seen s
+                  WHERE s.customer_id = n.customer_id AND s.outage_id = n.outage_id
+                    AND s.phase IN ('restored', 'cancelled', 'to_verify')
+                    AND s.phase <> n.phase)
 
 -- name: apply_receipts
 -- What became of segments that we know.  The first final word counts; others are told apart.

@@ -151,6 +151,7 @@ async def notice(connection: Connection, news: Sequence[News], decide: Decide) -
         return 0
     customers = {c for item in news for told in item.told for c in told.customers}
     at_ms = max(item.change.at_ms for item in news)
+    await connection.execute(SQL["hold_notices"], (_json(list(customers)).decode(),))
     people = await recipients(connection, customers, at_ms) if customers else {}
     before = dict(people)
     groups = decided(news, people, decide)

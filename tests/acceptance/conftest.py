@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from importlib import resources
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -20,6 +21,7 @@ import websockets.sync.client
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
 from grid.times import from_rfc3339
+from simulators.smsc import read_log
 from simulators.truth import OutageTruth, StoryTruth, from_lines, last_story
 from simulators.verdict import Tolerances, Verdict, compare, found_of
 
@@ -36,10 +38,15 @@ momentary_s = 12.0
 close_after_s = 8.0
 plan_tolerance_s = 5.0
 [notices]
-hold_s = 3.0
+hold_s = 15.0
 quiet_to = "22:00"
 [sms]
 per_s = 400.0
+"""
+# texts of the storms go to another house's SMS centre, which owes a receipt for each it takes
+OTHER_CENTRE = """url = "smpp://127.0.0.1:{port}"
+lease_s = 3.0
+receipt_owed_s = 8.0
 """
 
 
@@ -105,6 +112,7 @@ class Story:
     service: Any
     told: list[Any] | None = None  # the truth, where no simulator keeps a log of it
     listener: Listener | None = None
+    centre_log: Path | None = None  # where its texts go, if not to the simulated centre
 
     def begin(self) -> "Story":
         """Start it and listen."""
@@ -119,6 +127,11 @@ class Story:
             return self.told
         text = (self.service.data / "field" / "truth.jsonl").read_bytes()
         return last_story(from_lines(text.splitlines()))
+
+    def texts(self) -> list[dict[str, Any]]:
+        """What the SMS centre has by its own log, in order."""
+        log = self.centre_log or self.service.data / "field" / "smsc.jsonl"
+        return [line for line in read_log(log) if line["what"] == "taken"]
 
     def true_outages(self) -> list[OutageTruth]:
         return [t for t in self.truth() if isinstance(t, OutageTruth)]
@@ -248,7 +261,9 @@ kinds = ["breaker", "switch", "recloser", "transformer"]
 recloses = 1
 restore_s = [36, 46]
 """
-KILL_AFTER_S = 21.0  # of the story: most have struck, none is repaired
+KILL_AFTER_S = 31.0  # of the story: all have struck, texts are on their way, none is repaired
+# told beside the demo, which takes longer still: time for all texts before power is back
+LONG_STORM = STORM.replace("[36, 46]", "[66, 76]").replace("duration_s = 75", "duration_s = 105")
 QUIET = """
 name = "quiet"
 duration_s = 1
@@ -362,14 +377,24 @@ def tales(
     play: Callable[..., Story],
     quiet_city: Callable[..., Story],
     demo_text: tuple[str, str, str],
+    other_centre: Callable[[Path], int],
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[dict[str, Future[Story]]]:
     """The short stories by name, told all at once."""
-    calm, killed = (play("city:2000:7", STORM, 20.0) for _ in range(2))
+
+    def stormy() -> Story:
+        log = tmp_path_factory.mktemp("centre") / "smsc.jsonl"
+        texts = OTHER_CENTRE.format(port=other_centre(log))
+        story = play("city:2000:7", LONG_STORM, HURRY.format(heartbeat_s=20.0) + texts)
+        story.centre_log = log
+        return story
+
+    calm, killed = stormy(), stormy()
     stories = play(*demo_text)
     with ThreadPoolExecutor() as pool:
         yield {
-            "calm": pool.submit(tell, calm, 120),
-            "killed": pool.submit(tell_with_a_kill, killed, 120),
+            "calm": pool.submit(tell, calm, 180),
+            "killed": pool.submit(tell_with_a_kill, killed, 180),
             "demo": pool.submit(tell, stories, 240),
             "quiet": pool.submit(quiet_city, play, heartbeat_s=5.0, slack_s=4.0, away_s=11.0),
         }

@@ -258,3 +258,22 @@ def quarantined() -> Callable[..., Quarantined]:
     return lambda clock, body, topic="lastgasp/v1/meter/M1/event": Quarantined(
         at(clock), "mqtt", topic, "not JSON: unexpected end", body[:65536], len(body), "ab" * 32
     )
+
+
+@pytest.fixture
+def dark(house: Any, change: Any, step: Any, at: Callable[[str], int]) -> Callable[..., Any]:
+    """``dark("12:00:10", "confirmed")``: T1's customers have been out since noon."""
+    versions: dict[str, int] = {}
+
+    def make(
+        clock: str, state: str, back: str | None = None, *, inferred: bool = False, **more: Any
+    ) -> Any:
+        outage_id = more.pop("outage_id", "S1-1")
+        versions[outage_id] = versions.get(outage_id, 0) + 1
+        steps = (step("12:00:00", back, "C-M1", "C-M2", inferred=inferred),)
+        steps = () if more.pop("gone", False) else steps
+        named = ("C-M1", "C-M2")
+        said = change(clock, outage_id, versions[outage_id], state, *steps, customers=named, **more)
+        return house.applied(clock, changes=(said,))
+
+    return make

@@ -254,6 +254,23 @@ async def test_kill_9_of_the_sender_in_mid_storm(
     exactly_once(centre, street)
 
 
+async def test_a_receipt_that_waits_to_be_kept_is_not_missing(
+    centre: Centre, street: Street, postgres_url: str
+) -> None:
+    """The database is busy for longer than the gateway may take for its receipts."""
+    centre.start(silent=1.0, receipt_s=0.3)
+    settings = settings_for(centre, answer_s=0.1, receipt_owed_s=0.8)
+    connecting = psycopg.AsyncConnection.connect(postgres_url, autocommit=True)
+    async with await connecting as busy, sending(street, settings):
+        await street.becomes("confirmed")
+        await until(partial(handed_so_many, centre, HOMES))
+        await busy.execute("SELECT pg_advisory_lock(1818325367)")
+        await busy.execute("SELECT pg_sleep(2.5)")
+        await busy.execute("SELECT pg_advisory_unlock(1818325367)")
+        await none_open(postgres_url)
+    exactly_once(centre, street)
+
+
 async def test_without_a_receipt_that_is_owed_a_text_of_unknown_fate_stays_unknown(
     centre: Centre, street: Street, postgres_url: str
 ) -> None:
