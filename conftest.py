@@ -1,4 +1,4 @@
-"""How the tests of this repository are shared out when two workers run them; and a peer of theirs."""
+"""How two workers share the tests of this repository, and a peer that some of them have."""
 
 import json
 import os
@@ -53,7 +53,7 @@ def other_centre(
         program = str(ROOT / "tests" / "integration" / "smsc.cjs")
         command = [tool("node"), program, str(port), str(log), json.dumps({"silent": 0.02})]
         env = {**os.environ, "NODE_PATH": str(NODE_PARTS)}  # noqa: TID251
-        started.append(subprocess.Popen(command, env=env))
+        started.append(subprocess.Popen(command, env=env))  # noqa: S603  our own words
         return port
 
     yield start

@@ -5,16 +5,15 @@ Each route is short: rights from ``access``, the request from ``asked``, the des
 
 from collections.abc import Callable
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated
 
-import msgspec
-from fastapi import APIRouter, FastAPI, Path, Query, Request
+from fastapi import APIRouter, FastAPI, Query, Request
 from fastapi.responses import PlainTextResponse, Response
 
 from dispatch import access, openapi, refusals, site
 from dispatch.answers import Alive, Findings, Outages, Planned, Readiness
 from dispatch.asked import CallBody, PlanBody, moment
-from dispatch.bearer import Bearers, Dispatcher, Someone, Worker, only
+from dispatch.bearer import Bearers, Dispatcher, Someone, Worker
 from dispatch.deciding import for_crew, require_outage
 from dispatch.desk import Desk, Watched
 from dispatch.feedroutes import routes as feed_routes
@@ -26,10 +25,11 @@ from dispatch.mapdesk import MapDesk
 from dispatch.maproutes import routes as map_routes
 from dispatch.noticedesk import PhoneDesk
 from dispatch.noticeroutes import routes as notice_routes
-from dispatch.openapi import gives, takes
+from dispatch.openapi import gives
 from dispatch.peopledesk import PeopleDesk
 from dispatch.peopleroutes import routes as people_routes
 from dispatch.reference import STYLED, page
+from dispatch.routing import Name, address, answer, secured
 from dispatch.settings import ApiSettings
 from dispatch.signin import SignIn, of_cookie
 from dispatch.signin import router as session_routes
@@ -40,7 +40,6 @@ from grid.people import Audit, Principal, Role
 from grid.public import CustomerStatus, PublicCall, PublicOutageDetail, PublicPlan
 
 VERSION = "1"
-Name = Annotated[str, Path(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f]+$")]
 When = Annotated[
     str | None, Query(max_length=40, description="RFC 3339 with a zone: as it stood then")
 ]
@@ -108,19 +107,22 @@ def make_app(
     return app
 
 
-def answer(what: Any, status: int = 200) -> Response:
-    """A struct as JSON."""
-    return Response(msgspec.json.encode(what), status, media_type="application/json")
-
-
 def _outages(desk: Desk) -> APIRouter:
     router = APIRouter(prefix="/api", tags=["outages"])
 
     @router.get(
         "/outages",
-        responses=gives(Outages, 401, 403, 422, 503),
-        dependencies=[only("state", "at")],
-        openapi_extra=_SECURED,
+        **secured(
+            Outages,
+            401,
+            403,
+            422,
+            503,
+            asks=(
+                "state",
+                "at",
+            ),
+        ),
     )
     async def outages(who: Worker, state: Which = None, at: When = None) -> Response:
         """Everything not closed, or the outages in one state; now, or at any past moment.
@@ -138,9 +140,7 @@ def _outages(desk: Desk) -> APIRouter:
 
     @router.get(
         "/outages/{outage_id}",
-        responses=gives(PublicOutageDetail, 401, 403, 404, 422, 503),
-        dependencies=[only()],
-        openapi_extra=_SECURED,
+        **secured(PublicOutageDetail, 401, 403, 404, 422, 503),
     )
     async def outage(outage_id: Name, who: Worker) -> Response:
         """One outage with its steps and its change log; a crew sees neither customers nor log."""
@@ -151,9 +151,7 @@ def _outages(desk: Desk) -> APIRouter:
 
     @router.get(
         "/findings",
-        responses=gives(Findings, 401, 403, 422, 503),
-        dependencies=[only("all")],
-        openapi_extra=_SECURED,
+        **secured(Findings, 401, 403, 422, 503, asks=("all",)),
     )
     async def findings(who: Dispatcher, everything: All = False) -> Response:
         """What was noticed and is no outage: comms loss, phase loss, suppressed alarms."""
@@ -168,10 +166,7 @@ def _calls(desk: Desk, settings: ApiSettings, now_ms: Callable[[], int]) -> APIR
 
     @router.post(
         "/calls",
-        status_code=201,
-        responses=gives(PublicCall, 401, 403, 404, 409, 413, 415, 422, 503, status=201),
-        dependencies=[only()],
-        openapi_extra={**_SECURED, **takes(CallBody)},
+        **secured(PublicCall, 401, 403, 404, 409, 413, 415, 422, 503, status=201, takes=CallBody),
     )
     async def call(request: Request, who: Someone) -> Response:
         """A trouble call; a customer's own, or one that a dispatcher took."""
@@ -187,9 +182,7 @@ def _plans(desk: Desk, settings: ApiSettings, now_ms: Callable[[], int]) -> APIR
 
     @router.get(
         "/planned",
-        responses=gives(Planned, 401, 403, 422, 503),
-        dependencies=[only("all")],
-        openapi_extra=_SECURED,
+        **secured(Planned, 401, 403, 422, 503, asks=("all",)),
     )
     async def planned(who: Dispatcher, everything: All = False) -> Response:
         """Plans that are neither over nor cancelled, by their begin."""
@@ -198,10 +191,7 @@ def _plans(desk: Desk, settings: ApiSettings, now_ms: Callable[[], int]) -> APIR
 
     @router.post(
         "/planned",
-        status_code=201,
-        responses=gives(PublicPlan, 401, 403, 409, 413, 415, 422, 503, status=201),
-        dependencies=[only()],
-        openapi_extra={**_SECURED, **takes(PlanBody)},
+        **secured(PublicPlan, 401, 403, 409, 413, 415, 422, 503, status=201, takes=PlanBody),
     )
     async def plan(request: Request, who: Dispatcher) -> Response:
         """Enter a planned, temporary, arrears or curtailment outage."""
@@ -210,9 +200,7 @@ def _plans(desk: Desk, settings: ApiSettings, now_ms: Callable[[], int]) -> APIR
 
     @router.delete(
         "/planned/{plan_id}",
-        responses=gives(PublicPlan, 401, 403, 404, 409, 422, 503),
-        dependencies=[only()],
-        openapi_extra=_SECURED,
+        **secured(PublicPlan, 401, 403, 404, 409, 422, 503),
     )
     async def cancel(plan_id: Name, who: Dispatcher) -> Response:
         """Cancel a plan; the answer shows it cancelled."""
@@ -233,9 +221,7 @@ def _customers(desk: Desk, trail: Trail) -> APIRouter:
 
     @router.get(
         "/{customer_id}/status",
-        responses=gives(CustomerStatus, 401, 403, 404, 422, 503),
-        dependencies=[only()],
-        openapi_extra=_SECURED,
+        **secured(CustomerStatus, 401, 403, 404, 422, 503),
     )
     async def status(request: Request, customer_id: Name, who: Someone) -> Response:
         """What a customer may know of their own premises."""
@@ -244,9 +230,10 @@ def _customers(desk: Desk, trail: Trail) -> APIRouter:
         if found is None:
             return refusals.problem(404, f"no customer has the id {customer_id!r}")
         if who.subject != customer_id:
-            address = request.client.host if request.client else None
             detail = f"status of {customer_id}"
-            await trail.keep("customer_viewed", subject=who.subject, address=address, detail=detail)
+            await trail.keep(
+                "customer_viewed", subject=who.subject, address=address(request), detail=detail
+            )
         return answer(found)
 
     return router
@@ -299,6 +286,3 @@ def _reference(app: FastAPI) -> APIRouter:
         return Response(page(openapi.document(app)), headers=STYLED, media_type="text/html")
 
     return router
-
-
-_SECURED: dict[str, Any] = {"security": [{"token": []}]}

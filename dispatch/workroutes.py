@@ -1,27 +1,25 @@
 """Routes of decisions, work orders, crews and switches."""
 
 from collections.abc import Callable
-from typing import Annotated, Any
 
-import msgspec
-from fastapi import APIRouter, Path, Request
+from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from dispatch import access
 from dispatch.answers import Calls, Conflict, Crews, Decisions, Settled
 from dispatch.asked import ActionBody, CrewBody, SwitchBody
-from dispatch.bearer import Dispatcher, Worker, only
+from dispatch.bearer import Dispatcher, Worker
 from dispatch.deciding import new_decision, new_switching, require_crew, require_outage, theirs
 from dispatch.desk import Desk
 from dispatch.intake import read_body
-from dispatch.openapi import gives, takes
+from dispatch.openapi import gives
+from dispatch.routing import Name, address, answer, secured
 from dispatch.settings import ApiSettings
 from dispatch.trail import Trail
 from dispatch.workdesk import NewCrew
 from grid.public import PublicCrew, PublicDecision, PublicOutage
 
-Name = Annotated[str, Path(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f]+$")]
-_SECURED: dict[str, Any] = {"security": [{"token": []}]}
+CONFLICT = {409: gives(Conflict)[200]}
 
 
 def routes(desk: Desk, trail: Trail, settings: ApiSettings, now_ms: Callable[[], int]) -> APIRouter:
@@ -42,12 +40,7 @@ def _decisions(
     @router.post(
         "/outages/{outage_id}/actions",
         tags=["work"],
-        responses={
-            **gives(Settled, 401, 403, 404, 413, 415, 422, 503),
-            409: gives(Conflict)[200],
-        },
-        dependencies=[only()],
-        openapi_extra={**_SECURED, **takes(ActionBody)},
+        **secured(Settled, 401, 403, 404, 413, 415, 422, 503, takes=ActionBody, also=CONFLICT),
     )
     async def act(request: Request, outage_id: Name, who: Worker) -> Response:
         """Decide something about an outage; answered once the engine's word on it is committed.
@@ -60,7 +53,7 @@ def _decisions(
         new = new_decision(body, outage, who, settings, now_ms())
         if outage.version != body.version:
             detail = f"{body.action} of {outage_id}: version {body.version} is stale"
-            await trail.keep("decision_stale", subject=who.subject, address=_from(request),
+            await trail.keep("decision_stale", subject=who.subject, address=address(request),
                              detail=detail)  # fmt: skip
             sentence = f"outage {outage_id} is at version {outage.version} by now"
             return _conflict(sentence, None, outage)
@@ -68,58 +61,49 @@ def _decisions(
             require_crew(who, new.crew, await desk.work.crews())
         done = await desk.work.decide(new)
         word = "taken" if done.decision.accepted else f"not taken: {done.decision.why}"
-        await trail.keep("outage_decided", subject=who.subject, address=_from(request),
+        await trail.keep("outage_decided", subject=who.subject, address=address(request),
                          detail=f"{body.action} of {outage_id} {word}")  # fmt: skip
         if not done.decision.accepted:
             return _conflict(done.decision.why, done.decision, done.outage)
-        return _answer(Settled(done.decision, done.outage and _plain(done.outage)))
+        return answer(Settled(done.decision, done.outage and _plain(done.outage)))
 
 
 def _about(router: APIRouter, desk: Desk) -> None:
     @router.get(
         "/outages/{outage_id}/decisions",
         tags=["work"],
-        responses=gives(Decisions, 401, 403, 404, 422, 503),
-        dependencies=[only()],
-        openapi_extra=_SECURED,
+        **secured(Decisions, 401, 403, 404, 422, 503),
     )
     async def decisions(outage_id: Name, who: Dispatcher) -> Response:
         """Who decided what about an outage, and what became of it, oldest first."""
         require_outage(who, await desk.outage(outage_id), outage_id)
-        return _answer(Decisions(tuple(await desk.work.decisions(outage_id))))
+        return answer(Decisions(tuple(await desk.work.decisions(outage_id))))
 
     @router.get(
         "/outages/{outage_id}/calls",
         tags=["work"],
-        responses=gives(Calls, 401, 403, 404, 422, 503),
-        dependencies=[only()],
-        openapi_extra=_SECURED,
+        **secured(Calls, 401, 403, 404, 422, 503),
     )
     async def calls(outage_id: Name, who: Dispatcher) -> Response:
         """Calls of an outage's customers since an hour before it began, newest first."""
         require_outage(who, await desk.outage(outage_id), outage_id)
-        return _answer(Calls(tuple(await desk.work.outage_calls(outage_id))))
+        return answer(Calls(tuple(await desk.work.outage_calls(outage_id))))
 
 
 def _crews(router: APIRouter, desk: Desk, trail: Trail) -> None:
     @router.get(
         "/crews",
         tags=["work"],
-        responses=gives(Crews, 401, 403, 422, 503),
-        dependencies=[only()],
-        openapi_extra=_SECURED,
+        **secured(Crews, 401, 403, 422, 503),
     )
     async def crews(who: Dispatcher) -> Response:
         """The crews of the dispatcher's district and those of no district, busy or free."""
-        return _answer(Crews(tuple(c for c in await desk.work.crews() if theirs(who, c))))
+        return answer(Crews(tuple(c for c in await desk.work.crews() if theirs(who, c))))
 
     @router.post(
         "/crews",
         tags=["work"],
-        status_code=201,
-        responses=gives(PublicCrew, 401, 403, 409, 413, 415, 422, 503, status=201),
-        dependencies=[only()],
-        openapi_extra={**_SECURED, **takes(CrewBody)},
+        **secured(PublicCrew, 401, 403, 409, 413, 415, 422, 503, status=201, takes=CrewBody),
     )
     async def crew(request: Request, who: Dispatcher) -> Response:
         """Enter a crew, or change one; its token's subject is its id."""
@@ -130,9 +114,9 @@ def _crews(router: APIRouter, desk: Desk, trail: Trail) -> None:
         if body.id in known and not theirs(who, known[body.id]):
             raise access.Denied(f"crew {body.id!r} is of another district")
         kept = await desk.work.put_crew(NewCrew(body.id, body.name, body.district, body.active))
-        await trail.keep("crew_kept", subject=who.subject, address=_from(request),
+        await trail.keep("crew_kept", subject=who.subject, address=address(request),
                          detail=f"crew {body.id}")  # fmt: skip
-        return _answer(kept, 201)
+        return answer(kept, 201)
 
 
 def _switches(
@@ -143,12 +127,7 @@ def _switches(
     @router.post(
         "/switches/{device_id}",
         tags=["work"],
-        responses={
-            **gives(PublicDecision, 401, 403, 413, 415, 422, 503),
-            409: gives(Conflict)[200],
-        },
-        dependencies=[only()],
-        openapi_extra={**_SECURED, **takes(SwitchBody)},
+        **secured(PublicDecision, 401, 403, 413, 415, 422, 503, takes=SwitchBody, also=CONFLICT),
     )
     async def throw(request: Request, device_id: Name, who: Dispatcher) -> Response:
         """Say that a switch, breaker, recloser or fuse was opened or closed by hand."""
@@ -159,9 +138,9 @@ def _switches(
             return _conflict("the network has another version by now; look again", None, None)
         done = await desk.work.throw(new)
         word = "taken" if done.accepted else f"not taken: {done.why}"
-        await trail.keep("switch_thrown", subject=who.subject, address=_from(request),
+        await trail.keep("switch_thrown", subject=who.subject, address=address(request),
                          detail=f"{device_id} {body.position}, {word}")  # fmt: skip
-        return _answer(done) if done.accepted else _conflict(done.why, done, None)
+        return answer(done) if done.accepted else _conflict(done.why, done, None)
 
 
 def _plain(outage: PublicOutage) -> PublicOutage:
@@ -172,12 +151,4 @@ def _plain(outage: PublicOutage) -> PublicOutage:
 def _conflict(
     sentence: str, decision: PublicDecision | None, outage: PublicOutage | None
 ) -> Response:
-    return _answer(Conflict(sentence, decision, outage and _plain(outage)), 409)
-
-
-def _answer(what: Any, status: int = 200) -> Response:
-    return Response(msgspec.json.encode(what), status, media_type="application/json")
-
-
-def _from(request: Request) -> str | None:
-    return request.client.host if request.client else None
+    return answer(Conflict(sentence, decision, outage and _plain(outage)), 409)

@@ -34,7 +34,7 @@ async def test_what_is_being_decided_anew_is_not_sent_meanwhile(
 
     def slowly(*asked: Any) -> Any:
         with psycopg.connect(database_url, autocommit=True) as sender:
-            now = {"now": moment(at("12:05:00")), "limit": 10}
+            now = {"now": moment(at("12:05:00")), "limit": 10, "channel": "sms"}
             taken.append(len(sender.execute(SQL["claim_notices"], now).fetchall()))
         return decide(*asked)
 

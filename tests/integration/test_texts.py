@@ -17,6 +17,7 @@ from random import Random
 from typing import Any
 
 import msgspec
+import psycopg
 import pytest
 
 from grid.build import build
@@ -263,11 +264,11 @@ async def test_a_receipt_that_waits_to_be_kept_is_not_missing(
     connecting = psycopg.AsyncConnection.connect(postgres_url, autocommit=True)
     async with await connecting as busy, sending(street, settings):
         await street.becomes("confirmed")
-        await until(partial(handed_so_many, centre, HOMES))
+        await street.until(partial(handed_so_many, centre, HOMES))
         await busy.execute("SELECT pg_advisory_lock(1818325367)")
         await busy.execute("SELECT pg_sleep(2.5)")
         await busy.execute("SELECT pg_advisory_unlock(1818325367)")
-        await none_open(postgres_url)
+        await street.settled()
     exactly_once(centre, street)
 
 

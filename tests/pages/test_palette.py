@@ -31,10 +31,20 @@ WHITE = np.array([0.95047, 1.0, 1.08883])
 
 def theme(name: str) -> dict[str, str]:
     """The colours of a theme as the page has them."""
-    block = {"light": r":root \{(.*?)\}", "dark": r':root\[data-theme="dark"\] \{(.*?)\}'}[name]
+    block = {
+        "light": r":root \{(.*?)\}",
+        "dark": r':root\[data-theme="dark"\] \{(.*?)\}',
+        "dark by preference": r':root:not\(\[data-theme="light"\]\) \{(.*?)\}',
+    }[name]
     found = re.search(block, CSS, re.DOTALL)
     assert found
     return dict(re.findall(r"--([\w-]+): (#[0-9A-F]{6});", found.group(1)))
+
+
+def test_dark_is_the_same_by_choice_and_by_preference() -> None:
+    """Plain CSS cannot share a block between a selector and a media query."""
+    assert len(theme("dark")) > 10
+    assert theme("dark by preference") == theme("dark")
 
 
 def linear(colour: str) -> np.ndarray:

@@ -67,7 +67,8 @@ export function times(zone, language) {
   /** 12,840, in both languages. */
   const count = (n) => numbers.format(n);
   const percent = (p) => `${Math.floor(p * 100)}%`;
-  return { time, seconds, day, when, by, between, sameDay, span, age, count, percent, zone, language };
+  const colon = zh ? "：" : ": ";
+  return { colon, time, seconds, day, when, by, between, sameDay, span, age, count, percent, zone, language };
 }
 
 /** A moment as the site's clock on the wall says it: 2026-07-31T16:45. */

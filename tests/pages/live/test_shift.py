@@ -133,3 +133,39 @@ def test_a_stale_decision_shows_the_outage_as_it_is(
     )
     assert "Somebody else has just changed this outage" in told
     assert anna.do("[...lastgaspBoard.model.outages.values()][0].acknowledged") is None
+
+
+def test_of_two_dispatchers_on_one_outage_one_is_told_of_the_other(
+    service: Any, meters: Callable[..., None], visit: Callable[..., Any]
+) -> None:
+    anna, bob = (visit(link(service, "dispatcher", who), language="en") for who in ("anna", "bob"))
+    for reader in (anna, bob):
+        reader.until("window.lastgaspBoard?.loaded === true", within_s=60)
+    meters("last_gasp", "M4", "M5", "M6")
+    unseen = "[...lastgaspBoard.model.outages.values()].find(o => !o.acknowledged)"
+    for reader in (anna, bob):
+        reader.until(f"!!(window.theirs = {unseen})")
+    for reader in (anna, bob):  # neither waits for the other, nor for the feed
+        reader.do(
+            "() => { const {id, version} = theirs;"
+            " void lastgaspBoard.acts.send(id, {version, action: 'acknowledge'}) }"
+        )
+    said = "document.getElementById('toast').innerText"
+    for reader in (anna, bob):
+        reader.until(f"{said} !== ''")
+    told = sorted(str(reader.do(said)).partition(":")[0] for reader in (anna, bob))
+    assert told[0] in ("Not recorded", "Recorded", "Somebody else has just changed this outage")
+    assert [one.startswith("Recorded") for one in told].count(True) == 1, told
+
+
+def test_a_service_that_restarts_is_found_again(service: Any, visit: Callable[..., Any]) -> None:
+    board = visit(link(service, "dispatcher", "anna"), language="en")
+    board.until("window.lastgaspBoard?.loaded && lastgaspBoard.live()", within_s=60)
+    service.kill()
+    board.until("document.body.classList.contains('lost')")
+    assert board.do("document.getElementById('slot').innerText").startswith("Data as of")
+    service.start()
+    board.until("lastgaspBoard.live() && !document.body.classList.contains('lost')", within_s=90)
+    counted = len(service.get("/api/outages")["outages"])
+    board.until(f"lastgaspBoard.model.outages.size === {counted}")
+    assert board.do("!document.querySelector('.sign-in')"), "the sign-in outlives the process"

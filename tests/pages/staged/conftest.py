@@ -16,9 +16,10 @@ import uvicorn
 
 from dispatch.api import make_app
 from dispatch.codes import Codes
-from dispatch.desk import Component
+from dispatch.desk import Component, NewPlan
 from dispatch.mapdesk import Power, Premises, Source
 from dispatch.memory import MemoryNotices
+from dispatch.noticedesk import PhoneText
 from dispatch.settings import ApiSettings, SiteSettings
 from dispatch.signin import SignIn
 from grid.build import build
@@ -77,6 +78,7 @@ class StageDesk:
     silent: list[int] = field(default_factory=list)
     premises_: dict[str, Premises] = field(default_factory=dict)
     calls: list[Any] = field(default_factory=list)
+    planned: list[NewPlan] = field(default_factory=list)
     aged: list[Source] = field(default_factory=list)
     crews_: tuple[PublicCrew, ...] = ()
     notices: MemoryNotices = field(default_factory=lambda: MemoryNotices(now_ms()))
@@ -125,6 +127,12 @@ class StageDesk:
         at = to_rfc3339(new.at_ms)
         return PublicCall("1", new.customer_id, at, new.kind, new.text, new.entered_by, at)
 
+    async def plan(self, new: NewPlan) -> PublicPlan:
+        self.planned.append(new)
+        begin, end = to_rfc3339(new.from_ms), to_rfc3339(new.to_ms)
+        return PublicPlan("p-1", new.device_id, new.districts, begin, end, new.kind, new.reason,
+                          new.entered_by, begin, None)  # fmt: skip
+
     async def plans(self, *, open_only: bool = True) -> Sequence[PublicPlan]:
         return []
 
@@ -164,6 +172,26 @@ class StageDesk:
         return self.premises_.get(customer_id)
 
 
+@dataclass
+class StagePhones:
+    """Phones on which texts arrive as the test says."""
+
+    arrived: list[PhoneText] = field(default_factory=list)
+    replies: list[tuple[int, str]] = field(default_factory=list)
+
+    def texts(self, after: int) -> Sequence[PhoneText]:
+        return [text for text in self.arrived if text.no > after]
+
+    def reply(self, no: int, text: str) -> bool:
+        self.replies.append((no, text))
+        return any(one.no == no for one in self.arrived)
+
+    def text(self, box: int, words: str, *, mine: bool = False, minutes: float = 0) -> None:
+        """A text arrives, or is typed there."""
+        no, phone = len(self.arrived) + 1, f"100****{8000 + box}"
+        self.arrived.append(PhoneText(no, ago(minutes), box, phone, "95598", words, mine))
+
+
 class Stage:
     """The API and the feeds in a thread of their own, and a hand that moves the world."""
 
@@ -178,6 +206,7 @@ class Stage:
         self.codes = Codes(lambda: f"code-{next(numbers)}", ttl_s=600, codes_max=1000)
         self.session_s = 43_200
         self.seen: list[tuple[str, int]] = []  # who saw their channel up to where
+        self.phones = StagePhones()
         self._thread = threading.Thread(target=self._loop.run_until_complete, args=(self._run(),))
 
     def start(self) -> "Stage":
@@ -256,9 +285,12 @@ class Stage:
 
     def _clear(self) -> None:
         desk = self.desk
-        for held in (desk.outages_, desk.findings_, desk.dark, desk.silent, desk.calls):
+        for held in (desk.outages_, desk.findings_, desk.dark, desk.silent):
             held.clear()
+        desk.calls.clear()
+        desk.planned.clear()
         desk.aged[:] = [Source("meters", True, 2.0, None), Source("database", True, None, None)]
+        self.phones.arrived.clear()
         self._state()
         self.log.lose_everything(f"e{now_ms()}")
 
@@ -317,7 +349,7 @@ class Stage:
         )
         return make_app(
             self.desk, lambda text: verify(KEY, text, now_ms()), _audit,
-            ApiSettings(), now_ms, signin=signin, maps=self.desk,
+            ApiSettings(), now_ms, signin=signin, maps=self.desk, phones=self.phones,
         )  # fmt: skip
 
 

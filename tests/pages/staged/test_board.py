@@ -8,6 +8,7 @@ import pytest
 
 from dispatch.mapdesk import Source
 from grid.public import PublicCrew, PublicEtr, PublicFinding
+from grid.times import to_rfc3339
 
 Show = Callable[..., Any]
 pytestmark = pytest.mark.services
@@ -354,6 +355,39 @@ def test_alarms_ring_are_counted_and_can_be_put_aside(
     reader.page.locator("#alarm-panel form:visible input[name=reason]").fill("检修")
     reader.page.keyboard.press("Enter")
     reader.until("document.querySelectorAll('#alarm-panel li').length === 1")
+
+
+def test_what_was_suppressed_takes_the_place_of_the_list(busy: Any, board: Show) -> None:
+    reader = board()
+    reader.page.locator("#list tr[data-id]").first.hover()
+    reader.page.get_by_role("tab", name="已抑制").click()
+    reader.page.locator("#head").hover()
+    reader.until("/D1/.test(document.getElementById('suppressed').innerText)")
+    assert not reader.page.locator("#list .pool").is_visible()
+    reader.page.keyboard.press("1")
+    assert reader.page.locator("#list .pool").is_visible()
+
+
+def test_planned_work_is_entered_on_the_board(busy: Any, board: Show, town: Any) -> None:
+    reader = board(language="en")
+    reader.page.locator("#enter-plan").click()
+    device = reader.page.get_by_label("Device")
+    assert reader.axe() == []
+    device.fill("no such thing")
+    reader.page.keyboard.press("Control+Enter")
+    reader.until("/no such thing/.test(document.getElementById('toast').innerText)")
+    assert busy.desk.planned == []
+    reader.page.locator("#enter-plan").click()
+    device.fill(town[1].ids[1])
+    reader.page.get_by_label("From").fill("2026-11-28T08:00")
+    reader.page.get_by_label("To", exact=True).fill("2026-11-28T16:00")
+    reader.page.get_by_label("Reason").fill("new cable")
+    reader.page.keyboard.press("Control+Enter")
+    reader.until("/Planned work entered/.test(document.getElementById('toast').innerText)")
+    [plan] = busy.desk.planned
+    assert (plan.device_id, plan.kind, plan.reason) == (town[1].ids[1], "planned", "new cable")
+    times = [to_rfc3339(ms)[:16] for ms in (plan.from_ms, plan.to_ms)]
+    assert times == ["2026-11-28T00:00", "2026-11-28T08:00"], "the site's clock, UTC+8"
 
 
 def test_calls_are_entered_on_the_board(busy: Any, board: Show) -> None:

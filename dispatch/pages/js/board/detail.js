@@ -58,8 +58,8 @@ function work(outage, { crews }, { say, times: t, now }) {
   const reached = new Map((outage.progress ?? []).map((p) => [p.stage, p.at]));
   const name = crewName(outage.crew, crews);
   const etr = outage.etr && RUNNING.has(outage.state)
-    ? `${say("col.etr")}: ${outage.etr.earliest ? t.between(outage.etr.earliest, outage.etr.at, now) : t.when(outage.etr.at, now)} · ${say(`etr.${outage.etr.source}`)}`
-    : `${say("col.etr")}: ${say("etr.none")}`;
+    ? `${say("col.etr")}${t.colon}${outage.etr.earliest ? t.between(outage.etr.earliest, outage.etr.at, now) : t.when(outage.etr.at, now)} · ${say(`etr.${outage.etr.source}`)}`
+    : `${say("col.etr")}${t.colon}${say("etr.none")}`;
   return el("section", {},
     el("h3", {}, say("crew"), name ? ` · ${name}` : ""),
     name ? null : el("p", { class: "quiet" }, say("crew.none")),
@@ -90,14 +90,14 @@ function wordsOf(line, seen, { say, t, now }) {
     const what = line.action ? say(`did.${line.action}`) : line.text;
     const more = [line.by, line.reason, line.refused ? say("decision.refused", { why: line.refused }) : ""].filter(Boolean);
     if (line.asked) return { text: say("did.asked", { n: line.asked }), under: more.join(" · ") };
-    return { text: line.etr ? `${what}: ${t.when(line.etr, now)}` : what, under: more.join(" · ") };
+    return { text: line.etr ? `${what}${t.colon}${t.when(line.etr, now)}` : what, under: more.join(" · ") };
   }
   if (line.kind === "evidence") return { text: line.lines.map((l) => sentence(l, say, t)).join(t.language === "zh" ? "；" : "; ") };
   const o = line.outage;
   const against = line.against.map((l) => sentence(l, say, t)).join(t.language === "zh" ? "；" : "; ");
   return {
     text: `${say(`state.${o.state}`)} · ${device(o, say)} ${probability(o.probability)} · ${t.count(o.customers_out)}/${t.count(o.customers_affected)}`,
-    under: [line.reasons.map((l) => sentence(l, say, t)).join(t.language === "zh" ? "；" : "; "), against ? `${say("against")}: ${against}` : ""].filter(Boolean).join(" · "),
+    under: [line.reasons.map((l) => sentence(l, say, t)).join(t.language === "zh" ? "；" : "; "), against ? `${say("against")}${t.colon}${against}` : ""].filter(Boolean).join(" · "),
   };
 }
 

@@ -43,7 +43,8 @@ export class List {
       this.body);
     this.pager = el("div", { class: "pager", hidden: true });
     this.empty = el("p", { class: "empty", hidden: true });
-    this.box.replaceChildren(this.table, this.empty, this.pager);
+    this.all = el("div", {}, this.table, this.empty, this.pager);
+    this.box.replaceChildren(this.all);
     this.body.addEventListener("click", (event) => this.#click(event));
     this.body.addEventListener("dblclick", (event) => this.#open(event));
     this.body.addEventListener("focusin", (event) => {
@@ -74,6 +75,11 @@ export class List {
     this.group = group;
     this.emptyText = empty;
     this.refresh();
+  }
+
+  /** Whether the list is there, or something else in its place. */
+  put(there) {
+    this.all.hidden = !there;
   }
 
   /** Take what waits in, if nobody's hand is there; and bring every cell up to date. */
@@ -125,8 +131,9 @@ export class List {
   #heads(ids) {
     for (const head of this.body.querySelectorAll("tr.group")) head.remove();
     if (!this.group) return;
+    const seen = [...this.table.tHead.rows[0].cells].filter((cell) => cell.offsetWidth).length || COLUMNS.length;
     for (const [feeder, members] of byFeeder(ids, this.group.feederOf)) {
-      const head = el("tr", { class: "group", role: "row" }, el("td", { colspan: 12, role: "gridcell" }, this.group.title(feeder, members)));
+      const head = el("tr", { class: "group", role: "row" }, el("td", { colspan: seen, role: "gridcell" }, this.group.title(feeder, members)));
       this.rows.get(members[0]).tr.before(head);
     }
   }

@@ -250,8 +250,8 @@ class Board {
     const box = byId("list");
     let table = byId("suppressed");
     const on = this.filters.tab === "suppressed";
-    if (!on) { table?.remove(); this.list.table.hidden = this.list.shown.length === 0; return; }
-    for (const node of [this.list.table, this.list.empty, this.list.pager]) node.hidden = true;
+    this.list.put(!on);
+    if (!on) { table?.remove(); return; }
     const { say, times } = this;
     const found = [...this.model.findings.values()].sort((a, b) => Date.parse(b.at) - Date.parse(a.at)).slice(0, 300);
     const made = found.length ? el("table", { class: "tree", id: "suppressed", "aria-label": say("suppressed.label") },

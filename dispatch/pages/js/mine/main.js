@@ -190,7 +190,7 @@ class Mine {
       facts.push(["etr", say(status.etr.source === "crew" ? "etr.also" : "etr.also.first", { window: times.between(...windowOf(status, seen.zone), seen.now) })]);
     }
     if (repairs(premises) && status.power === "off") facts.push(["cause", this.#cause(status.cause)]);
-    if (status.power === "off" && status.homes_out >= 5) facts.push(["homes", say("homes", { n: times.count(status.homes_out) })]);
+    if (status.power === "off" && found.phase !== "yours" && status.homes_out >= 5) facts.push(["homes", say("homes", { n: times.count(status.homes_out) })]);
     if (premises.plan && !premises.plan.cancelled_at && found.phase !== "planned") facts.push(["plan", this.#days([Date.parse(premises.plan.from), Date.parse(premises.plan.to)])]);
     const stamp = JSON.stringify(facts);
     if (byId("facts").dataset.said === stamp) return;
