@@ -4,7 +4,7 @@ BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help install run services check test soak test-containers bench lint unit peers clean
+.PHONY: help install run services check test soak test-containers bench plots lint unit peers clean
 
 help:  ## list these
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 18
@@ -35,6 +35,16 @@ test-containers: install  ## docker-compose.yml in real containers (podman; root
 
 bench: install  ## all benchmarks, one line of JSON each
 	$(BIN)/python -m bench all
+
+FAULTS := 60
+SEED := 9000
+GRID := p0.1 r0.1 terminals scada,p0.3 r0.1 terminals scada,p0.5 r0.1 terminals scada,p0.9 r0.1 terminals scada,p0.1 r0,p0.3 r0,p0.5 r0,p0.9 r0
+
+plots: install  ## play the scoreboard and draw it into docs/pictures; minutes on two idle cores
+	$(BIN)/pip install -q -e '.[plots]'
+	@mkdir -p build
+	$(BIN)/lastgasp evaluate city:4000:1 --cells "$(GRID)" --faults $(FAULTS) --seed $(SEED) --json > build/scoreboard.jsonl
+	$(BIN)/python scripts/plots.py build/scoreboard.jsonl docs/pictures
 
 lint: install
 	$(BIN)/ruff format --check .
