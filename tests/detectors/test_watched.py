@@ -100,8 +100,8 @@ def test_a_fourth_is_the_same_finding_said_again(day) -> None:
 
 
 def test_it_ends_when_they_are_long_past(day) -> None:
-    text = f"{momentary(3)} 14:30 15:30 M1..M18 heartbeat\n 15:40 end"
-    told = day(NETWORK, text, moments_s=7200, heartbeat_s=3600)
+    text = f"{momentary(3)} 13:00 13:30 M1..M18 heartbeat\n 13:35 end"
+    told = day(NETWORK, text, moments_s=3600, heartbeat_s=3600)
     (finding,) = of_kind(told, "repeated_momentary")
     assert not finding.endswith("-")
 
