@@ -43,7 +43,7 @@ def series(lines: list[Line]) -> dict[str, list[tuple[float, Line]]]:
         cell = CELL.match(line["cell"])
         if cell:
             meters = "with terminals and SCADA" if cell[3] else "meters alone"
-            network = re.split(r"[:]", line["network"], maxsplit=1)[-1].split("-all")[0]
+            network = line["network"].removeprefix("simbench:")
             found.setdefault(f"{network}, {meters}, r={cell[2]}", []).append((float(cell[1]), line))
     return {name: sorted(rows, key=lambda row: row[0]) for name, rows in sorted(found.items())}
 

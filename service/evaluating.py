@@ -35,7 +35,7 @@ from simulators.world import World
 
 START_MS = 1_793_491_200_000  # 2026-11-01; a world is the same whenever it begins
 STRIDE_MS = 1000  # pings are answered, and time passes, in steps of this
-CALM_STRIDE_MS = 60_000  # before anything happens
+CALM_STRIDE_MS = 5000  # before anything happens: still answers are in time (ping_wait_s)
 RULE_EVERY_MS = 30_000
 _SAYS_OFF = (Kind.LAST_GASP, Kind.TRIP, Kind.LOCKOUT, Kind.CALL_NO_POWER)
 
