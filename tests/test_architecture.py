@@ -36,6 +36,7 @@ REGISTRY_HOST = re.compile(
 )
 # no number of anybody's: examples begin with 100, which no mobile number in China does
 MOBILE_NUMBER = re.compile(r"(?<![\w.])(?:\+?86[- ]?)?1[3-9]\d{9}(?![\w.])")
+CONFLICT = re.compile(r"^[<>]{7} .*$", re.M)
 PATH_IN_PROSE = re.compile(r"`([\w.-]+(?:/[\w.-]+)*/?)`")
 LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
 
@@ -105,8 +106,9 @@ def test_tests_have_no_packages_for_pytest_to_confuse() -> None:
         ("paths of one machine", MACHINE_PATH),
         ("hosts of package registries", REGISTRY_HOST),
         ("numbers that could be somebody's mobile phone", MOBILE_NUMBER),
+        ("what a merge left undecided", CONFLICT),
     ],
-    ids=["machine paths", "registry hosts", "phone numbers"],
+    ids=["machine paths", "registry hosts", "phone numbers", "conflict marks"],
 )
 def test_no_file_holds(what: str, pattern: re.Pattern[str]) -> None:
     found = [
