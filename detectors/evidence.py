@@ -121,8 +121,9 @@ def gather(group: Group, hearing: Hearing, ear: Ear, limits: EngineSettings) -> 
     mute, word = _clamp(
         group, (heard, gasp, due_ms), (silent, late, pending), (off_ll, on_ll), (left, ear)
     )
+    known = np.where(ever, hearing.on_ms + hearing.way(), NEVER)
     return Evidence(
-        heard, gasp, gasp_ll, due_ms, off_ll, on_ll, overdue, pending, unanswered, mute, word,
+        known, gasp, gasp_ll, due_ms, off_ll, on_ll, overdue, pending, unanswered, mute, word,
         ear.gasping,
     )  # fmt: skip
 

@@ -56,6 +56,14 @@ def test_a_terminal_speaks_for_its_transformer_at_once(day) -> None:
     assert told.outages == ["transformer T1: confirmed fault", "  11:58:00 -: M1..M40"]
 
 
+def test_a_report_that_was_long_on_its_way_breaks_no_section(day) -> None:
+    """It was sent before the failure; nothing of M41 had ever come sooner than after 12 s."""
+    beats = "11:30 11:45 M1..M40,M42..M100,T1..T4 heartbeat\n"
+    slow = "11:43 M41 heartbeat received=11:43:13\n 11:57:59 M41 heartbeat received=11:58:12\n"
+    told = day(NETWORK, f"{beats} {slow} 11:58:00 T2,T3,T4 last_gasp volts=0\n 11:58:40 end")
+    assert told.outages == ["fuse F2: confirmed fault", "  11:58:00 -: M41..M100"]
+
+
 def test_terminals_that_all_speak_are_their_section(day) -> None:
     told = day(NETWORK, f"{WARM} 11:58:00 T2,T3,T4 last_gasp volts=0\n 11:58:02 end")
     assert told.outages == ["fuse F2: confirmed fault", "  11:58:00 -: M41..M100"]

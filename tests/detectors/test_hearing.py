@@ -151,6 +151,20 @@ def test_the_delay_of_a_device_is_the_least_ever_seen(stream) -> None:
     assert hearing.lag(np.array([3, 4])).tolist() == [2000, 0]
 
 
+@pytest.mark.parametrize(
+    ("others", "way_ms"), [("12:00:01", 2000), ("12:01:00", 11_000)], ids=["right", "wrong"]
+)
+def test_where_clocks_are_right_it_is_the_way_that_takes_seconds(stream, others, way_ms) -> None:
+    street = draw("source S1\n  breaker B1\n    transformer T1\n      meter M1..M30")
+    lines = f"""
+        12:00 M1 heartbeat received=12:00:11
+        12:00 M2..M30 heartbeat received={others}
+    """
+    hearing = hearing_of(street, stream(street, lines).frames())
+    assert hearing.lag()[3] == 11_000
+    assert hearing.way()[3] == way_ms
+
+
 def test_who_was_never_heard_has_no_times(stream) -> None:
     hearing = hearing_of(NETWORK, stream(NETWORK, "12:00 M1 heartbeat").frames())
     assert hearing.on_ms[3] != NEVER

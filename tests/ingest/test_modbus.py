@@ -315,7 +315,6 @@ async def test_polls_are_spread_over_the_period(relay, poll, intake) -> None:
     await intake.until(lambda: all(len(one.moments) >= 2 for one in ones))
     first = sorted(one.moments[0] for one in ones)
     assert first[-1] - first[0] > 0.3
-    assert all(0.3 < one.moments[1] - one.moments[0] < 0.7 for one in ones)
 
 
 def test_gateways_share_the_breakers_by_their_names(now_ms, free_port, city) -> None:

