@@ -314,20 +314,26 @@ def told() -> Callable[[Story, float], Story]:
     return tell
 
 
-def tell_with_a_kill(story: Story, within_s: float) -> Story:
+def tell_with_a_kill(story: Story, within_s: float, after_s: float = KILL_AFTER_S) -> Story:
     """The same, with a kill -9 of the process group in the middle, and a new start."""
     service = story.begin().service
 
     def struck() -> bool:
         (now_ms,) = story.sql("SELECT (extract(epoch FROM now()) * 1000)::bigint")[0]
-        return bool(now_ms > story.begun_ms() + KILL_AFTER_S * 1000)
+        return bool(now_ms > story.begun_ms() + after_s * 1000)
 
-    service.wait(struck, 60, "the middle of the storm")
+    service.wait(struck, after_s + 60, "the middle of the storm")
     assert story.sql("SELECT count(*) FROM outages WHERE ended_at IS NULL")[0][0] > 0
     service.kill()
     service.start()
     story.wait_until_over(within_s)
     return story
+
+
+@pytest.fixture(scope="session")
+def told_with_a_kill() -> Callable[[Story, float, float], Story]:
+    """The same with a kill -9, so many seconds after it began."""
+    return tell_with_a_kill
 
 
 def tell_with_absences(story: Story, heartbeat_s: float, slack_s: float, away_s: float) -> Story:

@@ -17,7 +17,7 @@ export function drawHead({ say, times, now, session, link, model, heardAt }) {
   text(byId("link"), word);
   attribute(byId("link"), "data-state", link.state);
   const old = oldest(model.sources);
-  text(byId("oldest"), old ? `${say("age.oldest")} ${old.name} ${times.age(old.ms)}` : say("age.none"));
+  text(byId("oldest"), old ? `${say("age.oldest")} ${say(`age.${old.name}`)} ${times.age(old.ms)}` : say("age.none"));
   byId("oldest").classList.toggle("old", old !== null && old.ms > OLD_MS);
   stale({ say, times, link, heardAt });
 }
