@@ -81,9 +81,8 @@ class Hearing:
         """
         lag = self.lag()
         heard = np.count_nonzero(self.lag_ms != NO_LAG)
-        steady = (lag > STEADY_MS[0]) & (lag < STEADY_MS[1])
-        enough = max(IN_STEP * heard, IN_STEP_MIN)
-        if np.count_nonzero(steady) - (len(lag) - heard) >= enough:
+        steady = (self.lag_ms > STEADY_MS[0]) & (self.lag_ms < STEADY_MS[1])
+        if np.count_nonzero(steady) >= max(IN_STEP * heard, IN_STEP_MIN):
             np.copyto(lag, WAY_MS, where=steady & (lag > WAY_MS))
         return lag
 

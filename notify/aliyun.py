@@ -20,7 +20,7 @@ from grid.errors import BadPayload, Refused
 from grid.outbox import Absent, Asked, Receipt
 from grid.times import EPOCH, MS, to_rfc3339
 from notify.carrier import Rejected, Reply, Submit, Unanswered
-from notify.web import Callback, Request, Said
+from notify.web import Callback, Request, Said, an_object, digits
 
 VERSION = "2017-05-25"
 ALGORITHM = "ACS3-HMAC-SHA256"
@@ -73,7 +73,7 @@ class Aliyun:
 
     def answered(self, status: int, body: bytes) -> list[str]:
         """The BizId."""
-        said = _object(body)
+        said = an_object(body)
         code = str(said.get("Code", ""))
         if code == "OK" and said.get("BizId"):
             return [str(said["BizId"])]
@@ -101,7 +101,7 @@ class Aliyun:
 
     def found(self, asked: Asked, status: int, body: bytes, now_ms: int) -> Receipt | Absent | None:
         """The state of the text with our number; absent if there is none."""
-        said = _object(body)
+        said = an_object(body)
         details = said.get("SmsSendDetailDTOs")
         listed = details.get("SmsSendDetailDTO") if isinstance(details, dict) else None
         if status != 200 or said.get("Code") != "OK" or not isinstance(listed, list):
@@ -175,13 +175,5 @@ def _escaped(text: str) -> str:
 
 def _local(number: str) -> str:
     """A number of the mainland without its country's code, as SendSms wants it."""
-    digits = "".join(c for c in number if c in "0123456789")
-    return digits[2:] if len(digits) == 13 and digits.startswith("86") else digits
-
-
-def _object(body: bytes) -> dict[str, Any]:
-    try:
-        said = msgspec.json.decode(body)
-    except msgspec.DecodeError:
-        return {}
-    return said if isinstance(said, dict) else {}
+    local = digits(number)
+    return local[2:] if len(local) == 13 and local.startswith("86") else local

@@ -14,13 +14,11 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qs, parse_qsl, urlencode
 
-import msgspec
-
 from grid.errors import BadPayload, Refused
 from grid.outbox import Absent, Asked, Receipt
 from grid.times import to_rfc3339
 from notify.carrier import Rejected, Reply, Submit, Unanswered
-from notify.web import Callback, Request, Said
+from notify.web import Callback, Request, Said, an_object, digits
 
 STATES: Mapping[str, str] = {
     "accepted": "ACCEPTD", "scheduled": "ACCEPTD", "queued": "ACCEPTD", "sending": "ENROUTE",
@@ -63,7 +61,7 @@ class Twilio:
 
     def answered(self, status: int, body: bytes) -> list[str]:
         """The message's SID."""
-        said = _object(body)
+        said = an_object(body)
         if status == 201 and said.get("sid"):
             return [str(said["sid"])]
         code = said.get("code")
@@ -79,7 +77,7 @@ class Twilio:
         """One message by its SID, or those to the number since the day on which it was sent."""
         if asked.message_id:
             return Request("GET", f"{self._base}/{asked.message_id}.json", self._headers)
-        query = urlencode({"To": f"+{_digits(asked.phone)}", "PageSize": LISTED,
+        query = urlencode({"To": f"+{digits(asked.phone)}", "PageSize": LISTED,
                            "DateSent>": to_rfc3339(asked.at_ms - 60_000)[:10]})  # fmt: skip
         return Request("GET", f"{self._base}.json?{query}", self._headers)
 
@@ -87,7 +85,7 @@ class Twilio:
         """The state of the one message that says the same; absent if none does."""
         if status != 200:
             return None
-        said = _object(body)
+        said = an_object(body)
         if asked.message_id:
             return _receipt(said, asked, now_ms)
         listed = said.get("messages")
@@ -109,11 +107,11 @@ class Twilio:
             reference = int(ours) & 0xFFFF if ours.isdigit() else None
             receipt = Receipt(
                 now_ms, form["MessageSid"], STATES[form["MessageStatus"]],
-                _digits(form.get("To", "")), reference,
+                digits(form.get("To", "")), reference,
             )  # fmt: skip
             return Said((receipt,), EMPTY, "text/xml")
         if "Body" in form and form.get("From"):
-            return Said((Reply(_digits(form["From"]), form["Body"]),), EMPTY, "text/xml")
+            return Said((Reply(digits(form["From"]), form["Body"]),), EMPTY, "text/xml")
         raise BadPayload("neither a message's status nor a message")
 
     def _signed(self, url: str, form: Mapping[str, str], signature: str) -> bool:
@@ -132,15 +130,3 @@ def _receipt(said: Mapping[str, Any], asked: Asked, now_ms: int) -> Receipt | No
     if stat is None or not isinstance(sid, str):
         return None
     return Receipt(now_ms, sid, stat, asked.phone, asked.notice_no & 0xFFFF)
-
-
-def _digits(number: str) -> str:
-    return "".join(c for c in number if c in "0123456789")
-
-
-def _object(body: bytes) -> dict[str, Any]:
-    try:
-        said = msgspec.json.decode(body)
-    except msgspec.DecodeError:
-        return {}
-    return said if isinstance(said, dict) else {}

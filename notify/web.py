@@ -6,7 +6,7 @@ callback tells.
 
 import asyncio
 from collections.abc import Callable, Mapping
-from typing import Protocol
+from typing import Any, Protocol
 
 import httpx
 import msgspec
@@ -87,6 +87,20 @@ class Dialect(Protocol):
             Refused: It is not the gateway's.
             BadPayload: It cannot be read.
         """
+
+
+def an_object(body: bytes) -> dict[str, Any]:
+    """A JSON object that a gateway answers; empty where it is none."""
+    try:
+        said = msgspec.json.decode(body)
+    except msgspec.DecodeError:
+        return {}
+    return said if isinstance(said, dict) else {}
+
+
+def digits(number: str) -> str:
+    """A telephone number without plus sign, blanks and hyphens."""
+    return "".join(c for c in number if c in "0123456789")
 
 
 class WebGateway:

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from dispatch.peopledesk import Preview, Wished
 from grid.errors import Refused
-from grid.notice import DESK, SMS, Facts, Phase
+from grid.notice import DESK, SMS, Facts, Phase, Recipient
 from grid.times import from_rfc3339
 from grid.told import PublicConsent, PublicStaff, PublicTask, PublicWishes
 from notify import smpp
@@ -124,8 +124,7 @@ class ServicePeopleDesk:
             return None
         place, firm = "", False
         if customer_id is not None:
-            told = await self._store.wishing.export(customer_id) or {}
-            place = str(told.get("address", ""))
+            place = await self._store.wishing.address(customer_id)
             wishes = await self.wishes(customer_id)
             firm = wishes is not None and wishes.priority == "key"
         readers = [Reader(language, place, firm=firm) for language in LANGUAGES]
@@ -148,12 +147,5 @@ class ServicePeopleDesk:
         facts = replace(
             facts, on_ms=now, arrive_ms=now + round(settings.arrive_s * 1000), site_ms=None
         )
-        usual = next_promise(facts, now, self._rules)
-        return replace(usual, site_ms=now)
-
-
-def next_promise(facts: Facts, now_ms: int, rules: Rules) -> Facts:
-    """With the moment by which the next word would come."""
-    from grid.notice import Recipient
-
-    return promise(facts, now_ms, rules, Recipient("", "", reachable=True))
+        anybody = Recipient("", "", reachable=True)
+        return replace(promise(facts, now, self._rules, anybody), site_ms=now)

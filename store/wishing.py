@@ -200,6 +200,13 @@ class Wishing:
 
     # -- what a person may ask for -----------------------------------------------------------------
 
+    async def address(self, customer_id: str) -> str:
+        """Where a customer lives; empty for one nobody knows."""
+        async with self._reach.connection() as connection:
+            cursor = await connection.execute(SQL["wishes"], (customer_id,))
+            row = await cursor.fetchone()
+        return self._sealer.open_text(row[4], f"address:{customer_id}") if row else ""
+
     async def export(self, customer_id: str) -> dict[str, object] | None:
         """Everything that is kept of a customer, readable; None for one nobody knows."""
         wishes = await self.wishes(customer_id)

@@ -302,38 +302,32 @@ def demo_text() -> tuple[str, str, str]:
     return "city:6000:1", demo, DEMO_TIMES
 
 
-def tell(story: Story, within_s: float) -> Story:
-    """From its beginning to its end."""
-    story.begin().wait_until_over(within_s)
-    return story
-
-
-@pytest.fixture(scope="session")
-def told() -> Callable[[Story, float], Story]:
-    """Tell a story from its beginning to its end, another way than in process."""
-    return tell
-
-
-def tell_with_a_kill(story: Story, within_s: float, after_s: float = KILL_AFTER_S) -> Story:
-    """The same, with a kill -9 of the process group in the middle, and a new start."""
-    service = story.begin().service
-
-    def struck() -> bool:
-        (now_ms,) = story.sql("SELECT (extract(epoch FROM now()) * 1000)::bigint")[0]
-        return bool(now_ms > story.begun_ms() + after_s * 1000)
-
-    service.wait(struck, after_s + 60, "the middle of the storm")
-    assert story.sql("SELECT count(*) FROM outages WHERE ended_at IS NULL")[0][0] > 0
-    service.kill()
-    service.start()
+def tell(story: Story, within_s: float, kill_after_s: float | None = None) -> Story:
+    """From its beginning to its end; with a kill in the middle, so many seconds after it began."""
+    story.begin()
+    if kill_after_s is not None:
+        kill_in_the_middle(story, kill_after_s)
     story.wait_until_over(within_s)
     return story
 
 
 @pytest.fixture(scope="session")
-def told_with_a_kill() -> Callable[[Story, float, float], Story]:
-    """The same with a kill -9, so many seconds after it began."""
-    return tell_with_a_kill
+def told() -> Callable[..., Story]:
+    """Tell a story from its beginning to its end: ``told(story, within_s, kill_after_s=None)``."""
+    return tell
+
+
+def kill_in_the_middle(story: Story, after_s: float) -> None:
+    """``kill -9`` of the process group, and a new start."""
+
+    def struck() -> bool:
+        (now_ms,) = story.sql("SELECT (extract(epoch FROM now()) * 1000)::bigint")[0]
+        return bool(now_ms > story.begun_ms() + after_s * 1000)
+
+    story.service.wait(struck, after_s + 60, "the middle of the storm")
+    assert story.sql("SELECT count(*) FROM outages WHERE ended_at IS NULL")[0][0] > 0
+    story.service.kill()
+    story.service.start()
 
 
 def tell_with_absences(story: Story, heartbeat_s: float, slack_s: float, away_s: float) -> Story:
@@ -400,7 +394,7 @@ def tales(
     with ThreadPoolExecutor() as pool:
         yield {
             "calm": pool.submit(tell, calm, 180),
-            "killed": pool.submit(tell_with_a_kill, killed, 180),
+            "killed": pool.submit(tell, killed, 180, KILL_AFTER_S),
             "demo": pool.submit(tell, stories, 240),
             "quiet": pool.submit(quiet_city, play, heartbeat_s=5.0, slack_s=4.0, away_s=11.0),
         }

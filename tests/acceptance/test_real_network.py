@@ -35,11 +35,11 @@ def test_every_fault_of_the_storm_is_found_with_exactly_its_customers(
 
 
 def test_killed_in_the_middle_of_it_the_service_ends_with_the_same(
-    play: Callable[..., Any], told_with_a_kill: Callable[..., Any]
+    play: Callable[..., Any], told: Callable[..., Any]
 ) -> None:
     """The same storm with repairs that come sooner: kill -9 of all its processes, and a start."""
     storm = STORM.read_text().replace("[420, 540]", "[120, 180]").replace("= 900", "= 540")
-    story = told_with_a_kill(play(NETWORK, storm, config=SOONER), 900, 170.0)
+    story = told(play(NETWORK, storm, config=SOONER), 900, kill_after_s=170.0)
     everything_was_found(story.verdict())
     story.replays_as_committed()
 

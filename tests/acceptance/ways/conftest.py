@@ -5,7 +5,6 @@ import os
 import shutil
 import socket
 import subprocess
-import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -25,9 +24,6 @@ from service.clock import now_ms
 from service.sources import load_graph
 
 ROOT = Path(__file__).resolve().parent.parent.parent.parent
-LASTGASP = str(Path(sys.executable).with_name("lastgasp"))
-PARTITIONS = 4
-READY_S = 90.0
 T = TypeVar("T")
 
 
