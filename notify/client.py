@@ -9,7 +9,6 @@ import asyncio
 from collections.abc import Coroutine, Sequence
 from typing import Protocol
 
-from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 from websockets.protocol import State
 
@@ -20,6 +19,10 @@ from notify.messages import Error, Item, text_frame, write
 from notify.protocol import Conversation
 from notify.settings import FeedSettings
 from notify.tally import Tally
+from notify.turnstile import Turnstile
+
+OPEN = State.OPEN  # to look a member up costs more than to compare it
+PING = b"\x89\x00"  # RFC 6455, 5.5.2: the frame that every websocket library answers by itself
 
 
 class House(Protocol):
@@ -41,15 +44,18 @@ class House(Protocol):
 class Client:
     """A socket, its conversation, and its place in the heartbeat."""
 
-    __slots__ = ("_backlog", "_house", "_leaving", "_ws", "address", "counted", "slot", "talk")
+    __slots__ = (
+        "_asked", "_backlog", "_house", "_leaving", "_ws", "address", "counted", "slot", "talk",
+    )  # fmt: skip
 
     def __init__(
-        self, ws: ServerConnection, talk: Conversation, house: House, *, address: str, slot: int
+        self, ws: Turnstile, talk: Conversation, house: House, *, address: str, slot: int
     ) -> None:
         self._ws = ws
         self._house = house
         self._backlog: Backlog | None = None
         self._leaving = False
+        self._asked: int | None = None  # the tick of a ping, if nothing was heard since
         self.talk = talk
         self.address = address
         self.slot = slot
@@ -72,13 +78,13 @@ class Client:
 
     def offer(self, item: Item) -> None:
         """Write a message now, or let it wait; a client with no room left is sent away."""
-        if self._leaving or self._ws.protocol.state is not State.OPEN:
+        if self._leaving or self._ws.protocol.state is not OPEN:
             return
         if self._backlog is None:
-            if self._unread < self._house.settings.direct_bytes_max:
-                self._ws.transport.write(item.frame)
+            limits, transport = self._house.settings, self._ws.transport
+            if transport.get_write_buffer_size() < limits.direct_bytes_max:
+                transport.write(item.frame)
                 return
-            limits = self._house.settings
             self._backlog = Backlog(limits.queue_messages_max, limits.queue_bytes_max)
             self._house.tally.queued += 1
             self._house.spawn(self._hand_over(self._backlog))
@@ -86,10 +92,21 @@ class Client:
             self._house.keep(self, "feed_too_slow", f"at {item.channel} {item.offset}")
             self.hang_up(Closing.INSUFFICIENT_STATE)
 
-    def beat(self, frame: bytes) -> None:
-        """Write a heartbeat, unless messages wait: it would claim that they have arrived."""
-        if not self._leaving and not self.behind and self._ws.protocol.state is State.OPEN:
-            self._ws.transport.write(frame)
+    def beat(self, frames: bytes, tick: int) -> None:
+        """Write a heartbeat and a websocket ping, unless messages wait: it would claim that they
+        have arrived.  Who does not read is found by what waits.
+        """
+        if self._leaving or self.behind or self._ws.protocol.state is not OPEN:
+            return
+        if self._asked is None:
+            self._asked, self._ws.heard = tick, False
+        self._ws.transport.write(frames + PING)
+
+    def silent(self, since: int) -> bool:
+        """Whether a ping of that tick or before is unanswered, and nothing else was heard."""
+        if self._ws.heard or self.behind:
+            self._asked = None
+        return self._asked is not None and self._asked <= since
 
     async def send(self, text: bytes) -> None:
         """Write one message and wait until the client keeps up.
@@ -118,7 +135,7 @@ class Client:
         """
         frames = b"".join(map(text_frame, texts))
         room = self._house.settings.direct_bytes_max - self._unread
-        if not self._leaving and self._ws.protocol.state is State.OPEN and len(frames) < room:
+        if not self._leaving and self._ws.protocol.state is OPEN and len(frames) < room:
             self._ws.transport.write(frames)
             return
         for text in texts:

@@ -20,6 +20,7 @@ class Closing(Enum):
     NOT_ALLOWED = (4403, False, "a channel that is not the bearer's, or another's token")
     ORIGIN_REFUSED = (4406, False, "a web page of an origin that is not allowed")
     AUTH_TIMEOUT = (4408, True, "no auth message in time")
+    NO_ANSWER = (4409, True, "nothing heard since a websocket ping")
     TOKEN_EXPIRED = (4410, False, "the token has expired; get a new one")
     TOO_MANY_CHANNELS = (4413, False, "more channels than a connection may have")
     TOO_MANY_MESSAGES = (4429, True, "messages faster than allowed")

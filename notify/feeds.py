@@ -10,7 +10,7 @@ import random
 import secrets
 from collections.abc import Callable, Coroutine
 from ssl import SSLContext
-from typing import Any
+from typing import Any, cast
 
 import structlog
 from websockets.asyncio.server import Server, ServerConnection, serve
@@ -98,6 +98,7 @@ class Feeds:
         )
         self._too_fast = too_fast(RETRY_S)
         self._slots = max(1, round(settings.heartbeat_s / settings.tick_s))
+        self._patience = max(1, round(settings.pong_s / settings.tick_s))  # ticks
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
@@ -147,8 +148,7 @@ class Feeds:
             max_queue=4,
             write_limit=self.settings.direct_bytes_max // 2,
             open_timeout=self.settings.open_s,
-            ping_interval=self.settings.ping_s,
-            ping_timeout=self.settings.pong_s,
+            ping_interval=None,  # a task and timers for each; see _tick
             close_timeout=self.settings.close_s,
             server_header=None,
             backlog=BACKLOG,
@@ -184,8 +184,9 @@ class Feeds:
 
     # -- connections -------------------------------------------------------------------------------
 
-    async def _handle(self, ws: ServerConnection) -> None:
+    async def _handle(self, connection: ServerConnection) -> None:
         """One connection, from its handshake to its end."""
+        ws = cast(Turnstile, connection)
         address = self._door.address(ws)
         talk = Conversation(self.settings, self._verify, self._now_ms())
         slot = self.tally.connected % self._slots
@@ -281,20 +282,24 @@ class Feeds:
     # -- time --------------------------------------------------------------------------------------
 
     async def _tick(self) -> None:
-        """Look at every deadline each tick, and give each client its heartbeat in its own slot."""
+        """Look at every deadline each tick, and give each client its heartbeat in its own slot, in
+        one write: where its channels are, and a ping.
+        """
         number = 0
         while True:
             await asyncio.sleep(self.settings.tick_s)
             number += 1
-            now = self._now_ms()
+            slot, now = number % self._slots, self._now_ms()
             ping = text_frame(write(Ping(number)))
             for client in tuple(self._clients):
                 end = None if client.leaving else self._due(client, now)
                 if end is not None:
                     self._end(client, end)
-                elif client.slot == number % self._slots and client.talk.principal is not None:
-                    self._hub.beat(client)
-                    client.beat(ping)
+                elif client.slot == slot and client.talk.principal is not None:
+                    if client.silent(number - self._patience):
+                        client.hang_up(Closing.NO_ANSWER)
+                    else:
+                        client.beat(self._hub.positions(client) + ping, number)
 
     def _due(self, client: Client, now: int) -> HangUp | None:
         """The end of a client whose time is over, or whose rights are."""

@@ -17,7 +17,7 @@ from grid.errors import Unreachable
 from notify.client import Client
 from notify.closing import Closing
 from notify.log import FeedLog, FeedRow, follows
-from notify.messages import Pos, Since, Subscribed, pub, text_frame, write
+from notify.messages import Heading, Pos, Since, Subscribed, text_frame, write
 from notify.returning import Returning
 from notify.settings import FeedSettings
 from notify.tally import Tally
@@ -36,6 +36,10 @@ class Channel:
     epoch: str
     offset: int
     members: dict[Client, int] = field(default_factory=dict)  # -> nothing up to here is news
+    heading: Heading = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.heading = Heading(self.name, self.epoch)
 
 
 @dataclass(slots=True)
@@ -100,13 +104,15 @@ class Hub:
         live = self._channels.get(channel)
         return live.offset if live is not None else 0
 
-    def beat(self, client: Client) -> None:
-        """Tell a client how far each of its channels has come."""
+    def positions(self, client: Client) -> bytes:
+        """How far each of a client's channels has come, as frames."""
+        frames = b""
         for name in client.talk.channels:
             live = self._channels.get(name)
             if live is not None and client in live.members:
                 offset = max(live.offset, live.members[client])
-                client.beat(text_frame(write(Pos(name, live.epoch, offset))))
+                frames += text_frame(write(Pos(name, live.epoch, offset)))
+        return frames
 
     async def _open(self, channel: str, since: Since | None) -> Opening:
         if since is not None:
@@ -140,8 +146,9 @@ class Hub:
         that moment.
         """
         at, rows, said = opening.at, opening.rows, [first]
+        heading = Heading(channel, opening.epoch)
         while True:
-            said += [pub(channel, opening.epoch, row, self._now_ms()).text for row in rows]
+            said += [heading.pub(row, self._now_ms()).text for row in rows]
             await client.send_all(said)
             at, said = rows[-1].offset if rows else at, []
             live = self._channels.get(channel)
@@ -220,8 +227,8 @@ class Hub:
         await asyncio.sleep(error.retry_in_s)
 
     async def _read_news(self) -> None:
-        """Fan out everything new; the dispatch channels first."""
-        while due := sorted(self._news & self._channels.keys(), key=_dispatch_first):
+        """Fan out everything new; the dispatch channels first, whose names come last."""
+        while due := sorted(self._news & self._channels.keys(), reverse=True):
             self._news.clear()
             size = self._settings.read_channels_max
             await self._read_channels([due[i : i + size] for i in range(0, len(due), size)])
@@ -264,20 +271,25 @@ class Hub:
     async def _fan_out(self, live: Channel, rows: Sequence[FeedRow]) -> None:
         unsent = 0
         for row in rows:
-            item = pub(live.name, live.epoch, row, self._now_ms())
-            for client, known in live.members.items():
-                if row.offset > known:
-                    client.offer(item)
-            live.offset = row.offset
-            self._tally.published += 1
-            self._tally.delivered += len(live.members)
-            self._offers += 1 + len(live.members)
-            unsent += len(item.frame)
+            unsent += self._offer(live, row)
             if self._offers >= OFFERS_MAX or unsent >= self._settings.direct_bytes_max // 2:
                 self._offers = unsent = 0
                 await asyncio.sleep(0)  # let the sockets be written, or fast readers look slow
         if len(rows) >= self._settings.page_max:
             self._news.add(live.name)
+
+    def _offer(self, live: Channel, row: FeedRow) -> int:
+        """Give the next row to all members; how many bytes each was given."""
+        offset = live.offset = row.offset
+        item = live.heading.pub(row, self._now_ms())
+        for client, known in live.members.items():
+            if offset > known:
+                client.offer(item)
+        count, tally = len(live.members), self._tally
+        tally.published += 1
+        tally.delivered += count
+        self._offers += 1 + count
+        return len(item.frame)
 
     async def _check_epoch(self) -> None:
         """One channel's position now and then tells whether history is still the same."""
@@ -310,7 +322,3 @@ def _subscribed(channel: str, requested: str, opening: Opening, since: Since | N
             snapshot=snapshot,
         )
     )
-
-
-def _dispatch_first(channel: str) -> tuple[bool, str]:
-    return not channel.startswith("dispatch"), channel

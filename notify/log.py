@@ -60,4 +60,8 @@ class FeedLog(Protocol):
 
 def follows(rows: Sequence[FeedRow], after: int) -> bool:
     """Whether rows go on where one was, without a hole."""
-    return bool(rows) and all(row.offset == after + i for i, row in enumerate(rows, 1))
+    for row in rows:
+        after += 1
+        if row.offset != after:
+            return False
+    return bool(rows)

@@ -195,7 +195,6 @@ Said = (
 )
 
 _encode = msgspec.json.Encoder().encode
-_time = lru_cache(maxsize=64)(to_rfc3339)  # a commit's messages share theirs
 
 
 def write(message: Said) -> bytes:
@@ -245,21 +244,38 @@ class Item:
 
 def pub(channel: str, epoch: str, row: FeedRow, now_ms: int) -> Item:
     """The message of a row."""
-    key = key_of(row.body)
-    message = Pub(
-        channel=channel,
-        epoch=epoch,
-        offset=row.offset,
-        id=f"{epoch}:{row.offset}",
-        key=key,
-        type=row.type,
-        schema_v=SCHEMA_V,
-        occurred_at=_time(row.at_ms),
-        published_at=_time(now_ms),
-        data=msgspec.Raw(row.body),
-        skipped=0,
-    )
-    return Item(channel, row.offset, key, _encode(message))
+    return Heading(channel, epoch).pub(row, now_ms)
+
+
+class Heading:
+    """What all pubs of a channel begin with: in a storm each of thousands of channels says one.
+
+    The rest is put together by hand, which costs half of what ``Pub`` does, in the same bytes.
+    """
+
+    __slots__ = ("_begin", "_channel", "_id")
+
+    def __init__(self, channel: str, epoch: str) -> None:
+        named = _encode(epoch)
+        self._channel = channel
+        self._begin = b'{"op":"pub","channel":%b,"epoch":%b,"offset":' % (_encode(channel), named)
+        self._id = named[:-1]
+
+    def pub(self, row: FeedRow, now_ms: int) -> Item:
+        """The message of a row of the channel."""
+        key = key_of(row.body)
+        text = b'%b%d,"id":%b:%d","key":%b,"type":%b,%b"data":%b,"skipped":0}' % (
+            self._begin, row.offset, self._id, row.offset, _encode(key), _encode(row.type),
+            _times(row.at_ms, now_ms), row.body,
+        )  # fmt: skip
+        return Item(self._channel, row.offset, key, text)
+
+
+@lru_cache(maxsize=64)
+def _times(at_ms: int, now_ms: int) -> bytes:
+    """Of a pub; a commit's messages share them."""
+    said = b'"schema_v":%d,"occurred_at":"%b","published_at":"%b",'
+    return said % (SCHEMA_V, to_rfc3339(at_ms).encode(), to_rfc3339(now_ms).encode())
 
 
 def text_frame(text: bytes) -> bytes:

@@ -77,8 +77,10 @@ class HangUp(msgspec.Struct, frozen=True):
 
 Action = Say | LetIn | Join | Leave | Seen | HangUp
 
-UNAUDITED = frozenset({Closing.GOING_AWAY, Closing.UNAVAILABLE, Closing.INSUFFICIENT_STATE})
-"""Endings that are our doing; all others are the client's, and leave a line."""
+UNAUDITED = frozenset(
+    {Closing.GOING_AWAY, Closing.UNAVAILABLE, Closing.INSUFFICIENT_STATE, Closing.NO_ANSWER}
+)
+"""Endings that are our doing, or nobody's; all others are the client's, and leave a line."""
 
 
 class Conversation:

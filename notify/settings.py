@@ -35,8 +35,7 @@ class FeedSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     auth_s: Seconds = 10.0  # from the handshake to the token
     heartbeat_s: Seconds = 25.0
     tick_s: Seconds = 1.0  # deadlines are looked at, and heartbeats spread, by this
-    ping_s: Seconds = 20.0  # websocket's own ping
-    pong_s: Seconds = 20.0
+    pong_s: Seconds = 20.0  # at least, for the answer to the websocket ping of a heartbeat
     close_s: Seconds = 5.0  # for the other side to close as well
 
     stall_s: Seconds = 30.0  # a client that reads nothing for so long is cut off

@@ -36,6 +36,7 @@ class Turnstile(ServerConnection):
         self._answer = answer
         self._open_s = open_s
         self._patience: asyncio.TimerHandle | None = None  # set where it was not let through
+        self.heard = False  # whether anything came since this was last set to false
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Let it through, or wait for its request: an answer before it would be lost."""
@@ -49,6 +50,7 @@ class Turnstile(ServerConnection):
     def data_received(self, data: bytes) -> None:
         """Answer a request that was not let through, whatever it says."""
         if self._patience is None:
+            self.heard = True
             super().data_received(data)
         elif not self.transport.is_closing():
             self.transport.write(self._answer)

@@ -118,6 +118,18 @@ def test_a_real_pub_is_what_the_document_says(document: dict[str, Any]) -> None:
         assert said["skipped"] == skipped
 
 
+def test_a_pub_put_together_by_hand_has_the_bytes_of_its_message() -> None:
+    channel, epoch, key = 'customer:"李"\\\n', 'e"1', 'C-"1"\u2028'
+    body = msgspec.json.encode({"customer_id": key, "power": "off"})
+    item = messages.pub(channel, epoch, MemoryRow(7, 1_000, 'st"', body), 2_000)
+    pub = messages.Pub(
+        channel, epoch, 7, f"{epoch}:7", key, 'st"', messages.SCHEMA_V,
+        "1970-01-01T00:00:01.000Z", "1970-01-01T00:00:02.000Z", msgspec.Raw(body), 0,
+    )  # fmt: skip
+    assert item.text == messages.write(pub)
+    assert (item.channel, item.key, item.offset) == (channel, key, 7)
+
+
 def test_the_topics_are_those_that_ingest_hears_and_answers_on(document: dict[str, Any]) -> None:
     channels = document["channels"]
     for operation, (cls, leaf) in FLOWS.items():

@@ -131,3 +131,13 @@ async def test_heartbeats_of_a_slow_reader_never_claim_what_it_does_not_have(
             message = await peer.hear("pub", "pos")
             assert message["op"] == "pub" or message["offset"] <= have
             have = max(have, message["offset"])
+
+
+async def test_a_client_that_answers_no_ping_is_cut_off_and_others_stay(serving: Serving) -> None:
+    async with serving(heartbeat_s=0.02, pong_s=0.1) as running:
+        dead, alive = await running.customer("C-1"), await running.customer("C-2")
+        dead.ws.transport.pause_reading()
+        while running.feeds.clients > 1:
+            await alive.hear("ping")
+        assert running.feeds.tally.closed == {"no_answer": 1}
+        assert (await alive.ask("ping"))["op"] == "pong"
