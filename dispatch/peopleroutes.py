@@ -1,28 +1,25 @@
 """Routes of how people are told: wishes, tasks of the desk, staff, and texts before they go."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
-import msgspec
 from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import Response
 
 from dispatch import access, refusals
 from dispatch.answers import Number, Previews, Staff, Tasks, Wishes
 from dispatch.asked import StaffBody, TaskBody, WishesBody
-from dispatch.bearer import Dispatcher, Someone, only
+from dispatch.bearer import Dispatcher, Someone
 from dispatch.desk import Desk
 from dispatch.intake import read_body
-from dispatch.openapi import gives, takes
 from dispatch.peopledesk import PeopleDesk, Wished
+from dispatch.routing import Name, address, answer, secured
 from dispatch.trail import Trail
 from grid.people import Principal, Role
 from grid.told import PublicStaff, PublicTask
 
-Name = Annotated[str, Path(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f]+$")]
 Which = Annotated[str | None, Query(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f]+$")]
 TaskNo = Annotated[int, Path(ge=1, le=2**53)]
 All = Annotated[bool, Query(alias="all", description="also those that are closed")]
-_SECURED: dict[str, Any] = {"security": [{"token": []}]}
 
 
 def routes(desk: Desk, people: PeopleDesk, trail: Trail) -> APIRouter:
@@ -39,9 +36,7 @@ def _wishes(router: APIRouter, desk: Desk, people: PeopleDesk, trail: Trail) -> 
     @router.get(
         "/customers/{customer_id}/wishes",
         tags=["customers"],
-        responses=gives(Wishes, 401, 403, 404, 422, 503),
-        dependencies=[only()],
-        openapi_extra=_SECURED,
+        **secured(Wishes, 401, 403, 404, 422, 503),
     )
     async def wishes(customer_id: Name, who: Someone) -> Response:
         """How a customer wants to be told, and what proves their opt-outs and opt-ins."""
@@ -51,9 +46,7 @@ def _wishes(router: APIRouter, desk: Desk, people: PeopleDesk, trail: Trail) -> 
     @router.put(
         "/customers/{customer_id}/wishes",
         tags=["customers"],
-        responses=gives(Wishes, 401, 403, 404, 409, 413, 415, 422, 503),
-        dependencies=[only()],
-        openapi_extra={**_SECURED, **takes(WishesBody)},
+        **secured(Wishes, 401, 403, 404, 409, 413, 415, 422, 503, takes=WishesBody),
     )
     async def wish(request: Request, customer_id: Name, who: Someone) -> Response:
         """Keep how a customer wants to be told: all of it, what is left out is as usual.
@@ -78,7 +71,7 @@ async def _found(people: PeopleDesk, customer_id: str) -> Response:
     found = await people.wishes(customer_id)
     if found is None:
         return refusals.problem(404, f"no customer has the id {customer_id!r}")
-    return _answer(Wishes(found, tuple(await people.consents(customer_id))))
+    return answer(Wishes(found, tuple(await people.consents(customer_id))))
 
 
 def _tasks(router: APIRouter, desk: Desk, people: PeopleDesk, trail: Trail) -> None:
@@ -89,21 +82,17 @@ def _tasks(router: APIRouter, desk: Desk, people: PeopleDesk, trail: Trail) -> N
     @router.get(
         "/tasks",
         tags=["work"],
-        responses=gives(Tasks, 401, 403, 422, 503),
-        dependencies=[only("all")],
-        openapi_extra=_SECURED,
+        **secured(Tasks, 401, 403, 422, 503, asks=("all",)),
     )
     async def tasks(who: Dispatcher, everything: All = False) -> Response:
         """Key and vulnerable customers whom nothing reached: somebody has to call them."""
         found = await people.tasks(open_only=not everything)
-        return _answer(Tasks(tuple(task for task in found if theirs(who, task))))
+        return answer(Tasks(tuple(task for task in found if theirs(who, task))))
 
     @router.post(
         "/tasks/{number}/number",
         tags=["work"],
-        responses=gives(Number, 401, 403, 404, 422, 503),
-        dependencies=[only()],
-        openapi_extra=_SECURED,
+        **secured(Number, 401, 403, 404, 422, 503),
     )
     async def number(request: Request, number: TaskNo, who: Dispatcher) -> Response:
         """The telephone number of an open task, to be called now; that it was shown is audited."""
@@ -111,14 +100,12 @@ def _tasks(router: APIRouter, desk: Desk, people: PeopleDesk, trail: Trail) -> N
         if task is None or not theirs(who, task) or task.state != "open":
             return refusals.problem(404, f"no open task of yours has the number {number}")
         await _trace(trail, request, who, "customer_number_shown", task.customer_id)
-        return _answer(Number(await people.number_of(task.customer_id)))
+        return answer(Number(await people.number_of(task.customer_id)))
 
     @router.post(
         "/tasks/{number}",
         tags=["work"],
-        responses=gives(PublicTask, 401, 403, 404, 409, 413, 415, 422, 503),
-        dependencies=[only()],
-        openapi_extra={**_SECURED, **takes(TaskBody)},
+        **secured(PublicTask, 401, 403, 404, 409, 413, 415, 422, 503, takes=TaskBody),
     )
     async def close(request: Request, number: TaskNo, who: Dispatcher) -> Response:
         """Close a task: they were told, nobody answered, or it is not needed."""
@@ -128,28 +115,24 @@ def _tasks(router: APIRouter, desk: Desk, people: PeopleDesk, trail: Trail) -> N
             return refusals.problem(404, f"no task of yours has the number {number}")
         if not await people.close_task(number, body.outcome, body.note, who.subject):
             return refusals.problem(409, f"task {number} is closed already")
-        return _answer(await people.task(number))
+        return answer(await people.task(number))
 
 
 def _staff(router: APIRouter, people: PeopleDesk, trail: Trail) -> None:
     @router.get(
         "/staff",
         tags=["work"],
-        responses=gives(Staff, 401, 403, 422, 503),
-        dependencies=[only()],
-        openapi_extra=_SECURED,
+        **secured(Staff, 401, 403, 422, 503),
     )
     async def staff(who: Dispatcher) -> Response:
         """Leads of grid cells and dispatchers who are texted their district's outages."""
         found = await people.staff()
-        return _answer(Staff(tuple(one for one in found if access.touches(who, (one.district,)))))
+        return answer(Staff(tuple(one for one in found if access.touches(who, (one.district,)))))
 
     @router.put(
         "/staff/{staff_id}",
         tags=["work"],
-        responses=gives(PublicStaff, 401, 403, 404, 409, 413, 415, 422, 503),
-        dependencies=[only()],
-        openapi_extra={**_SECURED, **takes(StaffBody)},
+        **secured(PublicStaff, 401, 403, 404, 409, 413, 415, 422, 503, takes=StaffBody),
     )
     async def keep(request: Request, staff_id: Name, who: Dispatcher) -> Response:
         """Somebody of staff, new or changed."""
@@ -159,14 +142,12 @@ def _staff(router: APIRouter, people: PeopleDesk, trail: Trail) -> None:
             staff_id, body.duty, body.district, body.language, name=body.name, phone=body.phone
         )
         await _trace(trail, request, who, "staff_changed", staff_id)
-        return _answer(next(one for one in await people.staff() if one.staff_id == staff_id))
+        return answer(next(one for one in await people.staff() if one.staff_id == staff_id))
 
     @router.delete(
         "/staff/{staff_id}",
         tags=["work"],
-        responses=gives(Staff, 401, 403, 404, 422, 503),
-        dependencies=[only()],
-        openapi_extra=_SECURED,
+        **secured(Staff, 401, 403, 404, 422, 503),
     )
     async def remove(request: Request, staff_id: Name, who: Dispatcher) -> Response:
         """Somebody is told no more; those who are left."""
@@ -175,7 +156,7 @@ def _staff(router: APIRouter, people: PeopleDesk, trail: Trail) -> None:
             return refusals.problem(404, f"nobody of staff has the id {staff_id!r}")
         await _trace(trail, request, who, "staff_removed", staff_id)
         found = await people.staff()
-        return _answer(Staff(tuple(one for one in found if access.touches(who, (one.district,)))))
+        return answer(Staff(tuple(one for one in found if access.touches(who, (one.district,)))))
 
 
 async def _require_mine(
@@ -196,9 +177,7 @@ def _previews(router: APIRouter, desk: Desk, people: PeopleDesk) -> None:
     @router.get(
         "/texts/{phase}",
         tags=["outages"],
-        responses=gives(Previews, 401, 403, 404, 409, 422, 503),
-        dependencies=[only("outage", "customer")],
-        openapi_extra=_SECURED,
+        **secured(Previews, 401, 403, 404, 409, 422, 503, asks=("outage", "customer")),
     )
     async def preview(
         phase: Name, who: Dispatcher, outage: Which = None, customer: Which = None
@@ -209,13 +188,8 @@ def _previews(router: APIRouter, desk: Desk, people: PeopleDesk) -> None:
         texts = await people.preview(phase, outage, customer)
         if texts is None:
             return refusals.problem(404, f"no outage has the id {outage!r}")
-        return _answer(Previews(tuple(texts)))
+        return answer(Previews(tuple(texts)))
 
 
 async def _trace(trail: Trail, request: Request, who: Principal, event: str, detail: str) -> None:
-    address = request.client.host if request.client else None
-    await trail.keep(event, subject=who.subject, address=address, detail=detail)
-
-
-def _answer(what: Any) -> Response:
-    return Response(msgspec.json.encode(what), media_type="application/json")
+    await trail.keep(event, subject=who.subject, address=address(request), detail=detail)
