@@ -77,8 +77,8 @@ def _with(**facts: object) -> Facts:
         ),
         (
             Phase.CREW_ASSIGNED, {},
-            "幸福里12号停电：抢修人员已出发，15:45前到达。初步预计17:00至19:00恢复。",
-            "outage at 12 Willow Lane: crew on the way, there by 15:45. "
+            "幸福里12号停电：已派抢修人员，15:45前到达。初步预计17:00至19:00恢复。",
+            "outage at 12 Willow Lane: a crew is assigned, there by 15:45. "
             "Power back 17:00 to 19:00 (first estimate).",
         ),
         (
@@ -96,8 +96,8 @@ def _with(**facts: object) -> Facts:
         (
             Phase.PARTIALLY_RESTORED, {},
             "幸福里12号：同一故障部分用户已来电，您家尚未恢复，仍在抢修，预计17:00至19:00恢复。",
-            "12 Willow Lane: some neighbours are back on, you are not yet. We are still working. "
-            "Power back 17:00 to 19:00.",
+            "12 Willow Lane: some neighbours have power again, you do not yet. "
+            "We are still working. Power back 17:00 to 19:00.",
         ),
         (
             Phase.RESTORED, {},
