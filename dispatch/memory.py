@@ -58,7 +58,10 @@ class MemoryPhones:
 
 
 class MemoryPeople:
-    """Customer C-1 has the usual wishes and is to be called: task 7.  There are sms and email."""
+    """Customer C-1 has the usual wishes and is to be called: task 7.  There are sms and email.
+
+    ``to_call`` are the tasks; a closed one stays, with what was said of it.
+    """
 
     def __init__(self, at_ms: int) -> None:
         self._at = to_rfc3339(at_ms)
@@ -67,12 +70,13 @@ class MemoryPeople:
             quiet=None, time_zone=None, opted_out_at=None, phone="100****0001", contacts={},
             changed_at=None, changed_by=None,
         )  # fmt: skip
-        self._task = PublicTask(
+        task = PublicTask(
             id="7", outage_id="S1-2", customer_id="C-1", phase="confirmed", state="open",
             reason="fell_back", lane=0, priority="vulnerable", language="zh", at=self._at,
             due_at=self._at, expires_at=self._at, off_at=self._at, etr_at=None, ended_at=None,
             ended_by=None, note=None, phone="100****0001", address="12 Willow Lane",
         )  # fmt: skip
+        self.to_call = [task]
         self._staff: dict[str, PublicStaff] = {}
         self._consents: list[PublicConsent] = []
 
@@ -99,22 +103,24 @@ class MemoryPeople:
 
     async def tasks(self, *, open_only: bool) -> Sequence[PublicTask]:
         """Whom the desk is to call."""
-        return [self._task] if self._task.state == "open" or not open_only else []
+        return [task for task in self.to_call if task.state == "open" or not open_only]
 
     async def task(self, number: int) -> PublicTask | None:
         """One of them."""
-        return self._task if number == int(self._task.id) else None
+        return next((task for task in self.to_call if task.id == str(number)), None)
 
     async def number_of(self, customer_id: str) -> str:
         """A number that nobody has."""
-        return "10000000001" if customer_id == "C-1" else ""
+        return "10000000001" if customer_id.startswith("C-") else ""
 
     async def close_task(self, number: int, outcome: str, note: str, by: str) -> bool:
         """Close a task."""
-        if self._task.state != "open":
+        task = await self.task(number)
+        if task is None or task.state != "open":
             return False
         state = "delivered" if outcome == "told" else "undelivered"
-        self._task = replace(self._task, state=state, reason=outcome, note=note, ended_by=by)
+        done = replace(task, state=state, reason=outcome, note=note, ended_by=by)
+        self.to_call[self.to_call.index(task)] = done
         return True
 
     async def staff(self) -> Sequence[PublicStaff]:

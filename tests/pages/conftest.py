@@ -26,6 +26,13 @@ FLAGS = [
 ]  # fmt: skip
 TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 
+READY = "!!(window.lastgaspBoard?.loaded && document.body.dataset.map && lastgaspBoard.model.power)"
+NO_WEBGL = (
+    "const get = HTMLCanvasElement.prototype.getContext;"
+    "HTMLCanvasElement.prototype.getContext = function (kind, ...rest) {"
+    "return /webgl/.test(kind) ? null : get.call(this, kind, ...rest) }"
+)
+
 WATCH_SHIFTS = """() => {
   const said = (node) => !node ? "gone" : node.nodeType === 3
     ? `"${node.data.slice(0, 24)}" in ${said(node.parentNode)}`
@@ -166,3 +173,18 @@ def visit(open_page: Callable[..., Reader]) -> Iterator[Callable[..., Reader]]:
     yield once
     for reader in opened:
         reader.page.context.close()
+
+
+@pytest.fixture
+def board(stage: Any, visit: Callable[..., Reader]) -> Callable[..., Reader]:
+    """The board, signed in and drawn."""
+
+    def show(*, drawn: bool = False, page: str = "/board", **options: Any) -> Reader:
+        reader = visit("about:blank", **options)
+        if not drawn:  # most readers do without the map, which is half of the loading
+            reader.page.add_init_script(NO_WEBGL)
+        reader.page.goto(stage.link(page=page))
+        reader.until(READY, "the board to be drawn", 60)
+        return reader
+
+    return show

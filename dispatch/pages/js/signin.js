@@ -31,6 +31,7 @@ export function askForCode(say, { page = false, why = "sign.over" } = {}) {
   form.append(title, text, label, button);
   box.append(form);
   (page ? document.querySelector("main") || document.body : document.body).append(box);
+  document.body.classList.toggle("signed-out", page);
   if (page) field.focus();
   return new Promise((resolve) => {
     form.addEventListener("submit", async (event) => {
@@ -39,6 +40,7 @@ export function askForCode(say, { page = false, why = "sign.over" } = {}) {
       try {
         const who = await signIn(field.value);
         box.remove();
+        document.body.classList.remove("signed-out");
         resolve(who);
       } catch (error) {
         text.textContent = say(error instanceof Away ? "sign.away" : "sign.refused");

@@ -30,6 +30,11 @@ export function times(zone, language) {
     return zh ? `${found.month}${/月/.test(found.month) ? "" : "月"}${found.day}日${found.weekday}`
       : `${found.weekday} ${found.day} ${found.month}`;
   };
+  /** 7月31日 / 31 Jul, where there is little room. */
+  const date = (at) => {
+    const found = Object.fromEntries(parts.formatToParts(of(at)).map((p) => [p.type, p.value]));
+    return zh ? `${found.month}${/月/.test(found.month) ? "" : "月"}${found.day}日` : `${found.day} ${found.month}`;
+  };
   const sameDay = (a, b) => key.format(of(a)) === key.format(of(b));
   const tomorrow = (at, now) => sameDay(at, of(now) + 24 * 60 * MINUTE) && !sameDay(at, now);
   /** 16:42 today; 明天 08:00 / tomorrow 08:00; 7月31日周五 16:42 / Fri 31 Jul, 16:42 */
@@ -68,7 +73,7 @@ export function times(zone, language) {
   const count = (n) => numbers.format(n);
   const percent = (p) => `${Math.floor(p * 100)}%`;
   const colon = zh ? "：" : ": ";
-  return { colon, time, seconds, day, when, by, between, sameDay, span, age, count, percent, zone, language };
+  return { colon, time, seconds, day, date, when, by, between, sameDay, span, age, count, percent, zone, language };
 }
 
 /** A moment as the site's clock on the wall says it: 2026-07-31T16:45. */

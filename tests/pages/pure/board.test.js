@@ -16,7 +16,7 @@ const MINUTE = 60_000;
 
 for (const [sentence_, changes, dark, word] of [
   ["a key customer in the dark comes first of all", {}, { key: 1, vulnerable: 0 }, "key"],
-  ["so does somebody with a medical device", {}, { key: 0, vulnerable: 1 }, "key"],
+  ["so does somebody with a medical device", {}, { key: 0, vulnerable: 1 }, "vulnerable"],
   ["what nobody has acknowledged is next", { acknowledged: null }, none, "unseen"],
   ["an estimate that has passed is late", { etr: { at: at("16:41"), source: "history" } }, none, "late"],
   ["a crew that is nearly late is late", { confirmed_at: at("16:10") }, none, "late"],

@@ -18,7 +18,7 @@ from dispatch.api import make_app
 from dispatch.codes import Codes
 from dispatch.desk import Component, NewPlan
 from dispatch.mapdesk import Power, Premises, Source
-from dispatch.memory import MemoryNotices
+from dispatch.memory import MemoryNotices, MemoryPeople
 from dispatch.noticedesk import PhoneText
 from dispatch.settings import ApiSettings, SiteSettings
 from dispatch.signin import SignIn
@@ -207,6 +207,7 @@ class Stage:
         self.session_s = 43_200
         self.seen: list[tuple[str, int]] = []  # who saw their channel up to where
         self.phones = StagePhones()
+        self.people = MemoryPeople(now_ms())
         self._thread = threading.Thread(target=self._loop.run_until_complete, args=(self._run(),))
 
     def start(self) -> "Stage":
@@ -291,6 +292,7 @@ class Stage:
         desk.planned.clear()
         desk.aged[:] = [Source("meters", True, 2.0, None), Source("database", True, None, None)]
         self.phones.arrived.clear()
+        self.people.to_call.clear()
         self._state()
         self.log.lose_everything(f"e{now_ms()}")
 
@@ -350,6 +352,7 @@ class Stage:
         return make_app(
             self.desk, lambda text: verify(KEY, text, now_ms()), _audit,
             ApiSettings(), now_ms, signin=signin, maps=self.desk, phones=self.phones,
+            people=self.people,
         )  # fmt: skip
 
 

@@ -4,6 +4,7 @@ import { byId, el } from "../dom.js";
 import { Answer, SignedOut, ask } from "../session.js";
 import { instant, wall } from "../times.js";
 import { RUNNING } from "./model.js";
+import { whyNot } from "./refused.js";
 
 export const CAUSES = ["cable_fault", "line_fault", "transformer_fault", "switchgear_fault", "fuse_blown", "overload",
   "third_party", "vehicle", "tree", "animal", "lightning", "wind", "flood", "customer_side", "upstream", "unknown"];
@@ -72,13 +73,14 @@ export class Acts {
   #failed(error, { model, onChanged, onSignedOut, say }, version) {
     if (error instanceof SignedOut) return onSignedOut();
     if (!(error instanceof Answer)) return this.toast(say("said.away"));
+    const why = whyNot(error.message, say, this.context.times.language);
     if (error.status === 409 && error.body.outage) {
       model.put(error.body.outage);
       onChanged(error.body.outage);
       const moved = error.body.outage.version !== version; // else the engine says no, and why
-      return this.toast(say(moved ? "said.conflict" : "said.refused", { why: error.message }));
+      return this.toast(say(moved ? "said.conflict" : "said.refused", { why }));
     }
-    return this.toast(say("said.refused", { why: error.message }));
+    return this.toast(say("said.refused", { why }));
   }
 
   /** Enter a call. */

@@ -24,13 +24,16 @@ export class Bell {
 
   /** One tone for P2; for P1 a sound until it is acknowledged. */
   ring(raised) {
-    if (raised.some((a) => a.level === 2)) this.#tone(440, 0.15);
+    if (raised.some((a) => a.level === 2)) this.tone();
     const waiting = this.context.alarms.waiting(this.context.now()).some((a) => a.level === 1);
     if (waiting && performance.now() - this.sounded > REPEAT_MS) {
       this.sounded = performance.now();
       this.#tone(880, 0.3);
     }
   }
+
+  /** One tone: somebody is waited for. */
+  tone() { this.#tone(440, 0.15); }
 
   #tone(hz, seconds) {
     if (!this.audio || kept("sound") === "off") return;

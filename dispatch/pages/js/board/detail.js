@@ -4,9 +4,11 @@ import { byId, el } from "../dom.js";
 import { mark } from "../marks.js";
 import { LADDER, RUNNING, markOf } from "./model.js";
 import { sides, sentence } from "./evidence.js";
+import { whyNot } from "./refused.js";
 import { causeOf, crewName, probability } from "./rows.js";
 import { timeline } from "./timeline.js";
 
+const KEY = / [a-z]$/; // of its key, behind the name of an action
 const LATE_MS = 60_000; // a fact that came later than this shows both of its times
 
 /** How sure, in a word that is never "certain". */
@@ -30,7 +32,7 @@ export function drawDetail(seen, context) {
   if (held && held !== "detail") byId(held)?.focus({ preventScroll: true });
 }
 
-function head(outage, { say, times: t, now, actions, close }) {
+function head(outage, { say, times: t, now, actions, close, open }) {
   const running = RUNNING.has(outage.state);
   const words = say(running ? "verdict.text" : "verdict.over", {
     device: device(outage, say), n: t.count(running ? outage.customers_out : outage.customers_affected),
@@ -42,6 +44,8 @@ function head(outage, { say, times: t, now, actions, close }) {
       el("button", { id: "detail-close", type: "button", class: "plain", "aria-label": say("detail.close"), title: say("detail.close"), onclick: close }, "✕")),
     el("p", { class: "verdict" }, el("b", {}, words), " · ", say("verdict.p", { p: probability(outage.probability) }),
       " · ", say(`kind.${outage.kind}`), " · ", causeOf(outage.cause, say)),
+    outage.parent_id ? el("p", {}, say("detail.parent"), " ", el("button", { id: "detail-parent", type: "button", class: "plain linked", onclick: () => open(outage.parent_id) }, outage.parent_id)) : null,
+    outage.acknowledged ? el("p", { class: "quiet" }, say("detail.seen", { by: outage.acknowledged.by, at: t.when(outage.acknowledged.at, now) })) : null,
     actions(outage));
 }
 
@@ -87,8 +91,8 @@ function lineOf(line, seen, { say, t, now }) {
 
 function wordsOf(line, seen, { say, t, now }) {
   if (line.kind === "action") {
-    const what = line.action ? say(`did.${line.action}`) : line.text;
-    const more = [line.by, line.reason, line.refused ? say("decision.refused", { why: line.refused }) : ""].filter(Boolean);
+    const what = !line.action ? line.text : line.refused ? say(`act.${line.action}`).replace(KEY, "") : say(`did.${line.action}`);
+    const more = [line.by, line.reason, line.refused ? say("decision.refused", { why: whyNot(line.refused, say, t.language) }) : ""].filter(Boolean);
     if (line.asked) return { text: say("did.asked", { n: line.asked }), under: more.join(" · ") };
     return { text: line.etr ? `${what}${t.colon}${t.when(line.etr, now)}` : what, under: more.join(" · ") };
   }

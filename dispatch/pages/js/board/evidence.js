@@ -45,6 +45,28 @@ export function sentence(line, _say, times) {
   return said && !said.includes("undefined") ? said : withClock(line.text, times);
 }
 
+/** By code: evidence where there is room for a few words; where there is more, the sentence. */
+const BRIEF = {
+  zh: {
+    gasps: (l) => `${l.n}/${l.of}表末次上报`, overdue: (l) => `${l.n}次心跳缺失`, unanswered: (l) => `${l.n}/${l.of}表召测无应答`,
+    report_power: (l) => `${l.n}/${l.of}表有电`, no_gasp: (l) => `${l.n}/${l.of}表无末次上报`, terminals: (l) => `${l.n}台终端失压`,
+    tripped: (l, t) => `${t.time(l.at)}跳闸`, commanded: (l, t) => `${t.time(l.at)}遥控分闸`, phase_live: (l) => `其他相${l.n}/${l.of}表有电`, mute: (l) => `${l.n}表集中器静默`,
+    load_lost: (l) => `负荷降${Math.round(100 * l.p)}%`, closed_above: () => "上级合闸带电", left_behind: () => "上级复电前已停",
+  },
+  en: {
+    gasps: (l) => `${l.n}/${l.of} gasps`, overdue: (l) => `${l.n} overdue`, unanswered: (l) => `${l.n}/${l.of} mute to pings`,
+    report_power: (l) => `${l.n}/${l.of} have power`, no_gasp: (l) => `${l.n}/${l.of} without gasp`, terminals: (l) => `${l.n} terminal${l.n === 1 ? "" : "s"} dead`,
+    tripped: (l, t) => `tripped ${t.time(l.at)}`, commanded: (l, t) => `opened by command ${t.time(l.at)}`, phase_live: (l) => `${l.n}/${l.of} live on others`, mute: (l) => `${l.n} behind mute DCU`,
+    load_lost: (l) => `load down ${Math.round(100 * l.p)} %`, closed_above: () => "live above", left_behind: () => "dark before that",
+  },
+};
+
+/** Evidence in a few words.  @param {{code?: string, text: string}} line @param {any} times */
+export function brief(line, say, times) {
+  const said = BRIEF[times.language][line.code]?.(line, times);
+  return said && !/undefined|null|NaN/.test(said) ? said : sentence(line, say, times);
+}
+
 /** Moments inside a sentence on the site's clock: nobody reads UTC at three in the morning. */
 function withClock(text, times) {
   return text.replace(/\d{4}-\d\d-\d\dT[\d:.]+Z/g, (at) => times.seconds(at));

@@ -5,7 +5,7 @@ import { keep, kept } from "../i18n.js";
 import { TABS } from "./filters.js";
 
 const REGIONS = ["head", "pool", "map-panel", "detail"];
-const HELP = ["F6", "jk", "Enter", "Esc", "/", "a", "c", "e", "n", "p", "v", "m", "t", "r", "19", "0", "?"];
+const HELP = ["F6", "jk", "Enter", "Esc", "/", "a", "c", "e", "n", "p", "v", "d", "m", "t", "r", "19", "0", "?"];
 const SHOWN = { jk: "j k", 19: "1–9" };
 
 /** Whether a key belongs to a field and not to us. */

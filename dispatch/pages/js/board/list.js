@@ -5,7 +5,8 @@ import { mark } from "../marks.js";
 import { byFeeder, still } from "./order.js";
 
 export const PAGE = 300;
-const COLUMNS = ["state", "key", "no", "where", "dark", "since", "why", "cause", "crew", "etr", "calls", "told"];
+const COLUMNS = ["state", "key", "no", "where", "dark", "since", "why", "cause", "crew", "etr", "told"];
+const SINGLE = new Set(["no"]); // of one line; the others say two things, one above the other
 
 export class List {
   /**
@@ -26,6 +27,7 @@ export class List {
     this.box.addEventListener("focusout", (event) => {
       if (!this.box.contains(event.relatedTarget)) queueMicrotask(() => this.refresh());
     });
+    addEventListener("resize", () => this.refresh()); // another width has other columns
     this.#table();
   }
 
@@ -37,9 +39,9 @@ export class List {
   #table() {
     const { say } = this.how;
     this.body = el("tbody");
-    this.table = el("table", { class: "pool", role: "grid", "aria-label": say("pool.label"), "aria-colcount": 12 },
+    this.table = el("table", { class: "pool", role: "grid", "aria-label": say("pool.label"), "aria-colcount": COLUMNS.length },
       el("colgroup", {}, ...COLUMNS.map((name) => el("col", { class: `c-${name}` }))),
-      el("thead", {}, el("tr", { "aria-rowindex": 1 }, ...COLUMNS.map((name) => el("th", { scope: "col", class: name }, say(`col.${name}`))))),
+      el("thead", {}, el("tr", { "aria-rowindex": 1 }, ...COLUMNS.map((name) => el("th", { scope: "col", class: name }, say(`col.${name}`), SINGLE.has(name) ? null : el("div", { class: "under" }, say(`col.${name}.under`)))))),
       this.body);
     this.pager = el("div", { class: "pager", hidden: true });
     this.empty = el("p", { class: "empty", hidden: true });
@@ -150,13 +152,14 @@ export class List {
     parts.markBox = el("span");
     state.append(parts.markBox, part("state", "span"));
     const dark = el("div", {}, part("dark", "b"));
+    const sure = el("div", {}, part("probability", "span"), " ", part("why", "span", true));
     const tr = el("tr", { tabindex: -1 },
       cell("state", state, part("need", "div", true)), cell("key", part("key"), part("vulnerable", "div", true)),
       cell("no", part("no")), cell("where", part("device"), part("feeder", "div", true)),
       cell("dark", dark, part("peak", "div", true)), cell("since", part("since"), part("elapsed", "div", true)),
-      cell("why", part("probability"), part("why", "div", true)), cell("cause", part("kind"), part("cause", "div", true)),
+      cell("why", sure, part("also", "div", true)), cell("cause", part("kind"), part("cause", "div", true)),
       cell("crew", part("crew"), part("stage", "div", true)), cell("etr", part("etr"), part("source", "div", true)),
-      cell("calls", part("calls")), cell("told", part("told")));
+      cell("told", part("calls"), part("told", "div", true)));
     return { tr, parts };
   }
 
@@ -170,7 +173,11 @@ export class List {
     }
     tr.classList.toggle("urgent", cells.urgent);
     parts.source.classList.toggle("late", cells.late);
-    attribute(parts.why, "title", cells.why || null);
+    attribute(parts.why.closest("td"), "title", cells.reasons || null);
+    attribute(parts.since.closest("td"), "title", cells.began);
+    attribute(parts.etr.closest("td"), "title", cells.whole);
+    attribute(parts.crew.closest("td"), "title", cells.crew);
+    attribute(parts.cause.closest("td"), "title", cells.cause);
     attribute(parts.no, "title", cells.no);
     attribute(parts.device, "title", cells.device);
   }

@@ -20,7 +20,9 @@ import { List } from "./list.js";
 import { GridMap } from "./map.js";
 import { Model } from "./model.js";
 import { ordered, verifying } from "./order.js";
+import { finding, whyNot } from "./refused.js";
 import { cells } from "./rows.js";
+import { Tasks } from "./tasks.js";
 import { Teller } from "./tell.js";
 import { Tree } from "./tree.js";
 
@@ -64,6 +66,8 @@ class Board {
     this.tree = new Tree({ say, times });
     this.acts = new Acts({ say, times, model, now, session: this.session, live: this.live, onChanged: (o) => this.#changed(o), onSignedOut: () => this.#signedOut(), backToRow: () => this.list.focus() });
     this.bell = new Bell({ say, times, alarms, now, onSee: (alarm) => this.see(alarm), onOpen: (id) => this.open(id) });
+    this.tasks = new Tasks({ say, times, now, live: this.live, toast: (words) => this.acts.toast(words), whyNot: (why) => whyNot(why, say, times.language),
+      onOpen: (id) => this.open(id), onNew: (n) => this.#called(n), again: () => this.#tasks(), onSignedOut: () => this.#signedOut() });
     this.#controls();
     this.#legend();
     listen(this);
@@ -75,10 +79,12 @@ class Board {
     this.#network();
     this.#sources();
     this.#crews();
+    this.#tasks();
     this.#history();
     setInterval(() => this.tick(), TICK_MS);
     setInterval(() => this.draw(), SLOW_MS);
     setInterval(() => this.#sources(), SOURCES_MS);
+    setInterval(() => this.#tasks(), SLOW_MS);
     setInterval(() => { this.#history(); this.askPower(); }, 60_000);
     this.tick();
   }
@@ -180,6 +186,18 @@ class Board {
     if (found) { this.model.crews = found.crews; this.memo.clear(); this.redraw(); }
   }
 
+  /** Whom to call; a service that keeps no such tasks has no button for them. */
+  async #tasks() {
+    const found = await this.#ask("/api/tasks");
+    if (found) byId("task-button").hidden = false;
+    this.tasks.take(found);
+  }
+
+  #called(n) {
+    this.bell.tone();
+    text(byId("polite"), this.say("tasks.new", { n }));
+  }
+
   async #history() {
     const at = new Date(this.now() - BEFORE_MS).toISOString();
     const found = await this.#ask(`/api/outages?at=${encodeURIComponent(at)}`);
@@ -242,7 +260,7 @@ class Board {
   }
 
   #skeleton() {
-    const bones = el("tbody", { class: "bones", "aria-hidden": "true" }, ...Array.from({ length: 12 }, () => el("tr", {}, ...Array.from({ length: 12 }, () => el("td", {}, el("div"))))));
+    const bones = el("tbody", { class: "bones", "aria-hidden": "true" }, ...Array.from({ length: 12 }, () => el("tr", {}, ...Array.from({ length: 11 }, () => el("td", {}, el("div"))))));
     this.list.body.replaceChildren(...bones.children);
   }
 
@@ -254,9 +272,9 @@ class Board {
     if (!on) { table?.remove(); return; }
     const { say, times } = this;
     const found = [...this.model.findings.values()].sort((a, b) => Date.parse(b.at) - Date.parse(a.at)).slice(0, 300);
-    const made = found.length ? el("table", { class: "tree", id: "suppressed", "aria-label": say("suppressed.label") },
+    const made = found.length ? el("table", { class: "tree found", id: "suppressed", "aria-label": say("suppressed.label") },
       el("thead", {}, el("tr", {}, ...["kind", "device", "since", "reason"].map((n) => el("th", { scope: "col" }, say(`sup.${n}`))))),
-      el("tbody", {}, ...found.map((f) => el("tr", {}, el("th", { scope: "row" }, this.#finding(f.kind)), el("td", {}, f.device_id), el("td", {}, times.when(f.since, this.now())), el("td", { class: "reason" }, f.reason)))))
+      el("tbody", {}, ...found.map((f) => el("tr", {}, el("th", { scope: "row" }, this.#finding(f.kind)), el("td", {}, f.device_id), el("td", {}, times.when(f.since, this.now())), el("td", { class: "reason" }, finding(f.reason, times.language))))))
       : el("p", { class: "empty", id: "suppressed" }, say("suppressed.none"));
     if (table) table.replaceWith(made); else box.append(made);
   }
@@ -270,7 +288,7 @@ class Board {
     const outage = this.openedOutage;
     if (!outage) return;
     drawDetail({ outage, crews: this.model.crews, decisions: [], calls: [], notices: null, ...this.opens },
-      { say: this.say, times: this.times, now: this.now(), close: () => this.back(), actions: (o) => this.#actions(o) });
+      { say: this.say, times: this.times, now: this.now(), close: () => this.back(), open: (id) => this.open(id), actions: (o) => this.#actions(o) });
   }
 
   #actions(outage) {
@@ -317,6 +335,7 @@ class Board {
   /** Back to the row that was left. */
   back() {
     if (!byId("alarm-panel").hidden) { this.bell.toggle(false); return; }
+    if (!byId("task-panel").hidden) { this.tasks.toggle(false); return; }
     if (!byId("detail").hidden) {
       byId("detail").hidden = true;
       this.opened = null;
@@ -351,7 +370,7 @@ class Board {
     j: () => this.move(1), k: () => this.move(-1), "/": () => byId("f-text").focus(),
     a: () => this.acts.act("acknowledge", this.chosen), c: () => this.acts.act("assign", this.chosen),
     e: () => this.acts.act("etr", this.chosen), n: () => this.acts.act("note", this.chosen),
-    p: () => this.acts.act("ping", this.chosen), v: () => this.#verify(),
+    p: () => this.acts.act("ping", this.chosen), v: () => this.#verify(), d: () => { if (!byId("task-button").hidden) this.tasks.toggle(); },
     m: () => { if (this.opened) this.back(); (this.map.map?.getCanvas() ?? byId("tree-button")).focus(); },
     t: () => { if (!this.opened && this.chosen) this.open(this.chosen.id); byId("timeline")?.focus(); },
     r: () => this.list.refresh(true), 0: () => this.#filter({ ...NONE, open: this.filters.open }), "?": () => help(this.say),
@@ -481,9 +500,7 @@ async function begin() {
   try {
     session = code ? await signIn(code) : await whoAmI();
   } catch {
-    document.body.classList.add("signed-out");
-    session = await askForCode(say, { why: code ? "sign.refused" : "sign.why" });
-    document.body.classList.remove("signed-out");
+    session = await askForCode(say, { page: true, why: code ? "sign.refused" : "sign.why" });
   }
   if (session.role === "customer") { location.replace("/mine"); return; }
   const board = new Board(session);

@@ -22,6 +22,7 @@ export const RANKS = ["key", "unseen", "late", "crew", "verify", "work", "restor
  */
 export function need(outage, dark, now, arrivalMin) {
   const rank = rankOf(outage, dark, now, arrivalMin);
+  if (rank === 1 && dark.key === 0) return { rank, word: "vulnerable" };
   if (rank === 7 && outage.stage === "verified") return { rank, word: "verified" };
   return { rank, word: RANKS[rank - 1] };
 }

@@ -2,7 +2,9 @@
 
 import { FORESEEN, RUNNING, markOf } from "./model.js";
 import { late, need } from "./order.js";
-import { sentence } from "./evidence.js";
+import { brief } from "./evidence.js";
+
+const DAY_MS = 86_400_000;
 
 /**
  * @param {any} outage
@@ -19,17 +21,17 @@ export function cells(outage, seen) {
     state: say(`state.${outage.state}`),
     need: say(`need.${needs.word}`),
     urgent: running && needs.rank <= 4,
-    key: dark.key ? say("key.n", { n: dark.key }) : "",
-    vulnerable: dark.vulnerable ? say("vulnerable.n", { n: dark.vulnerable }) : "",
+    key: dark.key ? times.count(dark.key) : "",
+    vulnerable: dark.vulnerable ? times.count(dark.vulnerable) : "",
     no: outage.id,
     feeder: outage.feeder_id ?? "–",
     device: outage.device_id === outage.feeder_id ? say(`device.${outage.device_kind}`) : outage.device_id,
     dark: times.count(outage.customers_out),
     peak: `/ ${times.count(outage.customers_affected)}`,
-    since: times.when(outage.started_at, now),
+    ...since(outage, times, now),
     elapsed: times.span(end - Date.parse(outage.started_at)),
     probability: probability(outage.probability),
-    why: why(outage, say, times),
+    ...why(outage, say, times),
     kind: say(`kind.${outage.kind}`),
     cause: causeOf(outage.cause, say),
     crew: crewName(outage.crew, seen.crews) ?? (FORESEEN.has(outage.kind) ? "–" : say("stage.none")),
@@ -58,20 +60,35 @@ export function crewName(id, crews) {
   return crews.find((crew) => crew.id === id)?.name ?? id;
 }
 
-function etr(outage, say, times, now) {
-  if (!RUNNING.has(outage.state)) {
-    return { etr: outage.restored_at ? times.when(outage.restored_at, now) : "", source: say(`state.${outage.state}`), late: false };
-  }
-  if (!outage.etr) return { etr: say("etr.none"), source: "", late: false };
-  const passed = late(outage, now);
-  const source = say(`etr.${outage.etr.source}`);
-  return { etr: times.when(outage.etr.at, now), source: passed ? `${say("etr.late")} · ${source}` : source, late: passed };
+/** What has lasted for less than a day needs no date: its age says which of two it is. */
+function since(outage, times, now) {
+  const at = Date.parse(outage.started_at);
+  return { since: now - at < DAY_MS ? times.time(at) : times.date(at), began: times.when(at, now) };
 }
 
-/** The two strongest lines of evidence, in a few words. */
+/** A time, and beneath it the date where it is not today's, and who says so. */
+function etr(outage, say, times, now) {
+  if (!RUNNING.has(outage.state)) {
+    return { ...moment(outage.restored_at, times, now, [say(`state.${outage.state}`)]), late: false };
+  }
+  if (!outage.etr) return { etr: say("etr.none"), source: "", late: false, whole: null };
+  const passed = late(outage, now);
+  return { ...moment(outage.etr.at, times, now, [say(`etr.${outage.etr.source}`), passed ? say("etr.late") : ""]), late: passed };
+}
+
+/** Of the words the last one is shown; all of them are there for who asks. */
+function moment(at, times, now, words) {
+  const said = words.filter(Boolean);
+  const last = said[said.length - 1] ?? "";
+  if (!at) return { etr: "", source: last, whole: null };
+  const under = times.sameDay(at, now) ? last : `${times.date(at)} · ${last}`;
+  return { etr: times.time(at), source: under, whole: [times.when(at, now), ...said].join(" · ") };
+}
+
+/** The two strongest lines of evidence in a few words each; all of them for who asks. */
 function why(outage, say, times) {
   const lines = (outage.reasons?.length ? outage.reasons : outage.evidence.map((e) => ({ code: "", text: e, for: true })))
     .filter((line) => line.code !== "probability" && !line.text.startsWith("probability"));
-  const joint = times.language === "zh" ? "；" : "; ";
-  return lines.slice(0, 2).map((line) => sentence(line, say, times)).join(joint);
+  const said = lines.map((line) => brief(line, say, times));
+  return { why: said[0] ?? "", also: said[1] ?? "", reasons: said.join(times.language === "zh" ? "；" : "; ") };
 }

@@ -19,6 +19,7 @@ export function timeline(detail, decisions) {
     before = change;
   }
   for (const decision of decisions) lines.push(ofDecision(decision, detail));
+  lines.reverse(); // of one moment, what was committed last comes first
   lines.sort((a, b) => Date.parse(b.at) - Date.parse(a.at) || order(a) - order(b));
   return together(lines);
 }

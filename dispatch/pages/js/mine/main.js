@@ -9,7 +9,7 @@ import { askForCode } from "../signin.js";
 import { times as timesOf } from "../times.js";
 import { MINE } from "../words/mine.js";
 import { SHARED } from "../words/shared.js";
-import { nextUpdate, phaseOf, repairs, steps, waits, windowOf } from "./phase.js";
+import { nextUpdate, phaseOf, promised, repairs, steps, waits, windowOf } from "./phase.js";
 
 const LOST_MS = 60_000; // two heartbeats: what is shown is old from here on
 const AGAIN_MS = 30_000;
@@ -163,7 +163,7 @@ class Mine {
   }
 
   #next(found, seen) {
-    if (!waits(found.phase)) { text(byId("next"), ""); return; }
+    if (!waits(found.phase) || promised(found)) { text(byId("next"), ""); return; }
     const { by, passed } = nextUpdate(this.premises.status, seen);
     const next = this.times.by(by, seen.now);
     text(byId("next"), passed === null ? this.say("next", { at: next }) : this.say("next.none", { at: this.times.time(passed), next }));
@@ -243,7 +243,7 @@ async function begin() {
   try {
     session = code ? await signIn(code) : await whoAmI("customer");
   } catch {
-    session = await askForCode(say, { why: code ? "sign.refused" : "sign.why" });
+    session = await askForCode(say, { page: true, why: code ? "sign.refused" : "sign.why" });
   }
   if (session.role !== "customer") { location.replace("/board"); return; }
   window.lastgaspMine = new Mine(session); // for the tests

@@ -182,6 +182,13 @@ export function waits(phase) {
   return ["detected", "confirmed", "no_etr", "assigned", "on_site", "etr_changed", "missed", "partly", "to_verify"].includes(phase);
 }
 
+const PROMISES = new Set(["detected.until", "no_etr.until", "missed.until", "assigned.until.late"]);
+
+/** Whether the until line says itself by when the next word comes: one promise, and not two. */
+export function promised({ until }) {
+  return PROMISES.has(until);
+}
+
 /** The steps with their times; a step without a time has no tick. @returns {{name: string, at: number | null}[]} */
 export function steps({ status }) {
   const ms = (text) => (text ? Date.parse(text) : null);

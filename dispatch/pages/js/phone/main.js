@@ -8,6 +8,7 @@ import { times as timesOf } from "../times.js";
 import { PHONE } from "../words/phone.js";
 import { SHARED } from "../words/shared.js";
 
+const SIGNATURE = /^(【[^】]*】|\[[^\]]*\] )/; // of every text the same: it would hide what each says
 const LOOK_MS = 1_000;
 const BOXES_MAX = 60;
 
@@ -80,7 +81,7 @@ class Phones {
       return el("li", {}, el("button", { type: "button", "data-box": box, "aria-current": box === shown ? "true" : null,
         onclick: () => { this.picked = box; this.draw(); } },
       el("span", { class: "number" }, last.phone), el("time", { class: "quiet number" }, this.times.seconds(last.at)),
-      el("span", { class: "last" }, last.text)));
+      el("span", { class: "last" }, last.text.replace(SIGNATURE, ""))));
     }));
     if (focused) list.querySelector(`[data-box="${focused}"]`)?.focus();
   }

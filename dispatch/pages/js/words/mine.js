@@ -1,6 +1,8 @@
 /** The customer page's words.  Short, true, and never "soon". */
 export const MINE = {
   zh: {
+    "sign.why": "请打开供电公司发给您的链接，或把其中的代码贴在这里。", "sign.over": "登录已到期，页面内容仍在。请打开新的链接，或把其中的代码贴在这里。",
+    "sign.refused": "此链接已用过或已过期，请向供电公司索取新的。",
     "title": "我家用电", "place": "用户 {id}", "updated": "{at}更新", "next": "下次更新：{at}前", "next.none": "截至{at}仍无新消息；下次更新：{next}前",
     "stale": "数据停在{at}，正在重新连接", "stale.retry": "数据停在{at}，{retry}重新连接", "wait": "正在读取…",
     "detected": "您家可能停电", "detected.until": "正在核实，{by}前告知结果",
@@ -28,6 +30,8 @@ export const MINE = {
     "cause.third_party": "外力破坏", "cause.vehicle": "车辆碰撞", "cause.tree": "树木触线", "cause.animal": "动物触碰", "cause.lightning": "雷击", "cause.wind": "大风", "cause.flood": "水淹", "cause.customer_side": "用户内部故障", "cause.upstream": "上级电网故障", "cause.unknown": "查找中",
   },
   en: {
+    "sign.why": "Open the link that your power company gave you, or paste its code here.", "sign.over": "Your sign-in is over; what you see stays. Open a new link, or paste its code here.",
+    "sign.refused": "That link was used already, or its time is over. Please ask your power company for a new one.",
     "title": "My power", "place": "Customer {id}", "updated": "Updated {at}", "next": "Next update by {at}", "next.none": "Nothing new as of {at}; next update by {next}",
     "stale": "Data as of {at}; connecting again", "stale.retry": "Data as of {at}; connecting again at {retry}", "wait": "Reading…",
     "detected": "Your power may be off", "detected.until": "We are checking; result by {by}",
@@ -35,10 +39,10 @@ export const MINE = {
     "no_etr": "Your power is out", "no_etr.until": "No time until the crew has seen it; next update by {by}", "no_etr.until.call": "Please call {phone} for the reason and the time",
     "dispatched": "A crew is assigned", "assigned": "A crew is on the way", "assigned.until": "There by {by}; the fault may not be near you", "assigned.until.late": "Not there yet; next update by {by}",
     "on_site": "The crew is on site", "on_site.until": "Since {at}, finding the fault", "on_site.until.found": "Since {at}; fault found, being repaired", "on_site.until.repaired": "Repaired {at}; power is being switched on",
-    "etr_later": "Later than we said", "etr_sooner": "Sooner than we said", "etr.until": "Now {window} (was {was})", "etr.until.why": "Now {window} (was {was}): {why}",
+    "etr_later": "Power back later than we said", "etr_sooner": "Power back sooner than we said", "etr.until": "Now {window} (was {was})", "etr.until.why": "Now {window} (was {was}): {why}",
     "missed": "We missed our time", "missed.until": "New estimate by {by}",
-    "partly": "You are not back yet", "partly.until": "{back} homes are back, {out} with yours are not", "partly.until.few": "Some homes are back; we still work on yours",
-    "to_verify": "Should be back; waiting for your meter", "to_verify.until": "Still off? Tell us",
+    "partly": "Your power is not back yet", "partly.until": "{back} homes have power again; {out}, yours among them, do not", "partly.until.few": "Some homes have power again; we are still working on yours",
+    "to_verify": "Power should be back; waiting for your meter", "to_verify.until": "Still off? Tell us",
     "restored": "Power is back", "restored.until": "Since {at}, after {span}",
     "cancelled": "Your power is on", "cancelled.until": "Our notice was wrong; corrected {at}",
     "planned": "Planned outage", "planned.off": "Planned outage (cancelled)", "planned.until": "{window}", "planned.now": "Planned outage, now",
