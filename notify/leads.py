@@ -1,7 +1,9 @@
 """What staff are told: the lead of a grid cell and the dispatcher of a district.  Pure.
 
 They get one text when an outage of their district is confirmed, and one when it is over or was
-none; at any hour, and with device and feeder instead of an address.
+none; at any hour, and with device and feeder instead of an address.  What is seen in parts at
+first is one fault: texts wait for ``staff_hold_s``, and a part that moved to another outage is
+neither told nor ended.
 """
 
 import msgspec
@@ -25,11 +27,19 @@ def decide(change: Change, who: Recipient, rules: Rules) -> tuple[Decision, ...]
         return ()
     if outage.state not in OVER | WRONG:
         return ()
+    if any(why.code == "merged" for why in change.reasons):
+        return _merged(change, rules) if any(p.queued for p in mine) else ()
     phase = Phase.RESTORED if outage.state in OVER else Phase.CANCELLED
     if all(p.queued for p in mine):
         reason = Reason.MOMENTARY if outage.state is State.MOMENTARY else Reason.NEVER_TOLD
         return (Decision(phase, False, reason, facts_of(change, rules), withdraw=True),)
     return (_send(phase, Reason.DUE, change, change.at_ms, rules),)
+
+
+def _merged(change: Change, rules: Rules) -> tuple[Decision, ...]:
+    """What waits is told with the outage that it is part of now."""
+    facts = facts_of(change, rules)
+    return (Decision(Phase.CONFIRMED, False, Reason.SUPERSEDED, facts, withdraw=True),)
 
 
 def _confirmed(change: Change, who: Recipient, rules: Rules) -> Decision:
@@ -43,8 +53,9 @@ def _confirmed(change: Change, who: Recipient, rules: Rules) -> Decision:
         barred = Reason.NO_PHONE
     if barred is not None:
         return Decision(Phase.CONFIRMED, False, barred, facts_of(change, rules))
-    hold_ms = round(rules.settings.hold_s * 1000)
-    due_ms = max(change.at_ms, outage.started_ms + hold_ms)
+    settings = rules.settings
+    settled_ms = outage.detected_ms + round(settings.staff_hold_s * 1000)
+    due_ms = max(change.at_ms, settled_ms, outage.started_ms + round(settings.hold_s * 1000))
     return _send(Phase.CONFIRMED, Reason.DUE, change, due_ms, rules)
 
 

@@ -63,6 +63,7 @@ class NoticeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     phases: tuple[str, ...] = ("confirmed", "etr_changed", "restored", "cancelled", "update",
                                "planned", "day_before", "plan_cancelled")  # fmt: skip
     hold_s: float = 120.0  # an outage that is younger is not texted: it may be momentary
+    staff_hold_s: float = 60.0  # from its detection: what shows in parts at first is told once
     etr_step_s: float = 1800.0  # an estimate that moves by less is not told again ...
     etr_step_share: float = 0.25  # ... nor by less than this share of the time that is left
     channels: tuple[str, ...] = ("sms",)  # in their order, for who has not wished otherwise

@@ -242,7 +242,10 @@ def simulated(settings: Settings, *, demo: bool) -> tuple[Settings, int]:
     replace = msgspec.structs.replace
     notices = settings.notices
     if demo:
-        notices = replace(notices, hold_s=DEMO_HOLD_S, quiet_from="00:00", quiet_to="00:00")
+        notices = replace(
+            notices, hold_s=DEMO_HOLD_S, staff_hold_s=DEMO_HOLD_S, quiet_from="00:00",
+            quiet_to="00:00",
+        )  # fmt: skip
     if settings.sms.url:  # a gateway of one's own, be it for a story
         return replace(settings, notices=notices), 0
     with socket.socket() as probe:

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from grid.notice import Facts, Phase, Recipient, Window, after
 from grid.outage import Change, Outage, OutageKind, State, Step
+from grid.reasons import Why
 from grid.times import from_rfc3339
 from notify.leads import decide
 from notify.phases import Rules
@@ -67,6 +68,23 @@ def test_what_was_none_is_taken_back() -> None:
     assert told(change("15:03", "confirmed"), change("15:20", "rejected")) == [
         "confirmed 180000", "cancelled 1200000",
     ]  # fmt: skip
+
+
+MERGED = Why("merged", "merged into S1-2", {"outage": "S1-2"})
+
+
+def test_what_was_detected_late_waits_for_its_other_parts_all_the_same() -> None:
+    late = change("15:20", "confirmed", detected_ms=at("15:20"))
+    assert told(late) == [f"confirmed {20 * 60_000 + 60_000}"]
+
+
+def test_a_part_that_moved_to_another_outage_is_not_told_and_not_said_to_be_over() -> None:
+    part = change("15:01", "confirmed")
+    gone = replace(change("15:01", "closed", customers_affected=0), reasons=(MERGED,))
+    (waits,) = decide(part, LEAD, RULES)
+    (held,) = decide(gone, after(LEAD, "S1-1", waits), RULES)
+    assert (held.send, held.reason, held.withdraw) == (False, "superseded", True)
+    assert told(part, gone) == ["confirmed 120000"]
 
 
 def test_a_moment_is_told_to_nobody() -> None:
