@@ -346,8 +346,8 @@ GROUP BY o.id, o.version, c.outage::text, p.off_at
 SELECT state, lane, count(*), min(due_at) FILTER (WHERE due_at <= %(now)s) FROM notices
 WHERE state IN ('queued', 'sending', 'unknown') GROUP BY state, lane
 
--- name: notices_of_outage
--- What customers were told of an outage, newest first.
+-- name: notices_told
+-- What customers were told of an outage, or one customer of any, newest first.
 SELECT n.notice_no, n.outage_id, n.customer_id, n.phase, n.edition, n.channel, n.state, n.reason,
        d.reason, n.lane, d.at, n.due_at, n.sent_at, n.ended_at, n.body,
        CASE WHEN n.channel = 'sms' THEN coalesce(c.phone_sealed, s.phone_sealed)
@@ -356,19 +356,9 @@ FROM notices n JOIN notice_decisions d USING (decision_no)
 LEFT JOIN customers c USING (customer_id)
 LEFT JOIN staff s ON 'staff:' || s.staff_id = n.customer_id
 LEFT JOIN customer_contacts k ON (k.customer_id, k.channel) = (n.customer_id, n.channel)
-WHERE n.outage_id = %(outage_id)s ORDER BY n.notice_no DESC LIMIT %(limit)s
-
--- name: notices_of_customer
--- What a customer was told, newest first.
-SELECT n.notice_no, n.outage_id, n.customer_id, n.phase, n.edition, n.channel, n.state, n.reason,
-       d.reason, n.lane, d.at, n.due_at, n.sent_at, n.ended_at, n.body,
-       CASE WHEN n.channel = 'sms' THEN coalesce(c.phone_sealed, s.phone_sealed)
-            ELSE k.address_sealed END
-FROM notices n JOIN notice_decisions d USING (decision_no)
-LEFT JOIN customers c USING (customer_id)
-LEFT JOIN staff s ON 'staff:' || s.staff_id = n.customer_id
-LEFT JOIN customer_contacts k ON (k.customer_id, k.channel) = (n.customer_id, n.channel)
-WHERE n.customer_id = %(customer_id)s ORDER BY n.notice_no DESC LIMIT %(limit)s
+WHERE (%(outage_id)s::text IS NULL OR n.outage_id = %(outage_id)s)
+  AND (%(customer_id)s::text IS NULL OR n.customer_id = %(customer_id)s)
+ORDER BY n.notice_no DESC LIMIT %(limit)s
 
 -- name: decisions_for_outage
 -- What was decided for an outage's customers, in order.

@@ -271,16 +271,19 @@ class Outbox:
 
     async def of_outage(self, outage_id: str) -> tuple[PublicNotice, ...]:
         """What customers were told of an outage, newest first; phones masked."""
-        return await self._notices("notices_of_outage", {"outage_id": outage_id})
+        return await self._notices(outage_id=outage_id)
 
     async def of_customer(self, customer_id: str) -> tuple[PublicNotice, ...]:
         """What a customer was told, newest first; phones masked."""
-        return await self._notices("notices_of_customer", {"customer_id": customer_id})
+        return await self._notices(customer_id=customer_id)
 
-    async def _notices(self, name: str, asked: dict[str, Any]) -> tuple[PublicNotice, ...]:
+    async def _notices(
+        self, *, outage_id: str | None = None, customer_id: str | None = None
+    ) -> tuple[PublicNotice, ...]:
+        asked = {"outage_id": outage_id, "customer_id": customer_id,
+                 "limit": self._settings.listed_max}  # fmt: skip
         async with self._reach.connection() as connection:
-            asked["limit"] = self._settings.listed_max
-            cursor = await connection.execute(SQL[name], asked)
+            cursor = await connection.execute(SQL["notices_told"], asked)
             return tuple(self._notice(row) for row in await cursor.fetchall())
 
     def _notice(self, row: Any) -> PublicNotice:

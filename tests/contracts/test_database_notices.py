@@ -210,6 +210,23 @@ async def test_one_lost_segment_is_a_lost_text(store, two_claimed, at, ask) -> N
     assert ask(STATES)[0] == ("undelivered", "expired")
 
 
+async def test_a_receipt_that_comes_after_more_than_three_days_still_counts(
+    store, two_claimed, at, ask
+) -> None:
+    one, two = two_claimed
+    await store.outbox.sent([sent(one, "m1", at("12:02:01"))])
+    await store.outbox.unknown([Unknown(two.notice_no, "no_answer", "a text")])
+    late_ms = at("12:02:02") + 73 * 3_600_000
+    await store.outbox.tidy(late_ms, left_ms=late_ms - 60_000, owed_ms=None, safety_ms=None)
+    await store.let_go(late_ms)
+    assert ask(STATES) == [("sent", "due"), ("unknown", "no_answer")]
+    told = [receipt(late_ms, "m1"), receipt(late_ms, "m2", "UNDELIV", phone=two.phone,
+                                            reference=two.notice_no & 0xFFFF)]  # fmt: skip
+    assert await store.outbox.receipts(told) == 0
+    assert ask(STATES) == [("delivered", "due"), ("undelivered", "undeliv")]
+    assert await store.outbox.claim(late_ms, 10) == ()
+
+
 async def test_who_died_while_sending_leaves_texts_of_unknown_fate_that_nobody_sends_again(
     store, two_claimed, at, ask
 ) -> None:

@@ -15,7 +15,7 @@ USED = {
     for name in re.findall(r'(?:SQL\[|take_in\(connection, |went\()"(\w+)"', path.read_text())
 } | {
     "network_in_force", "newest_network", "feed_position", "customer_feed_position",
-    "notices_of_outage", "notices_of_customer", "decisions_for_outage", "decisions_for_customer",
+    "decisions_for_outage", "decisions_for_customer",
     "forget_notice_decisions", "forget_notice_parts", "forget_receipts",
 }  # fmt: skip
 
