@@ -16,11 +16,13 @@ import httpx
 import pytest
 import uvicorn
 from aiosmtpd.controller import Controller
-from fastapi import FastAPI
+from fastapi import FastAPI, Request, Response
 from msgspec.structs import replace
 
 from dispatch.hookroutes import routes
 from dispatch.trail import Trail
+from notify.apprised import Apprised
+from notify.carrier import Submit, Unanswered
 from notify.settings import ChannelSettings, NoticeSettings, SmsSettings
 from notify.situations import decider
 from service import texting
@@ -280,6 +282,36 @@ async def test_a_mail_goes_to_who_wished_for_it_and_one_that_is_refused_falls_ba
     else:
         assert [to for to, _ in box.mails] == ["wang@example.org"]
         assert [(n.channel, n.state) for n in told] == [("email", "sent")]
+
+
+async def test_apprise_hands_over_json_and_hears_a_no(free_port: Callable[[], int]) -> None:
+    came: list[tuple[str, dict[str, Any]]] = []
+    app = FastAPI()
+
+    @app.post("/{address}")
+    async def take(address: str, request: Request) -> Response:
+        came.append((address, await request.json()))
+        return Response(status_code=503 if address == "away" else 200)
+
+    port = free_port()
+    config = uvicorn.Config(app, port=port, log_level="critical", lifespan="off")
+    server = uvicorn.Server(config)
+    serving = asyncio.create_task(server.serve())
+    hook = Apprised("hook", f"json://127.0.0.1:{port}/{{address}}", "Power", answer_s=5.0)
+    text = Submit("wang", ("停电了",), False, 1, 1, "停电了", "zh.confirmed", {})
+    while not server.started:  # noqa: ASYNC110  it has no event
+        await asyncio.sleep(0.01)
+    try:
+        assert await hook.submit(text, lambda _ids: None) == []
+        ((address, said),) = came
+        assert (address, said["title"], said["message"]) == ("wang", "Power", "停电了")
+        with pytest.raises(Unanswered):
+            await hook.submit(replace(text, to="away"), lambda _ids: None)
+        assert hook.trouble == "the channel hook does not confirm what it gets"
+        assert [address for address, _ in came] == ["wang", "away"]
+    finally:
+        server.should_exit = True
+        await serving
 
 
 @pytest.mark.parametrize(
