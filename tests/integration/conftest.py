@@ -1,6 +1,7 @@
 """Programs of other houses, and the village of docs/examples that they talk to."""
 
 import asyncio
+import contextlib
 import json
 import os
 import selectors
@@ -213,3 +214,33 @@ class Street:
 def make_street() -> Callable[[Store, str, int], Street]:
     """``make_street(store, url, homes)``."""
     return Street
+
+
+class Cable:
+    """What lies between us and a server: it can be cut, with all that is in it."""
+
+    def __init__(self, to: int) -> None:
+        self.to = to
+        self._ends: list[asyncio.StreamWriter] = []
+
+    async def joins(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there = await asyncio.open_connection("127.0.0.1", self.to)
+        self._ends += [writer, there[1]]
+        await asyncio.gather(self._pass(reader, there[1]), self._pass(there[0], writer))
+
+    async def _pass(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError):
+            while data := await source.read(65_536):
+                sink.write(data)
+        sink.close()
+
+    def cut(self) -> None:
+        for end in self._ends:
+            end.transport.abort()
+        self._ends.clear()
+
+
+@pytest.fixture
+def make_cable() -> Callable[[int], Cable]:
+    """``make_cable(port)`` to a server of this machine."""
+    return Cable

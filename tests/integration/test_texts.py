@@ -188,36 +188,12 @@ async def test_a_gateway_that_vanishes_finds_nothing_lost_and_nothing_twice(
     exactly_once(centre, street)
 
 
-class Cable:
-    """What lies between the sender and a centre: it can be cut, with all that is in it."""
-
-    def __init__(self, to: int) -> None:
-        self.to = to
-        self._ends: list[asyncio.StreamWriter] = []
-
-    async def joins(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        there = await asyncio.open_connection("127.0.0.1", self.to)
-        self._ends += [writer, there[1]]
-        await asyncio.gather(self._pass(reader, there[1]), self._pass(there[0], writer))
-
-    async def _pass(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(OSError):
-            while data := await source.read(65_536):
-                sink.write(data)
-        sink.close()
-
-    def cut(self) -> None:
-        for end in self._ends:
-            end.transport.abort()
-        self._ends.clear()
-
-
 @both
 async def test_a_connection_cut_in_mid_window_loses_nothing_and_doubles_nothing(
-    centre: Centre, street: Street, free_port: Callable[[], int]
+    centre: Centre, street: Street, free_port: Callable[[], int], make_cable: Callable[..., Any]
 ) -> None:
     centre.start(silent=0.1, receipt_s=0.3)
-    cable, port = Cable(centre.port), free_port()
+    cable, port = make_cable(centre.port), free_port()
     hurry = {"url": f"smpp://127.0.0.1:{port}", "per_s": 100.0, "burst": 8}
     async with await asyncio.start_server(cable.joins, "127.0.0.1", port):
         async with sending(street, settings_for(centre, **hurry)) as sender:
