@@ -25,6 +25,7 @@ GIVE_UP_MS = (
 BEATS_MISSED = 3.0  # alive, so many heartbeats would all have been missed once in twenty times
 # that an outage ends in this very second has odds of about e^-7, as has each part of it that is not
 # on the map
+ENDS_NOW = 7.0
 SURE_MARGIN = 20.0
 DOUBT_MS = 40_000  # power-ups come within 30 s, and their way
 BELONGS_MS = 120_000  # a gasp this long before the outage's first one still belongs to it
@@ -59,7 +60,7 @@ def _hear_one(
     if not back.any():
         return
     powered = hearing.back_ms[node] + lag > outage.since_ms
-    # one gasp alone, and then the usual report: it was false
+    # a gasp that little else supports, and then the usual report: it was false
     again = powered | (hearing.resumed[node] | gasped if _supported(outage) else False)
     again |= _terminal_dead(book, outage, hearing, node)
     if (back & ~again).any():
@@ -113,9 +114,14 @@ def _terminal_dead(book: Book, outage: Running, hearing: Hearing, node: I64) -> 
 
 
 def _supported(outage: Running) -> bool:
-    """Whether more than one gasp speaks for it."""
-    gasps, overdue = outage.counted
-    return outage.confirmed_ms is not None or outage.parent is not None or gasps + overdue != 1
+    """Whether it is likelier that it ends now than that one of its meters never was without power.
+
+    Two gasps in a large section, before the others had time, are soon a false one and one further
+    down: then an answer from who had gasped is no restoration.
+    """
+    if outage.confirmed_ms is not None or outage.parent is not None:
+        return True
+    return sum(outage.counted) != 1 and outage.margin > ENDS_NOW
 
 
 def _was_dark(

@@ -59,6 +59,18 @@ def test_who_had_only_been_silent_and_reports_power_was_never_part_of_it(day) ->
     assert "report power: not part of it" in "".join(told.log)
 
 
+def test_an_answer_to_a_false_gasp_is_no_restoration_of_what_it_was_taken_for(day) -> None:
+    """Two gasps at once, before the others' could be here, look like the section above both."""
+    told = day(NETWORK, f"""{WARM}
+        12:01:31 M1,M7 last_gasp
+        12:01:39 M1 ping_reply on=1
+        12:01:59 end
+    """, delivery=0.3)  # fmt: skip
+    assert "outage behind switch W1 detected" in "".join(told.log)
+    assert "heard with power again" not in "".join(told.log)
+    assert "C-M12" not in {c for o in told.latest() for step in o.steps for c in step.customers}
+
+
 def test_meters_that_report_at_the_same_second_are_not_taken_for_restored(day) -> None:
     """Nobody beside them had missed a heartbeat: they were silent because none was due."""
     told = day(NETWORK, """
