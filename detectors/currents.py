@@ -75,7 +75,7 @@ def weighed(book: Book, priors: Priors, loads: Mapping[int, Load], now_ms: int) 
             logit[below] += PASSAGE_LL
         if load.lost and _speaks(load.lost_ms, LOSS_MS, now_ms):
             logit = logit.copy() if logit is priors.logit else logit
-            logit[below] += _fits(book, node, load.lost)
+            logit[below] += _narrows(book, node, load.lost)
     return priors if logit is priors.logit else replace(priors, logit=logit)
 
 
@@ -112,9 +112,12 @@ def _speaks(since_ms: int, for_ms: int, now_ms: int) -> bool:
     return since_ms > 0 and now_ms - since_ms <= for_ms
 
 
-def _fits(book: Book, node: int, lost: float) -> F64:
-    """Entry a node below: how well its customers, with those who are out elsewhere below, make up
-    the share of the load that is gone; against a share that goes for other reasons.
+def _narrows(book: Book, node: int, lost: float) -> F64:
+    """Entry a node below: how much better the share of the load that is gone is made up by its
+    customers and those who are out elsewhere below, than by those elsewhere alone.
+
+    What is known to be out already explains its part of the step: it speaks for nobody else again.
+    Of an outage that runs, a part is weighed as if it were all of it.
     """
     tree = book.tree
     end = node + int(tree.size[node])
@@ -124,7 +127,20 @@ def _fits(book: Book, node: int, lost: float) -> F64:
     all_served, all_out = (np.concatenate([[0], np.cumsum(each)]) for each in (served, out))
     mine = all_served[ends] - all_served[:-1]
     elsewhere = all_out[-1] - (all_out[ends] - all_out[:-1])
-    share = (mine + elsewhere) / max(int(all_served[-1]), 1)
+    for outage in book.running.values():
+        if node <= outage.node < end:
+            place = outage.node - node
+            parts = slice(place, int(ends[place]))
+            elsewhere[parts] = np.minimum(elsewhere[parts], elsewhere[place])
+    total = max(int(all_served[-1]), 1)
+    narrows: F64 = _fits((mine + elsewhere) / total, lost) - _fits(elsewhere / total, lost)
+    return narrows
+
+
+def _fits(share: F64, lost: float) -> F64:
+    """How well a share of the customers makes up a share of the load, against a step that goes for
+    other reasons.
+    """
     deviation = SHARE_S[0] + SHARE_S[1] * share
     fits = -0.5 * ((lost - share) / deviation) ** 2 - np.log(deviation * np.sqrt(2 * pi))
     weight: F64 = np.clip(fits - log(NOISE), *LOSS_LL)

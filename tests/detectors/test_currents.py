@@ -49,7 +49,7 @@ def odds(stream):
 def test_a_load_that_falls_by_a_quarter_speaks_for_who_has_a_quarter_of_the_customers(odds) -> None:
     t1, t2, r1 = odds(f"{ALL}{fell(75)}12:02:20 end", "T1", "T2", "R1")
     assert t1 > 1.5, "ten of forty customers"
-    assert t2 == -1.0, "twenty of forty"
+    assert t2 == 0.0, "twenty of forty: no better than nobody"
     assert r1 < t1, "fifteen of forty"
 
 
@@ -99,6 +99,15 @@ def test_who_is_out_elsewhere_below_explains_the_rest_of_the_load(day, odds) -> 
     t1, t3 = odds(f"{ALL}{fell(25)}{gasps}{live}12:03:20 end", "T1", "T3")
     assert t1 > 1.5, "half is out, and a quarter more is gone"
     assert t3 < t1
+
+
+def test_what_is_known_to_be_out_explains_its_part_of_the_step_and_no_other(day, odds) -> None:
+    gasps = "12:02:00 M1..M9 last_gasp received=12:02:40\n"
+    live = "12:02:50 M11..M35,M41..M45 voltage volts=230\n"
+    whole, part, other = odds(f"{ALL}{fell(75)}{gasps}{live}12:03:20 end", "T1", "M1", "T4")
+    assert whole > 1.5, "it is out, and a quarter is gone"
+    assert part == 0.0, "without the others of its outage it would not make up a quarter"
+    assert other <= 0.0, "nothing is left for five more"
 
 
 def test_a_device_without_currents_is_nobodys_load(stream) -> None:
