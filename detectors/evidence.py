@@ -118,8 +118,9 @@ def gather(group: Group, hearing: Hearing, ear: Ear, limits: EngineSettings) -> 
     gasp_ll -= np.where(gasped, worth, 0.0)
     late = overdue | (unanswered > 0) & ~gasped
     left = _still_mute(group, np.flatnonzero(pending & (group.dcu >= 0)), hearing, ear)
+    late_from = due_ms + overdue * int(limits.heartbeat_slack_s * 1000)  # until then on its way
     mute, word = _clamp(
-        group, (heard, gasp, due_ms), (silent, late, pending), (off_ll, on_ll), (left, ear)
+        group, (heard, gasp, late_from), (silent, late, pending), (off_ll, on_ll), (left, ear)
     )
     known = np.where(ever, hearing.on_ms + hearing.way(), NEVER)
     return Evidence(

@@ -172,6 +172,13 @@ def test_silence_that_began_before_its_last_word_is_not_the_concentrators(judged
     assert told.on_ll[NODE["M1"]] == pytest.approx(np.log(LIMITS.missed_beat))
 
 
+def test_what_was_still_on_its_way_at_its_last_word_it_may_have_swallowed(judged) -> None:
+    """M1 was due when M2..M4 were last heard, and not yet late."""
+    told = judged("12:00 M1 heartbeat\n12:15:20 M2..M4 heartbeat", "12:31")
+    assert told.mute_dcu.tolist() == [True]
+    assert net(told, "M1") < -np.log(LIMITS.comms_loss_quiet)
+
+
 def test_before_anything_is_overdue_no_concentrator_is_mute(judged) -> None:
     assert judged(BEHIND_D1, "12:10").mute_dcu.tolist() == [False]
 
