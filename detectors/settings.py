@@ -43,7 +43,7 @@ class EngineSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     storm_outages: float = 5.0  # confirmed at once in a group are a storm
     storm_calm_s: float = 900.0  # no more than half of them for so long end it
     pings_per_minute: float = 120.0  # meters of a group that are asked, at most; 0: none
-    ping_wait_s: float = 10.0  # an answer that has not come by then is late
+    ping_wait_s: float = 8.0  # an answer that has not come by then is late
     ping_lost: float = 0.05  # a live meter does not answer
     prior_calm: float = 0.1  # of the priors below, while no sure fault makes others likely
     prior_breaker: float = 1e-3

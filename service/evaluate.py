@@ -21,7 +21,7 @@ from grid.times import to_rfc3339
 from service.evaluating import evaluated, played, quiet
 from simulators.cells import Cell, cells_of
 from simulators.scoreboard import CellLine, line_of
-from simulators.scoring import DayScore, FaultScore, score
+from simulators.scoring import VOICES, DayScore, FaultScore, score
 
 FAULTS_A_STORY = 20  # at once; a small network has room for fewer
 STORIES_MAX = 200  # a cell: where the network is so small that a story holds one fault
@@ -108,8 +108,8 @@ def told(lines: Iterable[CellLine | QuietLine], *, json: bool) -> None:
 
 COLUMNS = (
     "network", "cell", "faults", "exact", "device", "F1", "rule exact", "rule F1", "false",
-    "rule false", "p50 s", "p95 s", "declared a fault", "pings a fault", "Brier", "nested",
-    "wrong restored",
+    "rule false", "p50 s", "p95 s", "p95 s by " + "/".join(VOICES),
+    "declared a fault", "pings a fault", "Brier", "nested", "wrong restored",
 )  # fmt: skip
 
 
@@ -119,11 +119,16 @@ def _table(rows: Sequence[CellLine]) -> Table:
         cells = (
             row.network, row.cell, row.faults, row.exact, row.device, row.f1, row.rule_exact,
             row.rule_f1, row.false, row.rule_false, row.detect_p50_s, row.detect_p95_s,
-            row.declared_per_fault, row.pings_per_fault, row.brier, row.nested_exact,
-            row.wrong_restored,
+            _by_voice(row), row.declared_per_fault,
+            row.pings_per_fault, row.brier, row.nested_exact, row.wrong_restored,
         )  # fmt: skip
         table.add_row(*("-" if cell is None else str(cell) for cell in cells))
     return table
+
+
+def _by_voice(row: CellLine) -> str:
+    waits = [row.detect_by[voice].p95_s for voice in VOICES]
+    return "/".join("-" if wait is None else f"{wait:g}" for wait in waits)
 
 
 def explain(wanted: Wanted, seed: int) -> Iterator[str]:

@@ -30,12 +30,12 @@ from simulators.miswired import miswired
 from simulators.phased import phased
 from simulators.quiet import quiet_hours
 from simulators.rule import Rule
-from simulators.scoring import Day, DayScore, score
+from simulators.scoring import VOICES, Day, DayScore, Word, score
 from simulators.world import World
 
 START_MS = 1_793_491_200_000  # 2026-11-01; a world is the same whenever it begins
 STRIDE_MS = 1000  # pings are answered, and time passes, in steps of this
-CALM_STRIDE_MS = 5000  # before anything happens: still answers are in time (ping_wait_s)
+CALM_STRIDE_MS = 3000  # before anything happens: still answers are in time (ping_wait_s)
 RULE_EVERY_MS = 30_000
 _SAYS_OFF = (Kind.LAST_GASP, Kind.TRIP, Kind.LOCKOUT, Kind.CALL_NO_POWER)
 
@@ -115,7 +115,9 @@ class _Stage:
         self._day.readings += len(message.readings)
         for reading in message.readings:
             if reading.kind in _SAYS_OFF:
-                self._day.heard_off_ms.setdefault(reading.device_id, message.received_ms)
+                voice = message.cls if message.cls in VOICES else "meter"  # by its concentrator too
+                word = Word(message.received_ms, voice)
+                self._day.heard_off.setdefault(reading.device_id, []).append(word)
         if len(rows):
             self._replay.rows(rows.copy())
         return rows

@@ -5,7 +5,7 @@ from statistics import fmean, median
 
 import msgspec
 
-from simulators.scoring import DayScore, FaultScore
+from simulators.scoring import VOICES, DayScore, FaultScore
 
 BINS = 10
 BY_DEVICE = ("breaker", "recloser", "switch", "transformer")
@@ -32,6 +32,14 @@ class KindLine(msgspec.Struct, frozen=True):
     rule_exact: float
 
 
+class Wait(msgspec.Struct, frozen=True):
+    """How long the first right verdict took, in seconds of stream time."""
+
+    faults: int
+    p50_s: float | None
+    p95_s: float | None
+
+
 class CellLine(msgspec.Struct, frozen=True, kw_only=True):
     """One row.  Shares from 0 to 1, times in seconds of stream time, None where nothing was."""
 
@@ -51,6 +59,7 @@ class CellLine(msgspec.Struct, frozen=True, kw_only=True):
     rule_false: int
     detect_p50_s: float | None
     detect_p95_s: float | None
+    detect_by: dict[str, Wait]  # by who spoke first: breaker, terminal, meter
     after_p50_s: float | None
     pings: int
     pings_per_fault: float | None
@@ -94,6 +103,7 @@ def line_of(network: str, cell: str, days: Sequence[DayScore]) -> CellLine:
         rule_false=sum(day.rule_false for day in days),
         detect_p50_s=_quantile(waits, 0.5),
         detect_p95_s=_quantile(waits, 0.95),
+        detect_by={voice: _wait(whole, voice) for voice in VOICES},
         after_p50_s=round(median(afters), 1) if afters else None,
         pings=pings,
         pings_per_fault=round(pings / len(whole), 1) if whole else None,
@@ -114,6 +124,11 @@ def _kind_line(faults: Sequence[FaultScore], kind: str) -> KindLine:
     shares = (_share(mine, lambda f: f.exact), _share(mine, lambda f: f.device_right),
               _share(mine, lambda f: f.rule_exact))  # fmt: skip
     return KindLine(len(mine), *(share or 0.0 for share in shares))
+
+
+def _wait(faults: Sequence[FaultScore], voice: str) -> Wait:
+    mine = [f.detect_s for f in faults if f.voice == voice and f.detect_s is not None]
+    return Wait(len(mine), _quantile(sorted(mine), 0.5), _quantile(sorted(mine), 0.95))
 
 
 def _share(faults: Sequence[FaultScore], of: Callable[[FaultScore], float]) -> float | None:

@@ -8,6 +8,7 @@ behind it no meter can tell which it was.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import msgspec
 
@@ -20,7 +21,15 @@ from simulators.world import World
 BEFORE_MS = 1000  # a verdict falls so long before the repair
 CLOCK_MS = 15_000  # a meter's clock may be off by this, and its word of power still be true
 _SAID_OUT = frozenset(RUNNING - {State.VERIFY})
+VOICES = ("breaker", "terminal", "meter")  # who can say that there is no power
 Customers = frozenset[str]
+
+
+class Word(NamedTuple):
+    """That there is no power, as it was received."""
+
+    received_ms: int
+    cls: str  # of who said it: breaker, terminal, meter
 
 
 @dataclass(slots=True)
@@ -30,7 +39,7 @@ class Day:
     changes: list[Change] = field(default_factory=list)  # by time
     pings: int = 0
     readings: int = 0
-    heard_off_ms: dict[str, int] = field(default_factory=dict)  # device -> first word of no power
+    heard_off: dict[str, list[Word]] = field(default_factory=dict)  # by device, in order
     rule: dict[int, list[tuple[str, Customers]]] = field(default_factory=dict)  # at -> declared
 
 
@@ -48,6 +57,7 @@ class FaultScore(msgspec.Struct, frozen=True, kw_only=True):
     ours: tuple[str, ...]  # "device:customers" of all that was said to touch it
     detect_s: float | None  # from the first word of no power below it to the first right verdict
     after_s: float | None  # from the failure to the first right verdict
+    voice: str | None  # the class of the device that spoke of it first
     etr_error_s: float | None  # actual minus estimated, of the last estimate before the repair
     rule_exact: bool
     rule_f1: float
@@ -178,7 +188,7 @@ def _fault(
     touching = [(outage, out) for outage, out in standing if out & mine]
     off_ms = from_rfc3339(truth.off_at)
     right_ms = _first_right(day.changes, mine, off_ms, world)
-    heard_ms = _first_heard(truth, world, day)
+    first = _first_heard(truth, off_ms, world, day)
     at_ms = _verdict_ms(truth, world)
     ruled = next((sets for when, sets in sorted(day.rule.items()) if when >= at_ms), [])
     return FaultScore(
@@ -191,8 +201,9 @@ def _fault(
         device_right=any(out == mine == feeds(world, o.device_id, o.phases) for o, out in touching),
         f1=max((_f1(mine, out) for _, out in touching), default=0.0),
         ours=tuple(f"{outage.device_id}:{len(out)}" for outage, out in touching),
-        detect_s=_seconds(heard_ms, right_ms),
+        detect_s=_seconds(first.received_ms if first else None, right_ms),
         after_s=_seconds(off_ms, right_ms),
+        voice=first.cls if first else None,
         etr_error_s=_etr_error(truth, [o for o, out in touching if out == mine]),
         rule_exact=any(out == mine for _, out in ruled),
         rule_f1=max((_f1(mine, out) for _, out in ruled), default=0.0),
@@ -224,12 +235,12 @@ def _first_right(
     )
 
 
-def _first_heard(truth: OutageTruth, world: World, day: Day) -> int | None:
-    """When the first word of no power came from the device or anything below it."""
+def _first_heard(truth: OutageTruth, off_ms: int, world: World, day: Day) -> Word | None:
+    """The first word of no power since the failure, of the device or anything below it."""
     place = world.network.places[truth.device_id]
     group = world.network.groups[place.group]
-    ids = group.ids[group.below(place.node)]
-    return min((day.heard_off_ms[i] for i in ids if i in day.heard_off_ms), default=None)
+    words = (day.heard_off.get(name, ()) for name in group.ids[group.below(place.node)])
+    return min((w for said in words for w in said if w.received_ms >= off_ms), default=None)
 
 
 def _etr_error(truth: OutageTruth, exact: Sequence[Outage]) -> float | None:

@@ -9,7 +9,7 @@ import pytest
 from grid.outage import Change, Etr, Outage, OutageKind, State, Step
 from grid.times import from_rfc3339
 from simulators.scoreboard import line_of
-from simulators.scoring import Day, DayScore, score
+from simulators.scoring import Day, DayScore, Word, score
 from simulators.truth import OutageTruth
 from simulators.world import World
 
@@ -87,10 +87,14 @@ def test_a_verdict_counts_as_it_stands_before_the_repair(world, said, pole) -> N
     assert fault.after_s == 150.0
 
 
-def test_detection_is_timed_from_the_first_word_of_no_power(world, said, pole) -> None:
-    heard = {"M81": from_rfc3339(pole.off_at) + 3000, "M1": 0}
-    (fault,) = scored(world, said(105), heard_off_ms=heard).faults
-    assert fault.detect_s == 2.0
+def test_detection_is_timed_from_the_first_word_of_no_power_since_it_failed(
+    world, said, pole
+) -> None:
+    off_ms = from_rfc3339(pole.off_at)
+    before, word = Word(off_ms - 60_000, "meter"), Word(off_ms + 3000, "meter")
+    heard = {"M81": [before, word], "M1": [Word(off_ms, "meter")]}
+    (fault,) = scored(world, said(105), heard_off=heard).faults
+    assert (fault.detect_s, fault.voice) == (2.0, "meter")
 
 
 def test_an_outage_of_customers_who_all_have_power_is_false(world, said) -> None:
