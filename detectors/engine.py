@@ -352,7 +352,7 @@ class Engine:
                 fed_elsewhere(self._look(command.at_ms), np.array(command.nodes, np.int64))
                 self._changes += self.book.page(command.at_ms)
             case NetworkChanged():
-                arrive(self.hearing, self.memory, self.group, command.came)
+                arrive((self.hearing, self.memory, self.watched), self.group, command.came)
                 self.waking.alarmed(command.at_ms)
             case PingSent():
                 node = self._node(command.device_id)

@@ -35,7 +35,7 @@ def moved(engine: Engine, group: Group) -> Engine:
     new.positions = {int(to[n]): p for n, p in engine.positions.items() if to[n] != GONE}
     new.loads = {int(to[n]): load for n, load in engine.loads.items() if to[n] != GONE}
     new.plans, new.waking = engine.plans, engine.waking
-    new.findings.open = engine.findings.open
+    _findings(engine, new, {*group.ids, *group.dcus, group.name})
     new.history = engine.history  # what was decided cannot be taken back over another network
     new.position, new.clock_ms = engine.position, engine.clock_ms
     new.listening, new.backlog_from_ms = engine.listening, engine.backlog_from_ms
@@ -57,6 +57,14 @@ def moved(engine: Engine, group: Group) -> Engine:
         new.book.running[sequence] = outage
     new.waking.dirty = True
     return new
+
+
+def _findings(engine: Engine, new: Engine, here: set[str]) -> None:
+    """Findings go on but for those about what left: they would never end."""
+    new.findings.open = engine.findings.open
+    gone = [finding for finding in new.findings.open.values() if finding.device_id not in here]
+    for finding in gone:
+        new.findings.end(finding.kind, finding.device_id, now_ms=engine.clock_ms)
 
 
 def _concentrators(old: Group, new: Group) -> dict[int, int]:

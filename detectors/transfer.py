@@ -14,14 +14,16 @@ from detectors import hearing as hearing_columns
 from detectors import repeats
 from detectors.hearing import Hearing
 from detectors.repeats import Memory
+from detectors.watched import Watched, take_over
 from grid.network import I64, Group, Network
 
 
 class Heard(msgspec.Struct, frozen=True, array_like=True):
-    """Columns of some devices."""
+    """Columns of some devices, and what was watched of them by their place in ``ids``."""
 
     ids: tuple[str, ...]
     columns: dict[str, bytes]
+    watched: Watched = msgspec.field(default_factory=Watched)
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -38,13 +40,17 @@ def leaving(old: Group, network: Network) -> Mapping[int, I64]:
     return {group: np.array(nodes, np.int64) for group, nodes in gone.items()}
 
 
-def packed(hearing: Hearing, memory: Memory, group: Group, nodes: I64) -> Heard:
+def packed(known: tuple[Hearing, Memory, Watched], group: Group, nodes: I64) -> Heard:
     """What was heard of some nodes."""
+    hearing, memory, watched = known
+    to = np.full(len(group.ids), -1, np.int64)
+    to[nodes] = np.arange(len(nodes))
     parts = ((hearing, hearing_columns.columns()), (memory, repeats.columns()))
     columns = {
         name: getattr(part, name)[nodes].tobytes() for part, names in parts for name in names
     }
-    return Heard(tuple(group.ids[node] for node in nodes.tolist()), columns)
+    ids = tuple(group.ids[node] for node in nodes.tolist())
+    return Heard(ids, columns, watched.moved(to))
 
 
 def to_bytes(parts: tuple[Heard, ...]) -> bytes:
@@ -52,14 +58,16 @@ def to_bytes(parts: tuple[Heard, ...]) -> bytes:
     return _encode(parts) if parts else b""
 
 
-def arrive(hearing: Hearing, memory: Memory, group: Group, came: bytes) -> None:
+def arrive(known: tuple[Hearing, Memory, Watched], group: Group, came: bytes) -> None:
     """Take over what was heard of devices that come from other groups."""
     if not came:
         return
+    hearing, memory, watched = known
     place = {name: node for node, name in enumerate(group.ids)}
     for part in _decode(came):
-        which = [i for i, name in enumerate(part.ids) if name in place]
-        nodes = [place[part.ids[i]] for i in which]
+        to = np.array([place.get(name, -1) for name in part.ids], np.int64)
+        which = np.flatnonzero(to >= 0)
         for name, body in part.columns.items():
             column = getattr(hearing if hasattr(hearing, name) else memory, name)
-            column[nodes] = np.frombuffer(body, column.dtype)[which]
+            column[to[which]] = np.frombuffer(body, column.dtype)[which]
+        take_over(watched, part.watched.moved(to))

@@ -70,6 +70,15 @@ def note_gasps(watched: Watched, rows: Rows, limits: EngineSettings) -> None:
         del times[: -int(limits.flaps)]
 
 
+def take_over(watched: Watched, came: Watched) -> None:
+    """Go on with what another group remembered of devices that are ours now."""
+    watched.gasps |= came.gasps
+    watched.flapping |= came.flapping
+    watched.moments |= came.moments
+    for kind, since in came.weak.items():
+        watched.weak.setdefault(kind, {}).update(since)
+
+
 def watch(watched: Watched, findings: Findings, scene: Scene) -> None:
     """Look at a group after a verdict."""
     if watched.began_ms == 0:
@@ -96,19 +105,18 @@ def _flapping(watched: Watched, findings: Findings, scene: Scene) -> None:
         for node in sorted(new):
             if beside[int(feeder[node])] <= OTHERS:
                 watched.flapping[node] = now
-                reason = (
-                    f"{many} last gasps within {within // 60_000} minutes, and power after each: "
-                    "they count for nothing until it is calm"
-                )
-                since = watched.gasps[node][0]
-                findings.begin(
-                    "flapping", ids[node], node, since_ms=since, now_ms=now, reason=reason
-                )
+    reason = (
+        f"{many} last gasps within {within // 60_000} minutes, and power after each: "
+        "they count for nothing until it is calm"
+    )
     for node in sorted(watched.flapping):
-        last = watched.gasps.get(node, [0])[-1]
-        if last <= now - within:
+        times = watched.gasps.get(node, [0])
+        if times[-1] <= now - within:
             del watched.flapping[node]
             findings.end("flapping", ids[node], now_ms=now)
+            continue
+        about = ("flapping", ids[node])  # goes on where another group was its own until now
+        findings.begin(*about, node, since_ms=times[0], now_ms=now, reason=reason)
 
 
 def _moments(watched: Watched, findings: Findings, scene: Scene) -> None:

@@ -125,7 +125,8 @@ class Sequencer:
         handed: list[tuple[int, PlanEntered]] = []
         for group, engine in self._engines.items():
             for other, leavers in gone[group].items():
-                heard = packed(engine.hearing, engine.memory, engine.group, leavers)
+                known = (engine.hearing, engine.memory, engine.watched)
+                heard = packed(known, engine.group, leavers)
                 parts[other].append(heard)
             handed += _plans_of(engine, network)
         for group, engine in self._engines.items():

@@ -14,7 +14,7 @@ from grid.drawing import draw
 from grid.errors import Unreachable
 from grid.frame import NO_ROWS, Frame
 from grid.network import Network
-from grid.outage import Change
+from grid.outage import Change, Finding
 from grid.parcel import Applied, Parcel, Quarantined
 from grid.reading import Kind, Reading
 from grid.times import from_rfc3339
@@ -107,6 +107,10 @@ class Log:
     @property
     def changes(self) -> list[Change]:
         return [c for batch in self.batches for a in batch for c in a.outcome.changes]
+
+    @property
+    def findings(self) -> list[Finding]:
+        return [f for batch in self.batches for a in batch for f in a.outcome.findings]
 
 
 def read(text: str) -> list[tuple[int, list[Reading]]]:

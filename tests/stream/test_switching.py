@@ -151,6 +151,25 @@ async def test_what_was_heard_of_them_goes_with_them(
     assert told() == ["S2-1 T2 confirmed 6"], "their gasps weigh, for they had been heard before"
 
 
+async def test_a_flapping_meter_stays_muted_and_its_finding_goes_with_it(
+    start, parcel, numbered, network, clock, engines, log
+) -> None:
+    flaps = [f"12:00:{s} M8 last_gasp\n12:00:{s + 5} M8 power_up" for s in (10, 20, 30, 40)]
+    runner = start()
+    await runner.deliver(parcel(WARM))
+    clock.set("12:00:50")
+    await runner.deliver(parcel("\n".join([*flaps, LIVE.format("12:00:48")])))
+    clock.set("12:00:55")
+    await runner.deliver(parcel(LIVE.format("12:00:54")))
+    await runner.replace_network(network, ACROSS)
+    clock.set("12:00:58")
+    await runner.deliver(numbered(ACROSS, LIVE.format("12:00:57")))
+    node = ACROSS.places["M8"].node
+    assert list(engines[1].watched.flapping) == [node]
+    told = [(f.group, f.kind, f.until_ms is None) for f in log.findings if f.device_id == "M8"]
+    assert told == [(0, "flapping", True), (0, "flapping", False), (1, "flapping", True)]
+
+
 async def test_a_plan_goes_with_its_device(start, parcel, network, clock, engines) -> None:
     runner = start()
     await runner.deliver(parcel(WARM))
