@@ -64,6 +64,10 @@ def _add_wish(app: typer.Typer, with_store: WithStore) -> None:
         phases: Several = None,
         quiet: Annotated[str | None, typer.Option(help="Like 22:00-07:00.")] = None,
         time_zone: Annotated[str | None, typer.Option(help="Of the quiet hours.")] = None,
+        address: Annotated[
+            list[str] | None,
+            typer.Option(help="CHANNEL=ADDRESS; may be given again.  These replace what is kept."),
+        ] = None,
         opted_out: Annotated[
             bool | None, typer.Option("--opt-out/--opt-in", help="Told on no channel, or again.")
         ] = None,
@@ -71,14 +75,14 @@ def _add_wish(app: typer.Typer, with_store: WithStore) -> None:
         config: Config = None,
         database: DatabaseUrl = None,
     ) -> None:
-        """Keep how a customer wants to be told: all of it, what is left out is as usual."""
+        """Keep how a customer wants to be told.  What is left out is as usual; addresses stay."""
         from dispatch.asked import WishesBody
         from dispatch.peopledesk import Wished
 
         given = {
             "language": language, "channels": _names(channels), "phases": _names(phases),
             "quiet": None if quiet is None else quiet.split("-"), "time_zone": time_zone,
-            "opted_out": opted_out,
+            "contacts": _addresses(address), "opted_out": opted_out,
         }  # fmt: skip
         try:
             body = msgspec.convert(given, WishesBody)
@@ -86,7 +90,7 @@ def _add_wish(app: typer.Typer, with_store: WithStore) -> None:
             raise ConfigError(f"that is no wish: {error}") from error
         wished = Wished(
             customer_id=customer, language=body.language, channels=body.channels,
-            phases=body.phases, quiet=body.quiet, time_zone=body.time_zone, contacts=None,
+            phases=body.phases, quiet=body.quiet, time_zone=body.time_zone, contacts=body.contacts,
             opted_out=body.opted_out, by=BY,
         )  # fmt: skip
 
@@ -140,7 +144,11 @@ def _add_erase(app: typer.Typer, with_store: WithStore) -> None:
 
         if not with_store(gone, data=data, config=config, database=database):
             raise _nobody(customer)
-        typer.echo(f"who {customer} is was forgotten; that there were outages stays")
+        typer.echo(
+            f"name, number, addresses and all words of {customer} are forgotten; that there were"
+            " outages at the meter stays.  Take them out of the utility's own list too, or the"
+            " next import brings them back."
+        )
 
 
 def staff_app(with_store: WithStore) -> typer.Typer:
@@ -241,6 +249,16 @@ async def _audited(store: "Store", event: str, customer: str) -> None:
 
 def _nobody(customer: str) -> ConfigError:
     return ConfigError(f"no customer has the id {customer!r}; see: lastgasp network export")
+
+
+def _addresses(given: list[str] | None) -> dict[str, str] | None:
+    """Addresses by channel, of ``CHANNEL=ADDRESS``; empty where there are to be none."""
+    if given is None:
+        return None
+    found = dict(one.partition("=")[::2] for one in given)
+    if not all(name and address for name, address in found.items()):
+        raise ConfigError("--address is CHANNEL=ADDRESS, like email=wang@example.org")
+    return found
 
 
 def _names(text: str | None) -> list[str] | None:

@@ -126,7 +126,9 @@ class ServicePeopleDesk:
         if customer_id is not None:
             place = await self._store.wishing.address(customer_id)
             wishes = await self.wishes(customer_id)
-            firm = wishes is not None and wishes.priority == "key"
+            if wishes is None:
+                raise Refused(f"no customer has the id {customer_id!r}")
+            firm = wishes.priority == "key"
         readers = [Reader(language, place, firm=firm) for language in LANGUAGES]
         return [self._written(known[phase], facts, reader) for reader in readers]
 

@@ -45,7 +45,7 @@ SAID: Mapping[str, str] = {
 
 
 async def story(store: Store, customer_id: str, zone: str) -> str:
-    """All of it, oldest first; times on the site's clock.
+    """Who they are to us, and all of it, oldest first; times on the site's clock.
 
     Raises:
         ConfigError: There is no such customer.
@@ -57,13 +57,27 @@ async def story(store: Store, customer_id: str, zone: str) -> str:
     lines = sorted([*_decided(decisions), *_became(notices)])
     clock = ZoneInfo(zone)
     told = [f"{local(ms, clock):%Y-%m-%d %H:%M:%S}  {text}" for ms, _, text in lines]
-    return "\n".join(told or [f"nothing was decided for {customer_id} yet"])
+    nothing = "nothing was decided for them yet"
+    return "\n".join([await _known(store, customer_id, zone), *(told or [nothing])])
+
+
+async def _known(store: Store, customer_id: str, zone: str) -> str:
+    """How they may be told, in a line."""
+    wishes = await store.wishing.wishes(customer_id)
+    if wishes is None:
+        return f"{customer_id}: not known any more; times of {zone}"
+    ways = [f"sms {wishes.phone}"] if wishes.phone else []
+    ways += [f"{channel} {address}" for channel, address in wishes.contacts.items()]
+    out = "; wants to be told on no channel" if wishes.opted_out_at else ""
+    said = ", ".join(ways) or "no number and no address"
+    return f"{customer_id}, {wishes.priority}, {wishes.language}: {said}{out}; times of {zone}"
 
 
 def _decided(decisions: Sequence[PublicNoticeDecision]) -> Iterator[tuple[int, int, str]]:
     for one in decisions:
         what = "tell" if one.send else "do not tell"
-        alike = f", as {one.customers - 1} more" if one.customers > 1 else ""
+        others = one.customers - 1
+        alike = f", with {others} other{'s' * (others > 1)}" if others else ""
         why = SAID.get(one.reason, one.reason)
         yield from_rfc3339(one.at), 0, f"{one.outage_id}  {what}: {one.phase} ({why}){alike}"
 

@@ -83,7 +83,8 @@ NONSENSE = (
     "customer show C-9", "customer wish C-9", "customer erase C-9 --yes", "staff remove li",
     "customer wish C-M1 --language fr", "customer wish C-M1 --channels pigeon",
     "customer wish C-M1 --quiet noon", "staff set li --district north --phone none",
-    "text hello", "text confirmed --outage S1-9",
+    "text hello", "text confirmed --outage S1-9", "text confirmed --customer C-9",
+    "customer wish C-M1 --address pigeon=loft", "customer wish C-M1 --address email", "why C-9",
 )  # fmt: skip
 
 
@@ -92,6 +93,31 @@ def test_what_makes_no_sense_is_refused_in_a_sentence(say: Say) -> None:
         code, out, error = say(*words.split())
         assert (code != 0, out) == (True, ""), words
         assert error.startswith("lastgasp: "), words
+
+
+def test_why_says_who_it_is_about_and_where_nothing_was_decided_yet(say: Say) -> None:
+    code, out, _ = say("why", "C-M1")
+    assert (code, out.splitlines()) == (0, [
+        "C-M1, vulnerable, zh: sms 100****8000; times of Asia/Shanghai",
+        "nothing was decided for them yet",
+    ])  # fmt: skip
+    say("customer", "erase", "C-M1", "--yes")
+    assert "no number and no address" in say("why", "C-M1")[1]
+
+
+def test_an_address_on_a_channel_of_the_sites_own_is_kept_and_masked(
+    say: Say, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LASTGASP_CHANNELS", "hook json://127.0.0.1:9/{address}")
+    _, out, _ = say("customer", "wish", "C-M1", "--channels", "hook,sms", "--address",
+                    "hook=wang@example.org")  # fmt: skip
+    told = json.loads(out)
+    assert (told["channels"], list(told["contacts"])) == (["hook", "sms"], ["hook"])
+    assert "wang@example.org" not in out
+    assert list(json.loads(say("customer", "wish", "C-M1")[1])["contacts"]) == ["hook"]
+    assert json.loads(say("customer", "export", "C-M1")[1])["contacts"] == {
+        "hook": "wang@example.org"
+    }
 
 
 def test_staff_and_texts_are_shown_before_anything_goes(say: Say) -> None:
