@@ -1,11 +1,14 @@
-"""How two workers share the tests of this repository, and a peer that some of them have."""
+"""How two workers share the tests of this repository, how they wait, and peers of other houses."""
 
 import json
 import os
+import socket
 import subprocess
+import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 import pytest
 from xdist.scheduler import LoadScopeScheduling
@@ -15,6 +18,7 @@ STORIES = "tests/acceptance/"
 ROOT = Path(__file__).resolve().parent
 NODE_PARTS = ROOT / "build" / "node" / "node_modules"
 ALONE = "test_faults.py"  # of the stories: its cluster is its own
+T = TypeVar("T")
 
 
 class SideBySide(LoadScopeScheduling):
@@ -36,6 +40,104 @@ class SideBySide(LoadScopeScheduling):
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> SideBySide:
     """Who gets which test."""
     return SideBySide(config, log)
+
+
+def wait_until(condition: Callable[[], T], within_s: float, what: Callable[[], str]) -> T:
+    """The first true value of a condition."""
+    deadline = time.monotonic() + within_s
+    while time.monotonic() < deadline:
+        if value := condition():
+            return value
+        time.sleep(0.05)
+    raise AssertionError(f"waited {within_s} s for {what()}")
+
+
+@pytest.fixture(scope="session")
+def until() -> Callable[..., Any]:
+    """Wait for a condition: ``until(condition, within_s, lambda: "what")``; its true value."""
+    return wait_until
+
+
+def listens(port: int, process: "subprocess.Popen[bytes]") -> bool:
+    """Whether a process that goes on has taken its loopback port."""
+    assert process.poll() is None, f"ended with {process.returncode} before it listened"
+    with socket.socket() as probe:
+        probe.settimeout(0.2)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+@pytest.fixture(scope="session")
+def wait_for_port() -> Callable[..., None]:
+    """Wait until a process listens: ``wait_for_port(port, process, within_s)``."""
+
+    def wait(port: int, process: "subprocess.Popen[bytes]", within_s: float) -> None:
+        wait_until(lambda: listens(port, process), within_s, lambda: f"port {port}")
+
+    return wait
+
+
+@dataclass
+class Broker:
+    """A Mosquitto of a test's own on ``127.0.0.1:port``."""
+
+    port: int
+    command: list[str]
+    process: "subprocess.Popen[bytes] | None" = None
+
+    @property
+    def url(self) -> str:
+        """Where clients connect."""
+        return f"mqtt://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        """Start it and wait until it listens."""
+        silent = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        process = self.process = subprocess.Popen(self.command, **silent)  # noqa: S603  a test's own
+        wait_until(lambda: listens(self.port, process), 20, lambda: "Mosquitto")
+
+    def stop(self, *, kill: bool = False) -> None:
+        """Stop it with SIGTERM, or with SIGKILL."""
+        if self.process is not None:
+            self.process.kill() if kill else self.process.terminate()
+            self.process.wait(10)
+            self.process = None
+
+
+@pytest.fixture(scope="session")
+def lasting_mosquitto(
+    tool: Callable[[str], str], tmp_path_factory: pytest.TempPathFactory,
+    free_port: Callable[[], int],
+) -> Iterator[Callable[..., Broker]]:  # fmt: skip
+    """Start real brokers that outlive a test: ``lasting_mosquitto("max_queued_messages 0")``."""
+    started: list[Broker] = []
+
+    def start(config: str = "") -> Broker:
+        program, port = tool("mosquitto"), free_port()
+        path = tmp_path_factory.mktemp("mosquitto") / "mosquitto.conf"
+        user = "user root\n" if os.geteuid() == 0 else ""
+        path.write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\n{user}{config}\n")
+        broker = Broker(port, [program, "-c", str(path)])
+        started.append(broker)
+        broker.start()
+        return broker
+
+    yield start
+    for broker in started:
+        broker.stop(kill=True)
+
+
+@pytest.fixture
+def mosquitto(lasting_mosquitto: Callable[..., Broker]) -> Iterator[Callable[..., Broker]]:
+    """Start brokers of one test: ``mosquitto()``, or ``mosquitto("max_queued_messages 0")``."""
+    started: list[Broker] = []
+
+    def start(config: str = "") -> Broker:
+        started.append(lasting_mosquitto(config))
+        return started[-1]
+
+    yield start
+    for broker in started:
+        broker.stop(kill=True)
 
 
 @pytest.fixture(scope="session")

@@ -37,7 +37,7 @@ from service.clock import now_ms
 from service.postgres import PostgresSettings, embedded
 from service.replaying import network_of
 from store.copying import READING_COLUMNS, copy_statement, copy_stream
-from stream.records import Record, partition_of, record_bytes
+from stream.records import Record, partition_of, read_record, record_bytes
 
 METERS = 40_000
 RECORDS = 500  # a run
@@ -68,7 +68,7 @@ def run() -> dict[str, object]:
         network = network_of(source)
         rates = _rates(house, network)
         live = house.through(records_of(network, 1 + RUNS), standing=False)
-        single = house.through(records_of(network, 2 + RUNS, rows=SINGLE), rows=SINGLE)
+        single = house.through(records_of(network, 2 + RUNS, rows=SINGLE))
         house.begin("2")
         two = house.through(records_of(network, 3 + RUNS))
         house.stop()
@@ -117,6 +117,7 @@ def records_of(network: Network, turn: int, *, rows: int = ROWS) -> Records:
         told = readings(rows, at_ms, boot=1 + turn, group=group.no)
         told["node"] = meters[(begin + np.arange(rows)) % len(meters)]
         told["seq"] = begin + np.arange(rows)
+        told["happened_ms"] = told["received_ms"] = at_ms + number  # one moment would be one fact
         made.append(_record(network, group.no, told.tobytes(), at_ms + number))
     return made
 
@@ -176,10 +177,15 @@ class House:
             process.wait(30)
         self._workers.clear()
 
-    def through(self, records: Records, *, standing: bool = True, rows: int = ROWS) -> float:
+    def through(self, records: Records, *, standing: bool = True) -> float:
         """Readings a second until the last one is committed: from when all are in Kafka, or, where
         the workers are not ``standing`` until then, from when the first one is produced.
+
+        Raises:
+            RuntimeError: Not every one of them has become a row.
         """
+        readings_sent = sum(len(read_record(body).readings()) for _, body in records)
+        before = self._rows_kept()
         self._tell(signal.SIGSTOP if standing else signal.SIGCONT)
         began = time.perf_counter()
         self.kafka.produce(TOPIC, records)
@@ -192,8 +198,17 @@ class House:
             while True:
                 at = dict(connection.execute(asked, (TOPIC,)).fetchall())
                 if all((at.get(p) or 0) >= end for p, end in ends.items()):
-                    return len(records) * rows / (time.perf_counter() - began)
+                    break
                 time.sleep(0.02)
+            took_s = time.perf_counter() - began
+        if (kept := self._rows_kept() - before) != readings_sent:
+            raise RuntimeError(f"of {readings_sent} readings {kept} became rows")
+        return readings_sent / took_s
+
+    def _rows_kept(self) -> int:
+        with closing(psycopg.connect(self._url, autocommit=True)) as connection:
+            ((count,),) = connection.execute("SELECT count(*) FROM readings").fetchall()
+        return int(count)
 
     def bare_copy(self, turn: int) -> float:
         """Rows a second of a COPY of ready-made bytes into a table like ours."""

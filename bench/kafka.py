@@ -4,7 +4,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +19,15 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def pair_of_ports() -> int:
+    """A free port whose next one is free as well: a broker's and its controller's."""
+    while True:
+        port = free_port()
+        with socket.socket() as probe, suppress(OSError, OverflowError):
+            probe.bind(("127.0.0.1", port + 1))
+            return port
 
 
 @dataclass(frozen=True)
@@ -62,19 +71,27 @@ class Kafka:
         return took_s
 
 
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
 @contextmanager
 def running(folder: Path) -> Iterator[Kafka]:
-    """A broker while the block runs."""
-    port = free_port()
+    """A broker while the block runs.
+
+    Raises:
+        RuntimeError: It does not start.
+    """
+    port = pair_of_ports()
     subprocess.run([SCRIPT, "format", str(folder), str(port)], check=True, timeout=60)
     with (folder / "log.txt").open("wb") as log:
         process = subprocess.Popen([SCRIPT, "run", str(folder)], stdout=log, stderr=log)
     try:
         until = time.monotonic() + READY_S
-        while time.monotonic() < until:
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", port)) == 0:
-                    break
+        while not _listens(port):
+            if time.monotonic() > until or process.poll() is not None:
+                raise RuntimeError(f"Kafka does not start: {folder / 'log.txt'}")
             time.sleep(0.1)
         yield Kafka(f"127.0.0.1:{port}")
     finally:

@@ -14,9 +14,9 @@ import numpy as np
 from bench.store import readings
 from grid.frame import Frame, to_bytes
 
-WORKER_S = 18_000
-"""Readings a second of one worker, six a record: assumed.  ``bench cluster`` prints it as single,
-and nobody has let it run on an idle machine yet.  With 1,000 a record it was 202,000.
+WORKER_S = 16_600
+"""Readings a second of one worker, six a record: ``single`` of ``bench cluster`` (16,647), on two
+cores that broker, database and worker share.
 """
 ROW_BYTES = 122
 """A row of ``readings`` and its index entry, with a voltage and a power (a million of them)."""

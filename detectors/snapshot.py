@@ -29,7 +29,9 @@ from grid.outage import Finding
 FORMAT = 14
 
 
-class _Body(msgspec.Struct, frozen=True, array_like=True):
+class Body(msgspec.Struct, frozen=True, array_like=True):
+    """What a snapshot has in it."""
+
     format: int
     network: str  # version
     settings: EngineSettings
@@ -65,7 +67,7 @@ class _Body(msgspec.Struct, frozen=True, array_like=True):
     watched: Watched
 
 
-_decode = msgspec.msgpack.Decoder(_Body).decode
+_decode = msgspec.msgpack.Decoder(Body).decode
 _encode = msgspec.msgpack.Encoder().encode
 
 
@@ -75,7 +77,7 @@ def take(engine: Engine) -> bytes:
     columns = [getattr(hearing, name) for name in hearing_columns.columns()]
     columns += [getattr(memory, name) for name in repeats.columns()]
     dismissed = engine.book.dismissed_ms
-    body = _Body(
+    body = Body(
         format=FORMAT,
         network=engine.network,
         settings=engine.limits,
@@ -141,10 +143,15 @@ def network_of(snapshot: bytes) -> str:
     Raises:
         BadPayload: Another format, or no snapshot at all.
     """
-    return _read(snapshot).network
+    return opened(snapshot).network
 
 
-def _read(snapshot: bytes) -> _Body:
+def opened(snapshot: bytes) -> Body:
+    """What is in a snapshot.
+
+    Raises:
+        BadPayload: Another format, or no snapshot at all.
+    """
     try:
         body = _decode(zlib.decompress(snapshot))
     except (zlib.error, msgspec.DecodeError) as error:
@@ -154,13 +161,13 @@ def _read(snapshot: bytes) -> _Body:
     return body
 
 
-def restore(group: Group, snapshot: bytes) -> Engine:
+def restore(group: Group, snapshot: bytes | Body) -> Engine:
     """The engine that ``take`` saw; ``group`` is of the snapshot's version of the network.
 
     Raises:
         BadPayload: Another format, another network, or no snapshot at all.
     """
-    body = _read(snapshot)
+    body = snapshot if isinstance(snapshot, Body) else opened(snapshot)
     if len(body.owner) != 4 * len(group.ids):
         raise BadPayload("the snapshot is of another network")
     engine = Engine(group, body.settings)

@@ -78,6 +78,8 @@ class Answering:
 
     def _confirm(self, one: _Unconfirmed) -> None:
         one.confirmed = True
+        if one.load.backlog is not None:
+            one.load.backlog.committed(asyncio.get_running_loop().time())
         packets = list(one.load.acks)
         while self._unconfirmed and self._unconfirmed[0].confirmed:
             packets += self._of_concentrators(self._unconfirmed.popleft())

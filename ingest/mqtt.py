@@ -32,6 +32,7 @@ from ingest.settings import MqttSettings
 from ingest.unloading import SOURCE, Load, Unloader
 
 log = structlog.get_logger(__name__)
+LOOK_S = 0.05  # at least, between two looks whether a backlog is in
 
 
 class MqttGateway:
@@ -164,20 +165,22 @@ class MqttGateway:
             settings.caught_up_quiet_s,
             settings.caught_up_s_min,
             settings.caught_up_s_max,
+            settings.caught_up_s_max_in_all,
             int(settings.caught_up_old_s * 1000),
             settings.caught_up_stragglers,
         )
         await insist(lambda: self._intake.deaf(SOURCE, from_ms, connected_ms))
         self._greeted_epoch = epoch
+        self._backlog = backlog = Backlog(rule, connected_ms, loop.time())
         self._deliveries.open(epoch)
         await self._link.subscribed()
-        self._backlog = backlog = Backlog(rule, connected_ms, loop.time())
+        backlog.subscribed(loop.time())
         while True:
             await self._deliveries.settled()
             wait_s = backlog.in_at_s() - loop.time()
             if wait_s <= 0:
                 break
-            await asyncio.sleep(wait_s)
+            await asyncio.sleep(min(wait_s, max(settings.caught_up_quiet_s, LOOK_S)))
         await insist(lambda: self._intake.caught_up(SOURCE))
         self._caught_up_epoch = epoch
         log.info("mqtt_caught_up", epoch=epoch)
@@ -196,7 +199,8 @@ class MqttGateway:
             if self._backlog is not None:
                 old = int((happened_ms < self._backlog.old_before_ms).sum())
                 at_s = asyncio.get_running_loop().time()
-                self._backlog.heard(old, len(happened_ms), at_s)
+                if self._backlog.heard(old, len(happened_ms), at_s):
+                    load.backlog = self._backlog
             lag_s = (now_ms - int(happened_ms.max())) / 1000
             self._metrics.lag_s.labels(SOURCE).set(max(0.0, lag_s))
         self._metrics.messages.labels(SOURCE, "read").inc(len(happened_ms))

@@ -33,7 +33,8 @@ class MqttSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     caught_up_old_s: float = 2.0  # old: happened this long before we connected
     caught_up_stragglers: float = 0.05  # share of old ones that is mere lateness, no backlog
     caught_up_s_min: float = 1.0
-    caught_up_s_max: float = 20.0
+    caught_up_s_max: float = 20.0  # since the last of a backlog was committed: given up
+    caught_up_s_max_in_all: float = 240.0  # less than $.stream.catch_up_s_max
     concentrators_max: int = 100_000  # above: the one heard longest ago is forgotten
     gap_arrays_max: int = 100  # beyond a gap, a concentrator; above: they must be sent again
 

@@ -20,6 +20,7 @@ from devices.mqtt_v1 import (
 from grid.errors import BadPayload
 from grid.parcel import Parcel, Quarantined
 from grid.reading import Reading
+from ingest.backlog import Backlog
 from ingest.packets import Message, publish
 from ingest.packing import Packer
 from ingest.quarantine import Stream, quarantined
@@ -49,6 +50,7 @@ class Load:
     quarantined: list[Quarantined] = field(default_factory=list)
     readings: list[Reading] = field(default_factory=list)
     origins: list[Message] = field(default_factory=list)  # of the readings, one each
+    backlog: Backlog | None = None  # that it has a part of
 
 
 class Unloader:

@@ -9,7 +9,7 @@ from functools import partial
 from detectors.engine import Engine
 from detectors.moving import moved
 from detectors.settings import EngineSettings
-from detectors.snapshot import network_of, restore
+from detectors.snapshot import opened, restore
 from grid.errors import BadPayload, Refused
 from grid.network import Group, Network
 from grid.outage import Change, Outage, Ping
@@ -61,7 +61,8 @@ async def _group(
     engine: Engine | None = None
     if before is not None:
         try:
-            engine = restore(await group_of(network_of(before.body)), before.body)
+            body = opened(before.body)
+            engine = restore(await group_of(body.network), body)
         except BadPayload as bad:
             raise Refused(f"the engine before --from cannot be read: {bad.message}") from bad
     count = 0

@@ -287,13 +287,16 @@ def source_rows(frames: Sequence[tuple[GroupNumbers, Frame]]) -> list[SourceRow]
 
 
 def _heard(group: GroupNumbers, rows: Rows) -> Iterator[SourceRow]:
-    rows = rows[rows["kind"] != Kind.NO_ANSWER]  # our own word, not theirs
-    source = _SOURCE_OF_KIND[group.kinds[rows["node"]]]
+    kind, received_ms = rows["kind"], rows["received_ms"]
+    source = _SOURCE_OF_KIND.take(group.kinds.take(rows["node"]))
     source[rows["dcu"] >= 0] = _SOURCES.index("concentrator")
-    source[rows["kind"] >= Kind.CALL_NO_POWER] = _SOURCES.index("call")
-    for no in np.unique(source).tolist():
-        received = rows["received_ms"][source == no]
-        yield SourceRow(_SOURCES[no], group.slug, to_rfc3339(int(received.max())), len(received))
+    source[kind >= Kind.CALL_NO_POWER] = _SOURCES.index("call")
+    source[kind == Kind.NO_ANSWER] = len(_SOURCES)  # our own word, not theirs
+    counts = np.bincount(source, minlength=len(_SOURCES) + 1).tolist()
+    for no, name in enumerate(_SOURCES):
+        if counts[no]:
+            last_ms = int(received_ms.max(where=source == no, initial=0))
+            yield SourceRow(name, group.slug, to_rfc3339(last_ms), counts[no])
 
 
 def _deafness(slug: str, frame: Frame) -> Iterator[SourceRow]:

@@ -11,7 +11,7 @@ import structlog
 from detectors.engine import Engine
 from detectors.moving import moved
 from detectors.settings import EngineSettings
-from detectors.snapshot import network_of, restore
+from detectors.snapshot import opened, restore
 from grid.errors import BadPayload
 from grid.frame import Frame
 from grid.network import Group
@@ -56,7 +56,8 @@ async def _begin(
     if snapshot is None:
         return None
     try:
-        return restore(await group_of(network_of(snapshot)), snapshot)
+        body = opened(snapshot)
+        return restore(await group_of(body.network), body)
     except BadPayload as bad:
         log.warning("snapshot_unreadable", reason=bad.message)
         return None

@@ -4,7 +4,7 @@ Pure, and the same for both ways to run: the in-process runner gives it entries 
 them over, a worker gives it the records of its partition.  Time is an argument.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -17,6 +17,7 @@ from detectors.transfer import Heard, leaving, packed, to_bytes
 from grid.frame import (
     NO_ROWS,
     NOT_YET,
+    READING,
     CaughtUp,
     Command,
     Deaf,
@@ -34,6 +35,7 @@ from stream.settings import StreamSettings
 log = structlog.get_logger()
 
 NEVER_MS = 1 << 40  # from now: an engine that wants no wake-up
+BYTES = np.dtype((np.void, READING.itemsize))  # a row as one piece: column by column is far slower
 
 
 @dataclass(slots=True, eq=False)
@@ -41,7 +43,16 @@ class _Stretch:
     """One group's part of what is gathered."""
 
     rows: list[Rows] = field(default_factory=list)
+    stream_ms: list[int] = field(default_factory=list)  # of each of them
     commands: list[Command] = field(default_factory=list)
+
+    def joined(self) -> Rows:
+        """All rows, each with its moment of the stream."""
+        if not self.rows:
+            return NO_ROWS
+        rows: Rows = np.concatenate([part.view(BYTES) for part in self.rows]).view(READING)
+        rows["stream_ms"] = np.repeat(self.stream_ms, [len(part) for part in self.rows])
+        return rows
 
 
 class Sequencer:
@@ -86,16 +97,19 @@ class Sequencer:
         """Readings of any of the groups, at this moment of the stream."""
         if len(rows) == 0:
             return
-        rows = rows.copy()
-        rows["stream_ms"] = self.stream_ms
         groups = rows["group"]
         first = int(groups[0])
         if (groups == first).all():
-            self._stretches[first].rows.append(rows)
+            self._add(first, rows)
             return
         for group in sorted(set(groups.tolist())):
             mine = np.flatnonzero(groups == group)
-            self._stretches[group].rows.append(rows.take(mine))  # a mask copies rows far slower
+            self._add(group, rows.take(mine))  # a mask copies rows far slower
+
+    def _add(self, group: int, rows: Rows) -> None:
+        stretch = self._stretches[group]
+        stretch.rows.append(rows)
+        stretch.stream_ms.append(self.stream_ms)
 
     def command(self, command: Command, group: int | None = None) -> None:
         """A command for one group or all, at a moment of its own."""
@@ -159,7 +173,7 @@ class Sequencer:
 
     def _frame(self, group: int, stretch: _Stretch, until_ms: int) -> Applied:
         engine = self._engines[group]
-        rows = _joined(stretch.rows)
+        rows = stretch.joined()
         frame = Frame(
             group, engine.position + 1, self._network, until_ms, rows, tuple(stretch.commands)
         )
@@ -180,10 +194,3 @@ def _plans_of(engine: Engine, network: Network) -> Iterator[tuple[int, PlanEnter
         place = network.places.get(plan.device_id)
         if place is not None and place.group != engine.group.no:
             yield place.group, plan
-
-
-def _joined(parts: Iterable[Rows]) -> Rows:
-    rows = tuple(parts)
-    if len(rows) == 1:
-        return rows[0]
-    return np.concatenate(rows) if rows else NO_ROWS

@@ -16,7 +16,7 @@ class StreamSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     idle_frame_s: float = 10.0  # with nothing to tell, time itself is recorded this often
     snapshot_s: float = 60.0  # between snapshots of an engine that took readings
     numberings_max: int = 8  # versions of the network whose readings may still be on their way
-    catch_up_s_max: float = 60.0  # a source that does not say it has caught up is not waited for
+    catch_up_s_max: float = 300.0  # a source that does not say it has caught up is not waited for
 
 
 class BusSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -13,7 +13,6 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
 import uuid
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
@@ -196,7 +195,7 @@ def timescale_url(timescale: Database) -> Iterator[str]:
     timescale.drop(url)
 
 
-# -- ports and brokers -----------------------------------------------------------------------------
+# -- ports -----------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="session")
@@ -211,69 +210,6 @@ def free_port() -> Callable[[], int]:
     return find
 
 
-@dataclass
-class Broker:
-    """A Mosquitto of one test's own on ``127.0.0.1:port``."""
-
-    port: int
-    command: list[str]
-    process: subprocess.Popen[bytes] | None = None
-
-    @property
-    def url(self) -> str:
-        """Where clients connect."""
-        return f"mqtt://127.0.0.1:{self.port}"
-
-    def start(self) -> None:
-        """Start it and wait until it listens."""
-        self.process = subprocess.Popen(
-            self.command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
-        wait_for_port(self.port, self.process)
-
-    def stop(self, *, kill: bool = False) -> None:
-        """Stop it with SIGTERM, or with SIGKILL."""
-        if self.process is not None:
-            self.process.kill() if kill else self.process.terminate()
-            self.process.wait(10)
-            self.process = None
-
-
-def wait_for_port(port: int, process: subprocess.Popen[bytes], deadline_s: float = 10) -> None:
-    """Return once something listens on a loopback port; fail when ``process`` ends before."""
-    until = time.monotonic() + deadline_s
-    while time.monotonic() < until:
-        assert process.poll() is None, f"ended with {process.returncode} before it listened"
-        with socket.socket() as probe:
-            probe.settimeout(0.2)
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.02)
-    raise AssertionError(f"nothing listens on port {port} after {deadline_s} s")
-
-
-@pytest.fixture
-def mosquitto(
-    tool: Callable[[str], str], tmp_path: Path, free_port: Callable[[], int]
-) -> Iterator[Callable[..., Broker]]:
-    """Start real brokers: ``mosquitto()``, or ``mosquitto("max_queued_messages 0")``."""
-    started: list[Broker] = []
-
-    def start(config: str = "") -> Broker:
-        program, port = tool("mosquitto"), free_port()
-        path = tmp_path / f"mosquitto-{port}.conf"
-        user = "user root\n" if os.geteuid() == 0 else ""
-        path.write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\n{user}{config}\n")
-        broker = Broker(port, [program, "-c", str(path)])
-        started.append(broker)
-        broker.start()
-        return broker
-
-    yield start
-    for broker in started:
-        broker.stop(kill=True)
-
-
 # -- the service -----------------------------------------------------------------------------------
 
 
@@ -286,6 +222,7 @@ class Service:
     http: int
     feeds: int
     mqtt: int
+    until: Callable[..., Any]
     process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -317,12 +254,7 @@ class Service:
 
     def wait(self, condition: Callable[[], T], within_s: float, what: str) -> T:
         """The first true value of a condition."""
-        until = time.monotonic() + within_s
-        while time.monotonic() < until:
-            if value := condition():
-                return value
-            time.sleep(0.05)
-        raise AssertionError(f"waited {within_s} s for {what}: {self.tail()}")
+        return self.until(condition, within_s, lambda: f"{what}: {self.tail()}")
 
     def kill(self) -> None:
         """``kill -9`` of the whole process group."""
@@ -380,14 +312,16 @@ class Service:
 
 @pytest.fixture(scope="session")
 def lastgasp_up(
-    tmp_path_factory: pytest.TempPathFactory, free_port: Callable[[], int]
+    tmp_path_factory: pytest.TempPathFactory,
+    free_port: Callable[[], int],
+    until: Callable[..., Any],
 ) -> Iterator[Callable[..., Service]]:
     """Make services: ``lastgasp_up("--network", "city:200:3")``, not started yet."""
     made: list[Service] = []
 
     def make(*arguments: str) -> Service:
         data = tmp_path_factory.mktemp("service") / "data"
-        made.append(Service(data, arguments, free_port(), free_port(), free_port()))
+        made.append(Service(data, arguments, free_port(), free_port(), free_port(), until))
         return made[-1]
 
     yield make

@@ -55,8 +55,8 @@ class Listener:
 
     port: int
     token: str
-    heard: list[dict[str, Any]] = field(default_factory=list)
     since: dict[str, Any] | None = None
+    heard: list[dict[str, Any]] = field(default_factory=list)
     stopped: threading.Event = field(default_factory=threading.Event)
     thread: threading.Thread | None = None
 
@@ -116,7 +116,12 @@ class Story:
     def begin(self) -> "Story":
         """Start it and listen."""
         self.service.start()
-        self.listener = Listener(self.service.feeds, self.service.token("dispatcher", "listener"))
+        return self.listen()
+
+    def listen(self, since: dict[str, Any] | None = None) -> "Story":
+        """Listen to the dispatch feed, from a place in it or from now on."""
+        token = self.service.token("dispatcher", "listener")
+        self.listener = Listener(self.service.feeds, token, since)
         self.listener.start()
         return self
 
@@ -170,28 +175,23 @@ class Story:
 
     def let_pass(self, seconds: float) -> None:
         """Time goes by; nothing is waited for but that."""
-        until = time.monotonic() + seconds
-        self.service.wait(lambda: time.monotonic() >= until, seconds + 5, "time to pass")
+        end_s = time.monotonic() + seconds
+        self.service.wait(lambda: time.monotonic() >= end_s, seconds + 5, "time to pass")
 
     def replays_as_committed(self) -> None:
         """Require that replaying the recorded stream gives the changes that were committed."""
-        committed = [
-            (outage_id, version, state, reason, sorted(customers))
-            for outage_id, version, state, reason, customers in self.sql(
-                "SELECT outage_id, version, outage->>'state', reason, customers FROM changes"
-            )
-        ]
+        asked = "SELECT outage_id, version, outage->>'state', reason, customers FROM changes"
+        committed = [(*said, sorted(customers)) for *said, customers in self.sql(asked)]
         (span,) = self.sql(
             """SELECT to_char(min(until_at) - interval '1 hour', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'),
                       to_char(max(until_at) + interval '1 hour', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')
                FROM recorded_frames"""
         )
         said = self.service.command("replay", "--json", "--from", span[0], "--to", span[1])
-        lines = [json.loads(line) for line in said.splitlines()]
+        lines = [x for x in map(json.loads, said.splitlines()) if x["type"] == "change"]
         replayed = [
-            (x["outage"], x["version"], x["state"], x["reason"], sorted(x["customers"]))
+            (*(x[key] for key in ("outage", "version", "state", "reason")), sorted(x["customers"]))
             for x in lines
-            if x["type"] == "change"
         ]
         assert sorted(replayed) == sorted(committed) != []
 

@@ -2,6 +2,7 @@
 
 import hashlib
 
+import msgspec
 import pytest
 
 from grid.errors import ConfigError
@@ -70,7 +71,7 @@ def test_beyond_a_gap_only_so_many_arrays_are_remembered_and_the_rest_must_come_
 # -- backlogs: when is it in -----------------------------------------------------------------------
 
 NOON = 1_795_262_400_000
-RULE = BacklogRule(quiet_s=1.5, s_min=1.0, s_max=20.0, old_ms=2000)
+RULE = BacklogRule(quiet_s=1.5, s_min=1.0, s_max=20.0, s_max_in_all=60.0, old_ms=2000)
 
 
 def backlog() -> Backlog:
@@ -85,40 +86,67 @@ def test_without_a_backlog_the_quiet_stretch_is_waited_for() -> None:
 def test_a_backlog_is_in_when_nothing_old_has_come_for_a_while() -> None:
     watched = backlog()
     assert watched.old_before_ms == NOON - 2000
+    assert watched.heard(1, 5, 103.0)
+    watched.committed(103.1)
+    assert watched.in_at_s() == pytest.approx(104.6)
+    assert not watched.heard(0, 2, 104.0)  # young enough to be no backlog
+    assert watched.in_at_s() == pytest.approx(104.6)
+
+
+def test_quiet_counts_once_what_came_is_committed() -> None:
+    watched = backlog()
     watched.heard(1, 5, 103.0)
-    assert watched.in_at_s() == 104.5
-    watched.heard(0, 2, 104.0)  # young enough to be no backlog
-    assert watched.in_at_s() == 104.5
+    assert watched.in_at_s() == 160.0, "its device is not answered, and may have more"
+    watched.committed(135.0)
+    assert watched.in_at_s() == 136.5
+
+
+def test_a_backlog_of_which_something_is_committed_is_not_given_up() -> None:
+    watched = backlog()
+    for second in range(101, 150):
+        watched.heard(900, 1000, second)
+        watched.heard(900, 1000, second)
+        watched.committed(second)
+        assert watched.in_at_s() == min(second + 20.0, 160.0)
+
+
+def test_a_backlog_without_progress_is_given_up() -> None:
+    watched = backlog()
+    for second in range(101, 119):
+        watched.heard(1, 1, second)  # said again and again, for nobody answers
+    watched.committed(110.0)
+    assert watched.in_at_s() == 130.0
+
+
+def test_a_backlog_without_end_is_given_up() -> None:
+    watched = backlog()
+    watched.heard(1, 1, 159.8)
+    watched.committed(159.9)
+    assert watched.in_at_s() == 160.0
 
 
 def test_a_few_late_ones_among_many_are_no_backlog() -> None:
-    rule = BacklogRule(quiet_s=1.5, s_min=1.0, s_max=20.0, old_ms=2000, stragglers=0.02)
-    watched = Backlog(rule, NOON, 100.0)
-    watched.heard(900, 1000, 101.0)  # the backlog itself
-    watched.heard(3, 500, 102.0)  # still within its stretch
+    watched = Backlog(msgspec.structs.replace(RULE, stragglers=0.02), NOON, 100.0)
+    assert watched.heard(900, 1000, 101.0)  # the backlog itself
+    assert watched.heard(3, 500, 102.0)  # still within its stretch
+    watched.committed(102.0)
+    watched.committed(102.0)
     assert watched.in_at_s() == 103.5
-    watched.heard(5, 500, 102.6)
-    watched.heard(2, 500, 103.4)
+    assert not watched.heard(5, 500, 102.6)
+    assert not watched.heard(2, 500, 103.4)
     assert watched.in_at_s() == 103.5
-    watched.heard(400, 500, 103.45)
+    assert watched.heard(400, 500, 103.45)
+    watched.committed(103.45)
     assert watched.in_at_s() == 104.95
 
 
 def test_one_late_one_that_is_all_there_is_is_a_backlog() -> None:
-    rule = BacklogRule(quiet_s=1.5, s_min=1.0, s_max=20.0, old_ms=2000, stragglers=0.02)
-    watched = Backlog(rule, NOON, 100.0)
-    watched.heard(1, 1, 104.0)
-    assert watched.in_at_s() == 105.5
-
-
-def test_a_backlog_without_end_is_not_waited_for() -> None:
-    watched = backlog()
-    watched.heard(1, 1, 119.9)
-    assert watched.in_at_s() == 120.0
+    watched = Backlog(msgspec.structs.replace(RULE, stragglers=0.02), NOON, 100.0)
+    assert watched.heard(1, 1, 104.0)
 
 
 def test_the_shortest_wait_holds_where_the_quiet_stretch_is_shorter() -> None:
-    rule = BacklogRule(quiet_s=0.1, s_min=1.0, s_max=20.0, old_ms=2000)
+    rule = msgspec.structs.replace(RULE, quiet_s=0.1)
     assert Backlog(rule, NOON, 100.0).in_at_s() == 101.0
 
 

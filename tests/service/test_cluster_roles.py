@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -44,15 +43,6 @@ def begin(postgres_url: str, free_port: Callable[[], int], tmp_path: Path) -> It
         process.wait(10)
 
 
-def until(condition: Callable[[], Any], what: str) -> Any:
-    deadline = time.monotonic() + DEADLINE_S
-    while time.monotonic() < deadline:
-        if value := condition():
-            return value
-        time.sleep(0.05)
-    raise AssertionError(f"waited {DEADLINE_S} s for {what}")
-
-
 def waits_for(port: int) -> str:
     """What /readyz says that it waits for; empty while it does not answer."""
     try:
@@ -63,9 +53,12 @@ def waits_for(port: int) -> str:
     return str(answer.json()["components"]["start"]["reason"])
 
 
-def test_a_role_without_a_network_waits_and_says_what_brings_one_in(begin: Begin) -> None:
+def test_a_role_without_a_network_waits_and_says_what_brings_one_in(
+    begin: Begin, until: Callable[..., Any]
+) -> None:
     process, port = begin("mqtt-gateway")
-    until(lambda: "lastgasp run admin --network SOURCE" in waits_for(port), "the reason")
+    asked = "lastgasp run admin --network SOURCE"
+    until(lambda: asked in waits_for(port), DEADLINE_S, lambda: "the reason")
     assert httpx.get(f"http://127.0.0.1:{port}/livez", timeout=5).status_code == 200
     assert process.poll() is None
     process.send_signal(signal.SIGTERM)
@@ -73,16 +66,17 @@ def test_a_role_without_a_network_waits_and_says_what_brings_one_in(begin: Begin
 
 
 def test_a_role_refuses_soon_after_whose_rights_were_withdrawn(
-    begin: Begin, tmp_path: Path, free_port: Callable[[], int]
+    begin: Begin, tmp_path: Path, free_port: Callable[[], int], until: Callable[..., Any]
 ) -> None:
     feeds = free_port()
     _, port = begin("push", f'[feeds]\nlisten = "127.0.0.1:{feeds}"\ntick_s = 0.1\n')
-    until(lambda: httpx_ok(port), "the feeds")
+    until(lambda: httpx_ok(port), DEADLINE_S, lambda: "the feeds")
     words = [LASTGASP, "token", "--data", str(tmp_path / "data"), "--role", "dispatcher",
              "--subject", "anna"]  # fmt: skip
     token = subprocess.run(words, capture_output=True, text=True, check=True).stdout.strip()
     with listening(feeds, token) as client:
-        until(lambda: json.loads(client.recv())["op"] == "authenticated", "to be let in")
+        let_in = "authenticated"
+        until(lambda: json.loads(client.recv())["op"] == let_in, DEADLINE_S, lambda: let_in)
         subprocess.run([*words, "--withdraw"], check=True, capture_output=True)
         assert "withdrawn" in hung_up(client)
     with listening(feeds, token) as client:

@@ -1,16 +1,17 @@
-"""Peers of a cluster, each a real process that can be killed: Apache Kafka and Mosquitto."""
+"""Peers of a cluster, each a real process that can be killed, and a day for its bus."""
 
+import asyncio
 import contextlib
 import os
 import shutil
 import socket
 import subprocess
-import time
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 import psycopg
@@ -18,31 +19,22 @@ import pytest
 
 from grid.build import build
 from grid.csvfolder import write
+from grid.frame import NO_ROWS, NOT_YET, CaughtUp, Command, Deaf, PlanEntered
 from grid.graph import BreakerAddress
-from grid.network import NodeKind
+from grid.network import Network, NodeKind
+from ingest.packing import Packer
 from service.clock import now_ms
+from service.replaying import network_of
 from service.sources import load_graph
+from simulators.day import heard
+from simulators.scenario import load
+from simulators.world import World
+from stream.kafka_clients import Credentials
+from stream.producing import open_producer
+from stream.records import Record, partition_of, record_bytes
+from stream.settings import BusSettings
 
 ROOT = Path(__file__).resolve().parent.parent.parent.parent
-T = TypeVar("T")
-
-
-def until(condition: Callable[[], T], within_s: float, what: Callable[[], str]) -> T:
-    """The first true value of a condition."""
-    deadline = time.monotonic() + within_s
-    while time.monotonic() < deadline:
-        if value := condition():
-            return value
-        time.sleep(0.05)
-    raise AssertionError(f"waited {within_s} s for {what()}")
-
-
-def listens(port: int, process: "subprocess.Popen[bytes] | None") -> bool:
-    """Whether a process that goes on has taken its port."""
-    assert process is not None
-    assert process.poll() is None, f"ended with {process.returncode}"
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def pair_of_ports(free_port: Callable[[], int]) -> int:
@@ -61,6 +53,7 @@ class Kafka:
 
     folder: Path
     port: int
+    wait_for_port: Callable[..., None]
     process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -76,7 +69,7 @@ class Kafka:
             self.process = subprocess.Popen(
                 [script, "run", str(self.folder)], stdout=log, stderr=log
             )
-        until(lambda: listens(self.port, self.process), 120, lambda: "Kafka")
+        self.wait_for_port(self.port, self.process, 120)
 
     def stop(self, *, kill: bool = False) -> None:
         """Stop it."""
@@ -91,6 +84,7 @@ def kafka(
     tmp_path_factory: pytest.TempPathFactory,
     free_port: Callable[[], int],
     left_out: Callable[[str, str], Any],
+    wait_for_port: Callable[..., None],
 ) -> Iterator[Callable[[], Kafka]]:
     """Start brokers: ``kafka()``."""
     if not (ROOT / "build" / "kafka" / ".ready").exists() or shutil.which("java") is None:
@@ -98,7 +92,7 @@ def kafka(
     started: list[Kafka] = []
 
     def start() -> Kafka:
-        broker = Kafka(tmp_path_factory.mktemp("kafka"), pair_of_ports(free_port))
+        broker = Kafka(tmp_path_factory.mktemp("kafka"), pair_of_ports(free_port), wait_for_port)
         started.append(broker)
         broker.start()
         return broker
@@ -106,33 +100,6 @@ def kafka(
     yield start
     for broker in started:
         broker.stop(kill=True)
-
-
-@dataclass
-class Mosquitto:
-    """A broker of devices, of a test's own."""
-
-    port: int
-    command: tuple[str, ...]
-    process: subprocess.Popen[bytes] | None = None
-
-    @property
-    def url(self) -> str:
-        return f"mqtt://127.0.0.1:{self.port}"
-
-    def start(self) -> None:
-        """Start it, and return once it listens."""
-        self.process = subprocess.Popen(
-            self.command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
-        until(lambda: listens(self.port, self.process), 20, lambda: "Mosquitto")
-
-    def stop(self, *, kill: bool = False) -> None:
-        """Stop it."""
-        if self.process is not None:
-            self.process.kill() if kill else self.process.terminate()
-            self.process.wait(10)
-            self.process = None
 
 
 @pytest.fixture(scope="session")
@@ -164,31 +131,6 @@ def cluster_network(
         return str(folder)
 
     return make
-
-
-@pytest.fixture(scope="session")
-def broker_of_devices(
-    tool: Callable[[str], str],
-    tmp_path_factory: pytest.TempPathFactory,
-    free_port: Callable[[], int],
-) -> Iterator[Callable[[], Mosquitto]]:
-    """Start a Mosquitto: it has to outlive a test."""
-    started: list[Mosquitto] = []
-
-    def start() -> Mosquitto:
-        port = free_port()
-        path = tmp_path_factory.mktemp("mosquitto") / "mosquitto.conf"
-        user = "user root\n" if os.geteuid() == 0 else ""
-        limits = "max_queued_messages 0\nmax_inflight_messages 1000\n"
-        path.write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\n{user}{limits}")
-        broker = Mosquitto(port, (tool("mosquitto"), "-c", str(path)))
-        started.append(broker)
-        broker.start()
-        return broker
-
-    yield start
-    for broker in started:
-        broker.stop(kill=True)
 
 
 @dataclass
@@ -247,6 +189,96 @@ def own_timescale(
     yield start
     for database in started:
         database.stop()
+
+
+BEGIN_MS = 1_793_491_200_000
+SENDER = "mqtt-gateway@day"
+DAY_PARTITIONS = 4  # as many as a story's cluster has
+
+
+class Day:
+    """A scenario on its way over a cluster's bus as fast as workers take it, in its own time."""
+
+    def __init__(
+        self, cluster: Any, text: str, *, slices: int = 1, begin_ms: int = BEGIN_MS
+    ) -> None:
+        path = cluster.data.parent / "day.toml"
+        path.write_text(text)
+        network = network_of(cluster.network)
+        world = World(network, load(path), begin_ms)
+        self.cluster = cluster
+        self.truth = list(world.truth())
+        self.sent = 0
+        self._slug = network.groups[0].slug
+        self._partition = partition_of(self._slug, DAY_PARTITIONS)
+        records = list(self._records(world, network))
+        size = -(-len(records) // slices)
+        self._slices = [records[i : i + size] for i in range(0, len(records), size)]
+        cluster.prepare()
+        cluster.begin("worker")
+        cluster.wait_ready()
+
+    def _records(self, world: World, network: Network) -> Iterator[Record]:
+        """A record each second of the story; plans are entered when they are announced."""
+        packer = Packer(network)
+        rows = {
+            second: packer.pack((r for m in messages for r in m.readings), second * 1000)[0]
+            for second, messages in groupby(heard(world), lambda m: m.received_ms // 1000)
+        }
+        begin_ms = world.start_ms
+        for second in range(begin_ms // 1000, world.end_ms // 1000):
+            told: list[Command] = [
+                PlanEntered(NOT_YET, p.plan_id, p.device_id, p.from_ms, p.to_ms, p.kind, p.reason)
+                for p in world.plans
+                if max(p.announced_ms, begin_ms) // 1000 == second
+            ]
+            if second * 1000 == begin_ms:
+                told += [Deaf(NOT_YET, "mqtt", 0, begin_ms), CaughtUp(NOT_YET, "mqtt")]
+            yield Record(
+                sender=SENDER, sent_ms=second * 1000 + 999, network=network.version,
+                group=self._slug, rows=rows.get(second, NO_ROWS).tobytes(), commands=tuple(told),
+            )  # fmt: skip
+
+    @property
+    def left(self) -> bool:
+        """Whether there are slices yet."""
+        return bool(self._slices)
+
+    def next(self, *, again: bool = False, swapped: bool = False) -> None:
+        """Send a slice; all of it once more, or each two of it the wrong way round."""
+        records = self._slices.pop(0)
+        if swapped:
+            records = [
+                r for pair in zip(records[1::2], records[::2], strict=False) for r in pair
+            ] + records[len(records) // 2 * 2 :]
+        self.send([record_bytes(record) for record in records])
+        if again:
+            self.send([record_bytes(record) for record in records])
+
+    def send(self, bodies: list[bytes]) -> None:
+        settings = BusSettings(bootstrap=self.cluster.kafka.bootstrap, partitions=DAY_PARTITIONS)
+
+        async def sending() -> None:
+            async with open_producer(settings, Credentials()) as producer:
+                for body in bodies:
+                    await producer.send("lastgasp.frames", self._partition, self._slug, body)
+
+        asyncio.run(sending())
+        self.sent += len(bodies)
+
+    def committed(self) -> bool:
+        """Whether everything sent is behind us."""
+        rows = self.cluster.sql(
+            "SELECT next_offset FROM bus_partitions WHERE topic = 'lastgasp.frames' "
+            f"AND partition = {self._partition}"
+        )
+        return bool(rows) and rows[0][0] == self.sent
+
+
+@pytest.fixture(scope="session")
+def day_on_the_bus() -> Callable[..., Day]:
+    """Begin a worker, and have a day for it: ``day_on_the_bus(cluster, scenario, slices=8)``."""
+    return Day
 
 
 FIRST_S = 13.0  # of the storm: the first faults have struck

@@ -30,17 +30,8 @@ LASTGASP = str(Path(sys.executable).with_name("lastgasp"))
 ROLES = ("worker", "dispatch", "push", "mqtt-gateway", "modbus-gateway", "texts")
 PARTITIONS = 4
 READY_S = 180.0
+QUEUES = "max_queued_messages 0\nmax_inflight_messages 1000"
 T = TypeVar("T")
-
-
-def until(condition: Callable[[], T], within_s: float, what: Callable[[], str]) -> T:
-    """The first true value of a condition."""
-    deadline = time.monotonic() + within_s
-    while time.monotonic() < deadline:
-        if value := condition():
-            return value
-        time.sleep(0.05)
-    raise AssertionError(f"waited {within_s} s for {what()}")
 
 
 @dataclass
@@ -86,6 +77,7 @@ class Cluster:
     network: str
     config: str
     free_port: Callable[[], int]
+    until: Callable[..., Any]
     scenario: Path | None = None
     members: dict[str, Member] = field(default_factory=dict)
     field_process: subprocess.Popen[bytes] | None = None
@@ -182,11 +174,11 @@ class Cluster:
         """Until every process says that it is ready."""
         for member in self.members.values():
             if member.process is not None:
-                until(member.ready, within_s, lambda m=member: f"{m.role}: {m.tail()}")
+                self.until(member.ready, within_s, lambda m=member: f"{m.role}: {m.tail()}")
 
     def wait(self, condition: Callable[[], T], within_s: float, what: str) -> T:
         """The first true value of a condition."""
-        return until(condition, within_s, lambda: f"{what}: {self.tail()}")
+        return self.until(condition, within_s, lambda: f"{what}: {self.tail()}")
 
     def tail(self) -> str:
         return "\n".join(f"-- {m.role}\n{m.tail()}" for m in self.members.values())
@@ -249,7 +241,7 @@ receipt_owed_s = 300.0
             answer = self.client.get(path, headers=headers, params=query)
             return None if answer.status_code == 503 else answer
 
-        answer = until(asked, 20, lambda: f"the API: {self.tail()}")
+        answer = self.until(asked, 20, lambda: f"the API: {self.tail()}")
         assert answer is not None
         assert answer.status_code == 200, answer.text
         return json.loads(answer.content)
@@ -273,10 +265,11 @@ receipt_owed_s = 300.0
 def cluster_of(
     kafka: Callable[[], Any],
     own_timescale: Callable[[], Any],
-    broker_of_devices: Callable[[], Any],
+    lasting_mosquitto: Callable[..., Any],
     cluster_network: Callable[[str], str],
     tmp_path_factory: pytest.TempPathFactory,
     free_port: Callable[[], int],
+    until: Callable[..., Any],
 ) -> Iterator[Callable[..., Cluster]]:
     """Make clusters: ``cluster_of("city:2000:7", scenario="...", config="...")``; not started."""
     made: list[Cluster] = []
@@ -291,8 +284,8 @@ def cluster_of(
             path.write_text(scenario)
         made.append(
             Cluster(
-                data, kafka(), broker_of_devices(), database, free_port(), free_port(), free_port(),
-                cluster_network(network), config, free_port, path,
+                data, kafka(), lasting_mosquitto(QUEUES), database, free_port(), free_port(),
+                free_port(), cluster_network(network), config, free_port, until, path,
             )
         )  # fmt: skip
         return made[-1]

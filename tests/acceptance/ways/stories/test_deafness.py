@@ -16,12 +16,13 @@ def nothing_was_said(story: Any) -> None:
     assert story.sql("SELECT id, device_id, evidence FROM outages") == []
 
 
+@pytest.mark.services
 @pytest.mark.timeout(400)
 @pytest.mark.parametrize(
     "way",
     [
-        pytest.param("tales", id="in process", marks=pytest.mark.services),
-        pytest.param("cluster_tales", id="on a cluster", marks=pytest.mark.soak),
+        pytest.param("tales", id="in process"),
+        pytest.param("cluster_tales", id="on a cluster"),
     ],
 )
 def test_time_that_we_were_away_raises_no_outage(request: pytest.FixtureRequest, way: str) -> None:

@@ -6,34 +6,76 @@ the feed say what the simulators know to have happened.
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib import resources
 from typing import Any
 
 import pytest
 
+from service.clock import now_ms
 from simulators.truth import CommsLossTruth, OutageTruth
 from simulators.verdict import spoken
 
 pytestmark = pytest.mark.timeout(1200)
 
 
-@pytest.fixture(
-    scope="module",
-    params=[
-        pytest.param("tales", id="in process", marks=pytest.mark.services),
-        pytest.param("cluster_tales", id="on a cluster", marks=pytest.mark.soak),
-        pytest.param("", id="in the city", marks=pytest.mark.soak),
-    ],
+IN_OUR_TIME = (
+    pytest.param("tales", id="in process", marks=pytest.mark.services),
+    pytest.param("cluster_tales", id="on a cluster", marks=pytest.mark.soak),
+    pytest.param("in_the_city", id="in the city", marks=pytest.mark.soak),
 )
-def demo(request: pytest.FixtureRequest, play: Callable[..., Any]) -> Any:
-    """The demo told to its end."""
-    if request.param:
-        return request.getfixturevalue(request.param)["demo"].result()
+HURRIED = pytest.param("hurried", id="hurried on a cluster", marks=pytest.mark.services)
+
+
+@pytest.fixture(scope="module")
+def in_the_city(play: Callable[..., Any]) -> Any:
+    """The demo as it is shipped."""
     text = (resources.files("simulators") / "scenarios" / "demo.toml").read_text()
     story = play("city:20000:1", text, config="").begin()
     story.wait_until_over(900)
     return story
+
+
+@pytest.fixture(scope="module")
+def hurried(
+    cluster_of: Callable[..., Any], day_on_the_bus: Callable[..., Any],
+    demo_text: tuple[str, str, str], story_of: Callable[..., Any],
+) -> Iterator[Any]:  # fmt: skip
+    """The demo on a cluster in its own time: minutes are seconds.  Nobody is texted."""
+    network, scenario, config = demo_text
+    cluster = cluster_of(network, config=config)
+    scenario = scenario.replace("duration_s = 200", "duration_s = 260")
+    just_over_ms = (now_ms() // 1000 - 265) * 1000  # what is old would be let go
+    day = day_on_the_bus(cluster, scenario, begin_ms=just_over_ms)
+    day.next()
+    cluster.wait(day.committed, 120, "the whole day")
+    cluster.begin("push")
+    cluster.begin("dispatch")
+    cluster.wait_ready()
+    story = story_of(cluster, day.truth)
+    ((epoch,),) = story.sql("SELECT epoch FROM feed_epoch")
+    story.listen(since={"epoch": epoch, "offset": 0})
+    ((lines,),) = story.sql("SELECT top FROM feed_channels WHERE channel = 'dispatch'")
+    cluster.wait(lambda: len(story.listener.heard) == lines, 30, "the feed")
+    yield story
+    story.listener.stop()
+
+
+def lived_through(request: pytest.FixtureRequest) -> Any:
+    told = request.getfixturevalue(request.param)
+    return told["demo"].result() if request.param.endswith("tales") else told
+
+
+@pytest.fixture(scope="module", params=[*IN_OUR_TIME, HURRIED])
+def demo(request: pytest.FixtureRequest) -> Any:
+    """The demo told to its end."""
+    return lived_through(request)
+
+
+@pytest.fixture(scope="module", params=IN_OUR_TIME)
+def texted(request: pytest.FixtureRequest) -> Any:
+    """The same, where customers are texted."""
+    return lived_through(request)
 
 
 def outage_of(demo: Any, name: str) -> OutageTruth:
@@ -106,12 +148,12 @@ AS_TEXT = """
 """
 
 
-def test_no_log_has_a_customers_number_in_it(demo: Any) -> None:
-    texts = (demo.service.data / "field" / "smsc.jsonl").read_text()
+def test_no_log_has_a_customers_number_in_it(texted: Any) -> None:
+    texts = (texted.service.data / "field" / "smsc.jsonl").read_text()
     assert NUMBER.search(texts), "nobody was texted, so nothing is shown by this"
     logs = [
         path
-        for path in demo.service.data.parent.rglob("*")
+        for path in texted.service.data.parent.rglob("*")
         if path.is_file() and path.suffix in (".log", ".jsonl", ".json", ".toml", ".txt")
         and path.name not in HOLDERS and "pg_" not in str(path)
     ]  # fmt: skip
@@ -120,14 +162,14 @@ def test_no_log_has_a_customers_number_in_it(demo: Any) -> None:
     assert shown == set()
 
 
-def test_no_table_feed_or_answer_has_a_customers_number_in_it(demo: Any) -> None:
+def test_no_table_feed_or_answer_has_a_customers_number_in_it(texted: Any) -> None:
     with_number = {
         name
-        for name, said in demo.sql(AS_TEXT)
-        if demo.sql(f"SELECT FROM {name} WHERE concat_ws(' ', {said}) ~ '{IN_TABLE}' LIMIT 1")
+        for name, said in texted.sql(AS_TEXT)
+        if texted.sql(f"SELECT FROM {name} WHERE concat_ws(' ', {said}) ~ '{IN_TABLE}' LIMIT 1")
     }
     assert with_number == set()
-    answers = [demo.service.get(f"/api/outages/{o['id']}/notices") for o in demo.listed()]
+    answers = [texted.service.get(f"/api/outages/{o['id']}/notices") for o in texted.listed()]
     assert any(answer["notices"] for answer in answers)
-    for said in (answers, demo.listener.heard):
+    for said in (answers, texted.listener.heard):
         assert not NUMBER.search(json.dumps(said))
