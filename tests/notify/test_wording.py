@@ -202,6 +202,12 @@ def test_a_cause_that_has_no_word_in_the_language_is_not_said() -> None:
     assert "gremlins" not in say(Phase.CONFIRMED, ZH, cause="gremlins")
 
 
+def test_a_first_estimate_changes_nothing_that_was_said() -> None:
+    assert "改为" not in say(Phase.ETR_CHANGED, ZH, was=None, cause=None)
+    first = say(Phase.ETR_CHANGED, EN, was=None, cause=None)
+    assert first == "outage at 12 Willow Lane: power back 17:00 to 19:00."
+
+
 def test_sooner_is_no_reason_to_be_sorry() -> None:
     sooner = say(Phase.ETR_CHANGED, EN, was=Window(at("20:00"), at("21:00")), cause=None)
     assert sooner == "outage at 12 Willow Lane: power now back 17:00 to 19:00 (was 20:00 to 21:00)."
