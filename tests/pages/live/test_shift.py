@@ -135,6 +135,22 @@ def test_a_stale_decision_shows_the_outage_as_it_is(
     assert anna.do("[...lastgaspBoard.model.outages.values()][0].acknowledged") is None
 
 
+def test_a_decision_is_told_again_while_only_meters_have_changed(
+    service: Any, meters: Callable[..., None], visit: Callable[..., Any]
+) -> None:
+    anna = visit(link(service, "dispatcher", "anna"), language="en")
+    anna.until("window.lastgaspBoard?.loaded === true", within_s=60)
+    meters("last_gasp", "M4", "M5", "M6")
+    anna.until("document.querySelectorAll('#list tr[data-id]').length >= 1")
+    told = anna.do(
+        "(async () => { const [o] = lastgaspBoard.model.outages.values(), {acts} = lastgaspBoard;"
+        " await acts.send(o.id, {version: o.version, action: 'note', reason: 'looked at'});"
+        " await acts.send(o.id, {version: o.version, action: 'note', reason: 'again'});"
+        " return document.getElementById('toast').innerText })()"
+    )
+    assert told == "Recorded: Note", "the first note made a new version of it"
+
+
 def test_of_two_dispatchers_on_one_outage_one_is_told_of_the_other(
     service: Any, meters: Callable[..., None], visit: Callable[..., Any]
 ) -> None:

@@ -9,6 +9,7 @@ import { bubbleFeatures, diagram, lineFeatures, nodeStates, places } from "../..
 import { byFeeder, need, ordered, still, verifying } from "../../../dispatch/pages/js/board/order.js";
 import { Teller } from "../../../dispatch/pages/js/board/tell.js";
 import { timeline } from "../../../dispatch/pages/js/board/timeline.js";
+import { times } from "../../../dispatch/pages/js/times.js";
 import { NOW, at, outage } from "./outages.js";
 
 const none = { key: 0, vulnerable: 0 };
@@ -30,6 +31,15 @@ for (const [sentence_, changes, dark, word] of [
   ["restored and verified needs nothing more", { state: "restored", stage: "verified" }, none, "verified"],
   ["restored but not verified comes last", { state: "restored" }, { key: 1, vulnerable: 0 }, "restored"],
 ]) test(`needs you: ${sentence_}`, () => assert.equal(need(outage(changes), dark, NOW, 45).word, word));
+
+test("one of a thing is not many", () => {
+  const said = (text) => sentence({ code: "", text }, null, times("Asia/Shanghai", "en"));
+  assert.equal(said("1 transformer terminals report no voltage"), "1 transformer terminal reports no voltage");
+  assert.equal(said("1 heartbeats were due and did not come"), "1 heartbeat was due and did not come");
+  assert.equal(said("1 of 40 meters behind it report power"), "1 of 40 meters behind it reports power");
+  assert.equal(said("11 meters have power again"), "11 meters have power again");
+  assert.equal(said("3 of 40 meters sent a last gasp"), "3 of 40 meters sent a last gasp");
+});
 
 test("what there is to verify is an outage that is not sure yet, or power that is back", () => {
   const of = (changes) => verifying(outage(changes));

@@ -27,6 +27,7 @@ const TABLE = [
   ["the crew is there", premises({ progress: done(["assigned", "15:10"], ["on_site", "15:38"]) }), "on_site", "on_site", "on_site.until"],
   ["the crew has found it", premises({ progress: done(["on_site", "15:38"], ["cause_found", "16:00"]) }), "on_site", "on_site", "on_site.until.found"],
   ["the estimate moved back", premises({ etr: etr("21:30") }, { etr_before: etr("19:00") }), "etr_changed", "etr_later", "etr.until"],
+  ["what a dispatcher typed is for the desk", premises({ etr: etr("18:00", { reason: "Li has the wrong joint" }) }, { etr_before: etr("21:00") }), "etr_changed", "etr_sooner", "etr.until"],
   ["the estimate moved forward, with a reason", premises({ etr: etr("18:00", { reason: "tree" }) }, { etr_before: etr("21:00") }), "etr_changed", "etr_sooner", "etr.until.why"],
   ["the estimate has passed", premises({ etr: etr("16:30") }), "missed", "missed", "missed.until"],
   ["others are back", premises({ state: "partially_restored" }), "partly", "partly", "partly.until"],

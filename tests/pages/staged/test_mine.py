@@ -107,6 +107,8 @@ def test_every_phase_is_said_seen_at_once_and_right_for_assistive_technology(
             words = reader.do("document.body.innerText")
             assert "[" not in words, f"a word is missing: {words}"
             assert text(reader, "until"), f"{name} has no until line"
+            if name in ("detected", "no_etr", "missed"):
+                assert text(reader, "next") == "", "the next word is promised once"
         assert reader.complaints == []
     assert wrong == []
 

@@ -3,12 +3,13 @@
 import { byId, el } from "../dom.js";
 import { Answer, SignedOut, ask } from "../session.js";
 import { instant, wall } from "../times.js";
-import { RUNNING } from "./model.js";
+import { ENDED, RUNNING } from "./model.js";
 import { whyNot } from "./refused.js";
 
 export const CAUSES = ["cable_fault", "line_fault", "transformer_fault", "switchgear_fault", "fuse_blown", "overload",
   "third_party", "vehicle", "tree", "animal", "lightning", "wind", "flood", "customer_side", "upstream", "unknown"];
 const HOUR = 3_600_000;
+const AGAIN = 5; // times that a decision is told of a newer version
 
 /** The form of each action: which fields it asks for; none at all is done at once. */
 const FORMS = {
@@ -19,6 +20,7 @@ const FORMS = {
 
 /** The actions that make sense for an outage now: those at hand, and the rest. */
 export function actionsOf(outage) {
+  if (ENDED.has(outage.state)) return { near: [], more: [] };
   const running = RUNNING.has(outage.state);
   const near = [];
   if (!outage.acknowledged) near.push("acknowledge");
@@ -34,6 +36,12 @@ export function actionsOf(outage) {
     ? [...(outage.state === "confirmed" || outage.state === "partially_restored" ? [] : ["confirm"]), "reject", "cause", "relocate", "split", "merge", "en_route", "on_site", "repaired", "ping"].filter((a) => !near.includes(a))
     : ["cause", "ping"];
   return { near, more };
+}
+
+/** What a person decides by: as long as this is the same, the outage is as they saw it. */
+function matter(outage) {
+  const { state, device_id, kind, cause, crew, stage, acknowledged, etr } = outage;
+  return JSON.stringify([state, device_id, kind, cause, crew, stage, acknowledged?.by ?? null, etr?.at ?? null]);
 }
 
 export class Acts {
@@ -53,9 +61,14 @@ export class Acts {
     await this.send(outage.id, { version: this.context.model.outages.get(outage.id)?.version ?? outage.version, action, ...body });
   }
 
-  /** Tell the service of a decision; what became of it is shown, and can be undone until told. */
-  async send(id, body) {
+  /**
+   * Tell the service of a decision; what became of it is shown, and can be undone until told.
+   * While meters come back an outage changes every second: as long as nothing that a person decides
+   * by is another one, the decision is told again of the newer version.
+   */
+  async send(id, body, again = AGAIN) {
     const { say, model, onChanged, onSignedOut } = this.context;
+    const seen = model.outages.get(id);
     try {
       const done = await ask(`/api/outages/${encodeURIComponent(id)}/actions`, { method: "POST", body });
       if (done.outage) { model.put(done.outage); onChanged(done.outage); }
@@ -65,6 +78,11 @@ export class Acts {
       this.toast(words, undo);
       return true;
     } catch (error) {
+      const now = error.status === 409 ? error.body.outage : null;
+      if (again > 0 && now && body.version < now.version && seen && matter(seen) === matter(now)) {
+        model.put(now);
+        return this.send(id, { ...body, version: now.version }, again - 1);
+      }
       this.#failed(error, { model, onChanged, onSignedOut, say }, body.version);
       return false;
     }

@@ -34,7 +34,7 @@ export function drawDetail(seen, context) {
 
 function head(outage, { say, times: t, now, actions, close, open }) {
   const running = RUNNING.has(outage.state);
-  const words = say(running ? "verdict.text" : "verdict.over", {
+  const words = say(running ? "verdict.text" : outage.state === "rejected" ? "verdict.none" : "verdict.over", {
     device: device(outage, say), n: t.count(running ? outage.customers_out : outage.customers_affected),
   });
   return el("div", { class: "detail-head" },
@@ -106,6 +106,7 @@ function wordsOf(line, seen, { say, t, now }) {
 }
 
 function steps({ detail }, { say, times: t, now }) {
+  if (detail && !detail.steps.length) return null;
   return el("section", {}, el("h3", {}, say("steps")), el("ul", { class: "rows" },
     ...(detail?.steps ?? []).map((step) => el("li", {}, say(step.on_at ? "step.on" : "step.out", {
       off: t.when(step.off_at, now), on: step.on_at ? t.when(step.on_at, now) : "", n: t.count(step.customers.length),

@@ -293,6 +293,7 @@ class Board {
 
   #actions(outage) {
     const { near, more } = actionsOf(outage);
+    if (!near.length) return null;
     const off = !this.live();
     const button = (action) => el("button", { id: `act-${action}`, type: "button", disabled: off, class: action === near[0] ? "main" : null, onclick: () => this.acts.act(action, outage) }, this.say(`act.${action}`));
     const rest = el("select", { id: "act-more", "aria-label": this.say("act.more"), disabled: off }, el("option", { value: "" }, `${this.say("act.more")}…`), ...more.map((a) => el("option", { value: a }, this.say(`act.${a}`))));

@@ -9,7 +9,7 @@ import { askForCode } from "../signin.js";
 import { times as timesOf } from "../times.js";
 import { MINE } from "../words/mine.js";
 import { SHARED } from "../words/shared.js";
-import { nextUpdate, phaseOf, promised, repairs, steps, waits, windowOf } from "./phase.js";
+import { nextUpdate, phaseOf, promised, repairs, rounded, steps, waits, windowOf } from "./phase.js";
 
 const LOST_MS = 60_000; // two heartbeats: what is shown is old from here on
 const AGAIN_MS = 30_000;
@@ -159,7 +159,9 @@ class Mine {
   #cause(cause) {
     if (!cause) return this.say("cause.wait");
     const word = this.say(`cause.${cause.replaceAll(" ", "_")}`);
-    return word.startsWith("[") ? cause : word;
+    if (!word.startsWith("[")) return word;
+    const chinese = /[\u4e00-\u9fff]/.test(cause); // somebody's own words are for who reads their language
+    return chinese === (this.times.language === "zh") ? cause : this.say("cause.wait");
   }
 
   #next(found, seen) {
@@ -190,7 +192,7 @@ class Mine {
       facts.push(["etr", say(status.etr.source === "crew" ? "etr.also" : "etr.also.first", { window: times.between(...windowOf(status, seen.zone), seen.now) })]);
     }
     if (repairs(premises) && status.power === "off") facts.push(["cause", this.#cause(status.cause)]);
-    if (status.power === "off" && found.phase !== "yours" && status.homes_out >= 5) facts.push(["homes", say("homes", { n: times.count(status.homes_out) })]);
+    if (status.power === "off" && found.phase !== "yours" && status.homes_out >= 5) facts.push(["homes", say("homes", { n: times.count(rounded(status.homes_out)) })]);
     if (premises.plan && !premises.plan.cancelled_at && found.phase !== "planned") facts.push(["plan", this.#days([Date.parse(premises.plan.from), Date.parse(premises.plan.to)])]);
     const stamp = JSON.stringify(facts);
     if (byId("facts").dataset.said === stamp) return;

@@ -15,6 +15,8 @@ const FEW = 5;
 export const CHANGED_MS = HOUR; // a changed estimate is the headline for so long
 const MATERIAL_MS = 30 * MINUTE;
 const SPREAD = { history: 0.4, crew: 0.2, plan: 0 }; // of the time that is left, where no earliest is given
+const CAUSES = new Set(["cable_fault", "line_fault", "transformer_fault", "switchgear_fault", "fuse_blown", "overload",
+  "third_party", "vehicle", "tree", "animal", "lightning", "wind", "flood", "upstream"]);
 const DARK_STATES = new Set(["confirmed", "partially_restored"]);
 const FORESEEN = new Set(["planned", "temporary", "curtailment"]);
 
@@ -79,8 +81,14 @@ function changedEtr({ status, etr_before: was }, { now, zone }) {
   const window = windowOf(status, zone);
   const before = windowOf({ ...status, etr: was }, zone);
   if (String(window) === String(before)) return null;
-  const why = status.etr.reason || null;
+  const why = [status.etr.reason, status.cause].map(named).find(Boolean) ?? null;
   return told("etr_changed", why ? "etr.until.why" : "etr.until", { window, was: before, why }, "out", moved > 0 ? "etr_later" : "etr_sooner");
+}
+
+/** A cause that has words for customers; what a dispatcher typed is for the desk. */
+function named(cause) {
+  const code = cause?.replaceAll(" ", "_");
+  return CAUSES.has(code) ? code : null;
 }
 
 function partly(status) {
@@ -180,6 +188,12 @@ export function nextUpdate(status, { now, zone }) {
 /** Whether there is something to wait for. */
 export function waits(phase) {
   return ["detected", "confirmed", "no_etr", "assigned", "on_site", "etr_changed", "missed", "partly", "to_verify"].includes(phase);
+}
+
+/** A count of homes that is easy to read, as the texts say it: 7, 240, 1,200. */
+export function rounded(homes) {
+  const step = homes < 20 ? 1 : homes < 1000 ? 10 : 100;
+  return Math.round(homes / step) * step;
 }
 
 const PROMISES = new Set(["detected.until", "no_etr.until", "missed.until", "assigned.until.late"]);
