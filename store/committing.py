@@ -19,7 +19,7 @@ import numpy as np
 import psycopg
 
 from grid.errors import Fenced
-from grid.frame import Frame, Rows, to_bytes
+from grid.frame import Frame, Rows, joined, to_bytes
 from grid.network import NodeKind
 from grid.notice import Decide
 from grid.parcel import Advance, Applied, Batch, Quarantined
@@ -212,7 +212,7 @@ async def _copy(connection: Connection, fresh: Sequence[Entry]) -> None:
     kept = [(entry.group, _new(entry.applied)) for entry in fresh]
     if not any(len(rows) for _, rows in kept):
         return
-    rows = np.concatenate([rows for _, rows in kept])
+    rows = joined([rows for _, rows in kept])
     device_nos = np.concatenate([group.device_nos[rows["node"]] for group, rows in kept])
     via_nos = np.concatenate([group.dcu_nos[rows["dcu"]] for group, rows in kept])
     await _copy_into(connection, COPY_READINGS, READING_COLUMNS, rows, device_nos, via_nos)

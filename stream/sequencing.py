@@ -17,7 +17,6 @@ from detectors.transfer import Heard, leaving, packed, to_bytes
 from grid.frame import (
     NO_ROWS,
     NOT_YET,
-    READING,
     CaughtUp,
     Command,
     Deaf,
@@ -26,6 +25,7 @@ from grid.frame import (
     NetworkChanged,
     PlanEntered,
     Rows,
+    joined,
     placed,
 )
 from grid.network import Network
@@ -35,7 +35,6 @@ from stream.settings import StreamSettings
 log = structlog.get_logger()
 
 NEVER_MS = 1 << 40  # from now: an engine that wants no wake-up
-BYTES = np.dtype((np.void, READING.itemsize))  # a row as one piece: column by column is far slower
 
 
 @dataclass(slots=True, eq=False)
@@ -50,7 +49,7 @@ class _Stretch:
         """All rows, each with its moment of the stream."""
         if not self.rows:
             return NO_ROWS
-        rows: Rows = np.concatenate([part.view(BYTES) for part in self.rows]).view(READING)
+        rows = joined(self.rows)
         rows["stream_ms"] = np.repeat(self.stream_ms, [len(part) for part in self.rows])
         return rows
 
