@@ -251,3 +251,14 @@ def test_the_image_has_every_package_and_no_tools() -> None:
 @pytest.mark.parametrize("path", sorted(ROOT.glob("deploy/**/*.sh")))
 def test_scripts_can_be_run(path) -> None:
     assert path.stat().st_mode & stat.S_IXUSR
+
+
+TELLING = {"LASTGASP_CHANNELS", "LASTGASP_SMS_SYSTEM_ID", "LASTGASP_SMS_PASSWORD",
+           "LASTGASP_SMS_CALLBACK_KEY"}  # fmt: skip
+
+
+def test_who_decides_sends_and_hears_of_notices_is_given_the_same_and_nobody_else_is() -> None:
+    given = {name: TELLING & set(s.get("environment", ())) for name, s in SERVICES.items()}
+    assert {name: names for name, names in given.items() if names} == dict.fromkeys(
+        ("worker", "dispatch", "texts"), TELLING
+    )

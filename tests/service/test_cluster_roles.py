@@ -83,6 +83,18 @@ def test_a_role_refuses_soon_after_whose_rights_were_withdrawn(
         assert "withdrawn" in hung_up(client)
 
 
+def test_the_role_of_texts_takes_channels_from_its_environment(
+    begin: Begin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LASTGASP_CHANNELS", "hook json://127.0.0.1:9/{address}")
+    _, port = begin("texts")
+    until(lambda: "no network" in waits_for(port), "the reason")
+    monkeypatch.setenv("LASTGASP_CHANNELS", "hook json://127.0.0.1:9/")
+    refused, _ = begin("texts")
+    assert refused.wait(DEADLINE_S) == 3
+    assert "LASTGASP_CHANNELS: line 1" in (tmp_path / "texts.log").read_text()
+
+
 def httpx_ok(port: int) -> bool:
     try:
         return httpx.get(f"http://127.0.0.1:{port}/readyz", timeout=5).status_code == 200
