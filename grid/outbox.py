@@ -128,6 +128,9 @@ class OutboxLog(Protocol):
     async def claim(self, now_ms: int, limit: int, channel: str = SMS) -> Sequence[Claimed]:
         """Take what is due, the most urgent first; committed before it returns."""
 
+    async def worded(self, one: Claimed, body: str) -> bool:
+        """Keep the words before they are handed over; false if the claim is ours no more."""
+
     async def sent(self, some: Sequence[Sent]) -> None:
         """The gateway has these."""
 

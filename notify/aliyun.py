@@ -49,6 +49,8 @@ TAKEN = b'{"code":0,"msg":"OK"}'
 class Aliyun:
     """A ``notify.web.Dialect``.  ``base``: https://dysmsapi.aliyuncs.com."""
 
+    by_words = False  # it is asked for our OutId
+
     def __init__(
         self, base: str, account: str, secret: str, *, sign: str, codes: Mapping[str, str],
         callback_key: str = "",

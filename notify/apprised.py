@@ -53,6 +53,7 @@ class Apprised:
         self.bound = asyncio.Event()
         self.trouble: str | None = None
         self.lost_count = 0
+        self.by_words = False
         self._name = name
         self._url = url
         self._title = title

@@ -63,6 +63,7 @@ class Carrier(Protocol):
     bound: asyncio.Event
     trouble: str | None
     lost_count: int
+    by_words: bool  # it is asked by a text's words: they are kept before it has them
 
     def heard(self) -> tuple[float, float] | None:
         """From when until when (of the loop's clock) every receipt that came was kept; None where

@@ -51,6 +51,7 @@ class Gateway:
         self.bound = asyncio.Event()
         self.trouble: str | None = "not connected yet"
         self.lost_count = 0
+        self.by_words = False
         self._bound_at_s: float | None = None  # of the loop's clock
         self._settings = settings
         self._credentials = credentials

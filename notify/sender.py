@@ -143,6 +143,8 @@ class Sender:
         )  # fmt: skip
         late = partial(self._answered_late, one, sms)
         try:
+            if self.gateway.by_words and not await self._outbox.worded(one, sms.body):
+                return Unknown(one.notice_no, "sender_died", sms.body)  # we were too slow
             ids = await self.gateway.submit(text, late)
         except Unreachable:
             return Back(one.notice_no, now_ms, "gateway_away", again_ms=now_ms)

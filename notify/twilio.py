@@ -38,6 +38,8 @@ LISTED = 50
 class Twilio:
     """A ``notify.web.Dialect``.  ``base``: https://api.twilio.com."""
 
+    by_words = True  # a message that nobody heard the SID of is found by what it says
+
     def __init__(
         self, base: str, account: str, secret: str, *, source: str, callback_url: str
     ) -> None:

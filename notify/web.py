@@ -57,7 +57,9 @@ class Said(msgspec.Struct, frozen=True):
 
 
 class Dialect(Protocol):
-    """One house's way of speaking.  Pure."""
+    """One house's way of speaking.  Pure.  ``by_words`` as of a carrier."""
+
+    by_words: bool
 
     def submit(self, text: Submit, now_ms: int) -> Request:
         """The request that hands a text over.
@@ -110,6 +112,7 @@ class WebGateway:
         self.bound = asyncio.Event()
         self.trouble: str | None = "not connected yet"
         self.lost_count = 0
+        self.by_words = dialect.by_words
         self._settings = settings
         self._dialect = dialect
         self._now_ms = now_ms

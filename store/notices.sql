@@ -131,6 +131,11 @@ WHERE notice_no IN (SELECT notice_no FROM notices WHERE state = 'queued' AND exp
 -- What became of texts is written by one at a time: they touch the same rows in any order.
 SELECT pg_advisory_xact_lock(1818325367)
 
+-- name: notice_worded
+-- The words that are about to be handed over, for a gateway that is asked by them.
+UPDATE notices SET body = %(body)s
+WHERE notice_no = %(notice_no)s AND state = 'sending' AND attempts = %(attempts)s
+
 -- name: notices_sent
 -- The gateway has them.
 WITH sent AS MATERIALIZED (

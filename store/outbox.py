@@ -127,6 +127,12 @@ class Outbox:
             await connection.execute(SQL["one_by_one"])
             await take_in(connection, "notices_back", rows)
 
+    async def worded(self, one: Claimed, body: str) -> bool:
+        """Keep the words before they are handed over; false if the claim is ours no more."""
+        asked = {"notice_no": one.notice_no, "attempts": one.attempts, "body": body}
+        async with self._reach.connection() as connection:
+            return (await connection.execute(SQL["notice_worded"], asked)).rowcount == 1
+
     async def unknown(self, some: Sequence[Unknown]) -> None:
         """Nobody knows of these."""
         async with self._reach.connection() as connection:

@@ -7,11 +7,13 @@ import os
 import selectors
 import shlex
 import subprocess
+import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from random import Random
 from typing import Any, NoReturn
 
 import msgspec
@@ -25,6 +27,7 @@ from grid.frame import READING, Frame
 from grid.outage import Change, Outage, OutageKind, Outcome, State, Step
 from grid.parcel import Applied
 from service.clock import now_ms
+from service.settings import Settings
 from store.postgres import Store
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -244,3 +247,31 @@ class Cable:
 def make_cable() -> Callable[[int], Cable]:
     """``make_cable(port)`` to a server of this machine."""
     return Cable
+
+
+async def _killed_often(street: Street, settings: Settings, seed: int, runs: int) -> None:
+    dice = Random(seed)
+    program = str(Path(__file__).with_name("send_texts.py"))
+    told = msgspec.json.encode(settings).decode()
+    nest = await asyncio.create_subprocess_exec(
+        sys.executable, program, street.url, told, "nest", cwd=ROOT,
+        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    assert nest.stdin is not None
+    assert nest.stdout is not None
+    for run in range(runs):
+        some = street.customers[4 * run : 4 * run + 4]
+        await street.becomes("confirmed", some=some, outage_id=f"S1-{run}")
+        nest.stdin.write(f"{dice.uniform(0.0, 0.15)}\n".encode())
+        while b"killed" not in await nest.stdout.readline():
+            pass  # lines of the log
+    nest.stdin.close()
+    await nest.wait()
+
+
+@pytest.fixture
+def killed_often() -> Callable[[Street, Settings, int, int], Awaitable[None]]:
+    """``killed_often(street, settings, seed, runs)``: in each run four homes more are in the dark,
+    and their sender is killed at a drawn moment.
+    """
+    return _killed_often

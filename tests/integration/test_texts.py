@@ -13,7 +13,6 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from random import Random
 from typing import Any
 
 import msgspec
@@ -208,7 +207,7 @@ async def test_a_connection_cut_in_mid_window_loses_nothing_and_doubles_nothing(
     assert sender.tally.outcomes["unknown"] > 0
 
 
-RUNS, HOMES_EACH = 25, 4  # of a lot; each home is told once
+RUNS = 25  # of a lot; four homes are told in each
 LOTS = 20  # 1,000 runs against two centres; the first lot of each is not left to `make soak`
 lots = pytest.mark.parametrize(
     "lot",
@@ -223,32 +222,11 @@ WHEN (new.state = 'unknown' AND old.state <> 'unknown') EXECUTE FUNCTION note_un
 """
 
 
-async def killed_often(street: Street, settings: Settings, seed: int) -> None:
-    """For each run some homes are in the dark, and the sender is killed at a drawn moment."""
-    dice = Random(seed)
-    program = str(Path(__file__).with_name("send_texts.py"))
-    told = msgspec.json.encode(settings).decode()
-    nest = await asyncio.create_subprocess_exec(
-        sys.executable, program, street.url, told, "nest", cwd=ROOT,
-        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
-    )  # fmt: skip
-    assert nest.stdin is not None
-    assert nest.stdout is not None
-    for run in range(RUNS):
-        some = street.customers[run * HOMES_EACH : (run + 1) * HOMES_EACH]
-        await street.becomes("confirmed", some=some, outage_id=f"S1-{run}")
-        nest.stdin.write(f"{dice.uniform(0.0, 0.15)}\n".encode())
-        while b"killed" not in await nest.stdout.readline():
-            pass  # lines of the log
-    nest.stdin.close()
-    await nest.wait()
-
-
 @both
 @lots
 async def test_a_sender_killed_at_seeded_moments_sends_nothing_twice_and_leaves_nothing_unknown(
     centre: Centre, postgres_url: str, make_street: Callable[..., Any], lot: int,
-    record_property: Callable[[str, object], None],
+    killed_often: Callable[..., Any], record_property: Callable[[str, object], None],
 ) -> None:  # fmt: skip
     seed = RUNS + lot
     centre.start(**VEXING, seed=seed)
@@ -259,10 +237,10 @@ async def test_a_sender_killed_at_seeded_moments_sends_nothing_twice_and_leaves_
         open_store(postgres_url, KEYS, settings.store, decide) as store,
         await connecting as watching,
     ):
-        street = make_street(store, postgres_url, RUNS * HOMES_EACH)
+        street = make_street(store, postgres_url, 4 * RUNS)
         await store.save_network(street.graph, street.network, 0, "drawn")
         await watching.execute(WATCHED)
-        await killed_often(street, settings, seed)
+        await killed_often(street, settings, seed, RUNS)
         async with sending(street, settings):
             await street.settled(60.0)
         counted = await watching.execute("SELECT count(DISTINCT notice_no) FROM became_unknown")

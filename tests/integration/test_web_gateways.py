@@ -150,6 +150,16 @@ async def _ignored(_phone: str, _text: str) -> None:
     return
 
 
+async def all_known(street: Any) -> None:
+    """Wait until each text was handed over, or is known not to have been."""
+    async with asyncio.timeout(60.0):
+        while True:
+            figures = await street.store.outbox.figures(now_ms())
+            if not figures.unknown and not figures.sending and not any(figures.queued.values()):
+                return
+            await asyncio.sleep(0.05)
+
+
 def once_each(house: House, street: Any) -> None:
     """Each number was handed one text, and no other."""
     counts = Counter(line["number"].removeprefix("86") for line in house.lines("taken"))
@@ -180,16 +190,26 @@ async def test_what_is_lost_silent_or_throttled_is_found_by_asking_and_never_sen
     async with working(street, house, []) as sender:
         await street.becomes("confirmed")
         await street.until(lambda: len(house.lines("taken")) >= HOMES)
-        figures = await street.store.outbox.figures(now_ms())
-        for _ in range(100):
-            if not figures.unknown and not figures.sending and not any(figures.queued.values()):
-                break
-            await asyncio.sleep(0.1)
-            figures = await street.store.outbox.figures(now_ms())
+        await all_known(street)
     once_each(house, street)
-    assert (figures.unknown, figures.sending) == (0, 0)
     assert sender.tally.outcomes["unknown"] > 0
     assert sender.tally.outcomes["absent"] > 0
+
+
+@pytest.mark.parametrize("runs", [5, pytest.param(50, marks=pytest.mark.soak)])
+async def test_a_sender_killed_at_seeded_moments_hands_over_nothing_twice(
+    house: House, postgres_url: str, make_street: Any, killed_often: Callable[..., Any], runs: int
+) -> None:
+    house.start(silent=0.1, lost=0.1, throttled=0.1, mute=1.0, seed=runs)
+    settings = house.settings(lease_s=0.5, batch_max=4)
+    decide = decider(texting.rules_of(settings))
+    async with open_store(postgres_url, KEYS, settings.store, decide) as store:
+        street = make_street(store, postgres_url, 4 * runs)
+        await store.save_network(street.graph, street.network, 0, "drawn")
+        await killed_often(street, settings, runs, runs)
+        async with working(street, house, [], lease_s=0.5):
+            await all_known(street)
+    once_each(house, street)
 
 
 async def test_a_gateway_that_is_away_at_first_is_waited_for(house: House, street: Any) -> None:
