@@ -254,7 +254,8 @@ WHERE n.notice_no = p.notice_no AND n.state IN ('sending', 'sent', 'unknown', 'd
 
 -- name: silent
 -- Texts of which the gateway never said what became of them: segments that it took, and texts of
--- which nobody knows whether it did (without a name).
+-- which nobody knows whether it did (without a name).  These first, and each kind by chance: phones
+-- that are off for days would keep others from being asked for.
 SELECT n.notice_no, n.claimed_at, coalesce(p.message_id, ''), coalesce(n.body, ''), n.state,
        n.customer_id, coalesce(c.phone_sealed, s.phone_sealed)
 FROM notices n LEFT JOIN notice_parts p USING (notice_no)
@@ -263,7 +264,7 @@ LEFT JOIN staff s ON 'staff:' || s.staff_id = n.customer_id
 WHERE n.channel = %(channel)s AND n.claimed_at < %(before)s AND n.claimed_at > %(since)s
   AND (n.state = 'sent' AND p.stat IS NULL AND p.message_id IS NOT NULL
        OR n.state = 'unknown' AND p.message_id IS NULL)
-ORDER BY n.claimed_at LIMIT %(limit)s
+ORDER BY n.state = 'sent', random() LIMIT %(limit)s
 
 -- name: notices_absent
 -- The gateway says that it never had these: they may go again.

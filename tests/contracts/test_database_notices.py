@@ -311,6 +311,17 @@ async def test_what_the_gateway_never_spoke_of_again_can_be_asked_for(
     assert two.phone not in repr(asked)
 
 
+async def test_texts_of_unknown_fate_are_asked_for_before_those_to_a_phone_that_is_off(
+    store, two_claimed, at
+) -> None:
+    older, newer = two_claimed
+    await store.outbox.sent([sent(older, "m1", at("12:02:01"))])
+    await store.outbox.unknown([Unknown(newer.notice_no, "no_answer", "a text")])
+    for _ in range(5):
+        (asked,) = await store.outbox.silent(at("12:03:00"), at("11:00:00"), 1)
+        assert asked.notice_no == newer.notice_no
+
+
 async def test_a_text_of_unknown_fate_is_asked_for_by_its_number_and_words(
     store, two_claimed, at, ask
 ) -> None:
