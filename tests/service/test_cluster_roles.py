@@ -84,11 +84,11 @@ def test_a_role_refuses_soon_after_whose_rights_were_withdrawn(
 
 
 def test_the_role_of_texts_takes_channels_from_its_environment(
-    begin: Begin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    begin: Begin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, until: Callable[..., Any]
 ) -> None:
     monkeypatch.setenv("LASTGASP_CHANNELS", "hook json://127.0.0.1:9/{address}")
     _, port = begin("texts")
-    until(lambda: "no network" in waits_for(port), "the reason")
+    until(lambda: "no network" in waits_for(port), DEADLINE_S, lambda: "the reason")
     monkeypatch.setenv("LASTGASP_CHANNELS", "hook json://127.0.0.1:9/")
     refused, _ = begin("texts")
     assert refused.wait(DEADLINE_S) == 3
