@@ -1,10 +1,11 @@
-"""Draw the scoreboard: lines of ``lastgasp evaluate --json`` in, three pictures out.
+"""Draw the scoreboard: lines of ``lastgasp evaluate --json`` in, three pictures and a table out.
 
     python scripts/plots.py build/scoreboard.jsonl docs/pictures
 
 ``exact.svg`` has the share of faults found with exactly their customers over the share of last
 gasps that arrive, the rule beside it; ``calibration.svg`` how often an outage of a stated
-probability is at the right device; ``detect.svg`` how long the first right verdict takes.
+probability is at the right device; ``detect.svg`` how long the first right verdict takes.  The
+table is printed as docs/detection.md has it.
 """
 
 import json
@@ -34,6 +35,31 @@ def main(source: Path, folder: Path) -> None:
         axes.legend(fontsize="x-small")
         figure.savefig(folder / f"{name}.svg", metadata={"Date": None})
         plt.close(figure)
+    sys.stdout.write("\n".join(table(lines)) + "\n")
+
+
+def table(lines: list[Line]) -> list[str]:
+    """A row a network and cell, in Markdown."""
+    titles = ("network", "cell", "faults", "exact", "of feeder, section, transformer", "the rule",
+              "false", "p95 s by breaker / terminal / meter", "declared a fault", "Brier", "nested",
+              "wrong restored")  # fmt: skip
+    rows = [titles, tuple("---" for _ in titles)]
+    for line in lines:
+        waits = [line["detect_by"][voice]["p95_s"] for voice in ("breaker", "terminal", "meter")]
+        cells = [_short(line["network"]), line["cell"]]
+        cells += [line[name] for name in ("faults", "exact", "exact_fst", "rule_exact", "false")]
+        cells.append(" / ".join(_said(wait) for wait in waits))
+        cells += [line[name] for name in ("declared_per_fault", "brier", "nested_exact")]
+        rows.append(tuple(_said(cell) for cell in (*cells, line["wrong_restored"])))
+    return [f"| {' | '.join(row)} |" for row in rows]
+
+
+def _said(cell: object) -> str:
+    return "-" if cell is None else f"{cell:.3g}" if isinstance(cell, float) else str(cell)
+
+
+def _short(network: str) -> str:
+    return Path(network.removeprefix("simbench:")).stem
 
 
 def series(lines: list[Line]) -> dict[str, list[tuple[float, Line]]]:
@@ -43,8 +69,9 @@ def series(lines: list[Line]) -> dict[str, list[tuple[float, Line]]]:
         cell = CELL.match(line["cell"])
         if cell:
             meters = "with terminals and SCADA" if cell[3] else "meters alone"
-            network = line["network"].removeprefix("simbench:")
-            found.setdefault(f"{network}, {meters}, r={cell[2]}", []).append((float(cell[1]), line))
+            found.setdefault(f"{_short(line['network'])}, {meters}, r={cell[2]}", []).append(
+                (float(cell[1]), line)
+            )
     return {name: sorted(rows, key=lambda row: row[0]) for name, rows in sorted(found.items())}
 
 
