@@ -48,8 +48,8 @@ export function sentence(line, _say, times) {
 /** By code: evidence where there is room for a few words; where there is more, the sentence. */
 const BRIEF = {
   zh: {
-    gasps: (l) => `${l.n}/${l.of}表末次上报`, overdue: (l) => `${l.n}次心跳缺失`, unanswered: (l) => `${l.n}/${l.of}表召测无应答`,
-    report_power: (l) => `${l.n}/${l.of}表有电`, no_gasp: (l) => `${l.n}/${l.of}表无末次上报`, terminals: (l) => `${l.n}台终端失压`,
+    gasps: (l) => `末报${l.n}/${l.of}`, overdue: (l) => `${l.n}次心跳缺失`, unanswered: (l) => `${l.n}/${l.of}表召测无应答`,
+    report_power: (l) => `有电${l.n}/${l.of}`, no_gasp: (l) => `无末报${l.n}/${l.of}`, terminals: (l) => `${l.n}台终端失压`,
     tripped: (l, t) => `${t.time(l.at)}跳闸`, commanded: (l, t) => `${t.time(l.at)}遥控分闸`, phase_live: (l) => `其他相${l.n}/${l.of}表有电`, mute: (l) => `${l.n}表集中器静默`,
     load_lost: (l) => `负荷降${Math.round(100 * l.p)}%`, closed_above: () => "上级合闸带电", left_behind: () => "上级复电前已停",
   },

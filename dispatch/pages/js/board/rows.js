@@ -81,7 +81,7 @@ function moment(at, times, now, words) {
   const said = words.filter(Boolean);
   const last = said[said.length - 1] ?? "";
   if (!at) return { etr: "", source: last, whole: null };
-  const under = times.sameDay(at, now) ? last : `${times.date(at)} · ${last}`;
+  const under = times.sameDay(at, now) ? last : `${times.date(at)}${times.language === "zh" ? " " : " · "}${last}`;
   return { etr: times.time(at), source: under, whole: [times.when(at, now), ...said].join(" · ") };
 }
 
