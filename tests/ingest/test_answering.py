@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from ingest.answering import Answering
+from ingest.backlog import Backlog, BacklogRule
 from ingest.concentrators import Concentrators
 from ingest.unloading import Covered, Load
 
@@ -45,6 +46,20 @@ async def test_what_is_only_safe_is_answered_when_its_receipt_comes(answering, s
     first.set_result(None)
     await turn()
     assert said == [b"b", b"a"]
+
+
+async def test_a_part_of_a_backlog_is_in_when_its_receipt_has_come(answering) -> None:
+    now_s = asyncio.get_running_loop().time()
+    rule = BacklogRule(quiet_s=1.0, s_min=0.0, s_max=20.0, s_max_in_all=60.0, old_ms=2000)
+    backlog = Backlog(rule, 0, now_s)
+    assert backlog.heard(5, 5, now_s)
+    committed = receipt()
+    answering.when_committed(Load(backlog=backlog), 1, committed)
+    await turn()
+    assert backlog.in_at_s() == now_s + 60.0, "as long as it takes, but for the limit"
+    committed.set_result(None)
+    await turn()
+    assert now_s + 1.0 <= backlog.in_at_s() < now_s + 21.0
 
 
 async def test_a_concentrator_is_answered_in_the_order_of_receipt(answering, said) -> None:
