@@ -107,8 +107,8 @@ def _with(**facts: object) -> Facts:
         ),
         (
             Phase.CANCELLED, {},
-            "更正：经核实幸福里12号供电正常，此前停电通知作废。若您家无电，请回复1或拨95598。",
-            "correction: 12 Willow Lane has power; ignore our outage text. "
+            "更正：经核实幸福里12号未发现停电，此前停电通知作废。若您家无电，请回复1或拨95598。",
+            "correction: no outage found at 12 Willow Lane; ignore our outage text. "
             "If you are off, reply OFF or call 95598.",
         ),
         (

@@ -140,7 +140,7 @@ def test_what_was_told_and_was_wrong_is_corrected(
     reader = mine(phases["detected"])
     stage.tell(phases["on"])
     reader.until("document.body.dataset.phase === 'cancelled'")
-    assert text(reader, "headline") == "您家供电正常"
+    assert text(reader, "headline") == "未发现您家停电"
     assert "此前提示有误" in text(reader, "until")
 
 
