@@ -95,7 +95,11 @@ def solve(tree: Tree, evidence: Evidence, priors: Priors, now_ms: int) -> Verdic
     doubtful = np.flatnonzero(reason >= heard - GUARD_MS)
     candidates = nodes[doubtful]
     weights = _weigh(tree, evidence, candidates, heard[doubtful], now_ms)
-    logit = np.where(weights.waiting > 0, priors.left_logit[candidates], priors.logit[candidates])
+    # a few who wait for power, of many who have it, leave nothing behind above them
+    served = tree.customers_from[candidates + tree.size[candidates]]
+    served = served - tree.customers_from[candidates]
+    left = (weights.waiting > 0) & (2 * weights.waiting >= served)
+    logit = np.where(left, priors.left_logit[candidates], priors.logit[candidates])
     near = _near(weights, priors, now_ms)
     score = weights.llr + logit + np.where(near, 0.0, priors.calm_ll)
     lone = weights.lone & ~(near & weights.ripe) & (logit < 0)  # not where a plan has it open
