@@ -17,14 +17,7 @@ from hypothesis import strategies as st
 from detectors.arriving import Gasping
 from detectors.evidence import FAR, Evidence
 from detectors.hearing import NEVER
-from detectors.inference import (
-    CERTAIN,
-    CLOCK_MS,
-    GUARD_MS,
-    WRONG_CLOCK,
-    Priors,
-    solve,
-)  # fmt: skip
+from detectors.inference import CERTAIN, CLOCK_MS, GUARD_MS, WRONG_CLOCK, Priors, solve
 from detectors.tree import Tree, tree_of
 from grid.drawing import draw
 from grid.network import NodeKind
@@ -121,7 +114,7 @@ def weight(case: Case, node: int) -> float:
     """Log-odds that a node is open, all below it dead since the last word from there."""
     tree, seen = case.tree, case.evidence
     since = max(int(seen.heard_ms[n]) for n in below(tree, node)) - GUARD_MS
-    gasps, on, waiting = 0.0, 0.0, False
+    gasps, on, waiting = 0.0, 0.0, 0
     off, failed = {True: 0.0, False: 0.0}, []
     for n in below(tree, node):
         gasp = int(seen.gasp_ms[n])
@@ -132,7 +125,7 @@ def weight(case: Case, node: int) -> float:
         off[terminal(tree, n)] += seen.off_ll[n]
         if seen.due_ms[n] >= since:
             on += seen.on_ll[n]
-            waiting = waiting or bool(seen.pending[n])
+            waiting += bool(seen.pending[n])
     apart = sorted(int(seen.gasp_ms[n]) for n in below(tree, node)
                    if terminal(tree, n) and int(seen.gasp_ms[n]) >= max(since, 0))  # fmt: skip
     middle = apart[(len(apart) - 1) // 2] if apart else 0
@@ -140,7 +133,9 @@ def weight(case: Case, node: int) -> float:
     since_failed = np.array([NOW - min(failed, default=since + GUARD_MS)])
     meters, terminals = seen.gasping.silence(since_failed)
     silence = float(meters[0] * off[False] + terminals[0] * off[True])
-    prior = (case.priors.left_logit if waiting else case.priors.logit)[node]
+    served = int(tree.customers_from[node + tree.size[node]] - tree.customers_from[node])
+    left = waiting > 0 and 2 * waiting >= served  # else most of them have power
+    prior = (case.priors.left_logit if left else case.priors.logit)[node]
     total = gasps + silence - on + prior
     return max(total, 0.0) + CERTAIN if case.priors.open[node] else total
 
@@ -350,23 +345,28 @@ def test_what_is_equally_probable_is_decided_the_same_way_each_time(day) -> None
     assert day(NETWORK, text).bytes == day(NETWORK, text).bytes
 
 
+def silent(heard_ms: np.ndarray, **known: np.ndarray) -> Evidence:
+    """Who was heard once, and what else is known."""
+    count = len(heard_ms)
+    nothing = {
+        "gasp_ms": np.full(count, NEVER), "gasp_ll": np.zeros(count), "due_ms": np.full(count, FAR),
+        "on_ll": np.zeros(count), "overdue": np.zeros(count, np.bool_),
+        "pending": np.zeros(count, np.bool_), "unanswered": np.zeros(count, np.int64),
+    }  # fmt: skip
+    return Evidence(
+        heard_ms=heard_ms, mute_dcu=np.zeros(0, np.bool_), word_ms=np.zeros(0, np.int64),
+        gasping=Gasping(0.5), **(nothing | known),
+    )  # fmt: skip
+
+
 def test_the_oracle_knows_a_case_by_heart() -> None:
     """Two meters on a transformer, one gasp: prior and gasp against silence and a false gasp."""
     tree = tree_of(draw("source S1\n  transformer T1\n    meter M1\n    meter M2").groups[0])
-    never = np.full(4, NEVER, np.int64)
-    evidence = Evidence(
+    evidence = silent(
         heard_ms=np.array([NEVER, NEVER, NOW - 300_000, NOW - 300_000]),
         gasp_ms=np.array([NEVER, NEVER, NOW - 250_000, NEVER]),
         gasp_ll=np.array([0, 0, log(0.5 / 1e-4), 0]),
-        due_ms=np.where(never == NEVER, FAR, FAR),
         off_ll=np.array([0, 0, 0, log(0.5)]),
-        on_ll=np.zeros(4),
-        overdue=np.zeros(4, np.bool_),
-        pending=np.zeros(4, np.bool_),
-        unanswered=np.zeros(4, np.int64),
-        mute_dcu=np.zeros(0, np.bool_),
-        word_ms=np.zeros(0, np.int64),
-        gasping=Gasping(0.5),
     )
     logit = np.log([1e-9, 1e-3, 1e-5, 1e-5])
     case = Case(tree, evidence, Priors(logit, np.zeros(4, np.bool_), logit, NO_STORM, 0.0))
@@ -375,3 +375,23 @@ def test_the_oracle_knows_a_case_by_heart() -> None:
     (found,) = case.solved()
     assert found.node == 1
     assert found.probability == pytest.approx(transformer / (1 + transformer + meter), rel=1e-3)
+
+
+@pytest.mark.parametrize(("waiting", "declared"), [(1, []), (2, ["W1"])])
+def test_a_few_who_are_awaited_leave_nothing_above_them(waiting: int, declared: list[str]) -> None:
+    """What is likely left in the dark is left below a device of which half is awaited."""
+    lines = ["source S1", "  switch W1", *(f"    meter M{n}" for n in range(1, 5))]
+    group = draw("\n".join(lines)).groups[0]
+    tree = tree_of(group)
+    meters = np.arange(6) >= 2
+    pending = meters & (np.arange(6) < 2 + waiting)
+    evidence = silent(
+        heard_ms=np.where(meters, NOW - 300_000, NEVER),
+        due_ms=np.where(pending, NOW - 120_000, FAR),
+        off_ll=np.where(meters, log(0.5), 0.0),
+        on_ll=np.where(pending, -4.0, 0.0),
+        pending=pending,
+    )
+    seldom, left = np.where(meters, -11.5, -6.9), np.where(meters, -11.5, 0.0)
+    case = Case(tree, evidence, Priors(seldom, np.zeros(6, np.bool_), left, NO_STORM, 0.0))
+    assert [group.ids[found.node] for found in case.solved()] == declared
