@@ -54,8 +54,9 @@ def with_phases(
     lost, tells = np.where(old, np.uint8(0), lost), (hearing.lost_phases & TELLS > 0) & ~old
     said = _Words(lost, tells, _since(hearing, book.group, findings, np.flatnonzero(lost)))
     found: dict[int, Declared] = {}
+    suspects = np.flatnonzero(evidence.suspicious)
     for bit in (1, 2, 4):
-        if not _speaks(tree, evidence, verdict, np.flatnonzero(lost & np.uint8(bit)), bit):
+        if not _speaks(tree, suspects, verdict, np.flatnonzero(lost & np.uint8(bit)), bit):
             continue
         ruled = _ruled(tree, evidence, verdict, priors, bit)
         alone = _evidence_of(tree, evidence, said, ruled, bit)
@@ -71,6 +72,7 @@ def with_phases(
             other = solve(tree, rest, priors, now_ms)
             if other.score + one.score > verdict.score + 1e-9:
                 evidence, verdict = rest, other
+                suspects = np.flatnonzero(evidence.suspicious)
                 _add(found, _named(one, bit, said))
     if not found:
         return verdict
@@ -142,11 +144,10 @@ def _evidence_of(
     )
 
 
-def _speaks(tree: Tree, evidence: Evidence, verdict: Verdict, lost: I64, bit: int) -> bool:
+def _speaks(tree: Tree, suspects: I64, verdict: Verdict, lost: I64, bit: int) -> bool:
     """Whether anybody speaks of one phase alone outside of what lost all of its phases: most often
     nobody does, and nothing needs to be looked at node by node.
     """
-    suspects = np.flatnonzero(evidence.suspicious)
     phases = tree.phases.take(suspects)
     speakers = np.concatenate([lost, suspects[phases == bit]])
     others = suspects[phases != bit].tolist()

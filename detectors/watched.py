@@ -64,9 +64,11 @@ class Watched(msgspec.Struct):
 
 def note_gasps(watched: Watched, rows: Rows, limits: EngineSettings) -> None:
     """Remember who says that it has no power."""
-    for i in np.flatnonzero(rows["kind"] == LAST_GASP).tolist():
-        times = watched.gasps.setdefault(int(rows["node"][i]), [])
-        times.append(int(rows["stream_ms"][i]))
+    said = np.flatnonzero(rows["kind"] == LAST_GASP)
+    nodes, at_ms = rows["node"].take(said).tolist(), rows["stream_ms"].take(said).tolist()
+    for node, at in zip(nodes, at_ms, strict=True):
+        times = watched.gasps.setdefault(node, [])
+        times.append(at)
         del times[: -int(limits.flaps)]
 
 
