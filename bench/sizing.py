@@ -14,8 +14,8 @@ import numpy as np
 from bench.store import readings
 from grid.frame import Frame, to_bytes
 
-WORKER_S = 16_600
-"""Readings a second of one worker, six a record: ``single`` of ``bench cluster`` (16,647), on two
+WORKER_S = 12_400
+"""Readings a second of one worker, six a record: ``single`` of ``bench cluster`` (12,448), on two
 cores that broker, database and worker share.
 """
 ROW_BYTES = 122
