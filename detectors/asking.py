@@ -14,8 +14,8 @@ import numpy as np
 from detectors.evidence import POWER_UP_WAIT_MS, Asked, Evidence
 from detectors.hearing import NEVER
 from detectors.inference import Verdict
-from detectors.reconcile import Scene
 from detectors.running import Running
+from detectors.scene import Scene
 from detectors.settings import EngineSettings
 from grid.errors import Refused
 from grid.frame import Decided

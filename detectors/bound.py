@@ -4,18 +4,14 @@ Inference is told of them as of a device that is open (``pins``), and what it de
 outage leaves it and its members alone.
 """
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from detectors.book import NOBODY, Book
 from detectors.inference import GUARD_MS, Declared
 from detectors.running import Running
+from detectors.scene import Scene
 from grid.network import ALL_PHASES, I64
 from grid.outage import State
-
-if TYPE_CHECKING:  # reconcile asks this module
-    from detectors.reconcile import Scene
 
 
 def bound(outage: Running) -> bool:
@@ -32,7 +28,7 @@ def pins(book: Book) -> list[int]:
     return [outage.node for outage in whole if bound(outage) or outage.doubt_ms is not None]
 
 
-def keep_bound(scene: "Scene", found: Declared, members: I64) -> tuple[Running | None, I64]:
+def keep_bound(scene: Scene, found: Declared, members: I64) -> tuple[Running | None, I64]:
     """The outage that a person put at or below a declared node, and whom that leaves for others.
 
     Where the device of the node says itself that it opened, they are bound no longer.
@@ -53,7 +49,7 @@ def keep_bound(scene: "Scene", found: Declared, members: I64) -> tuple[Running |
     return below[0], members[~np.isin(members, theirs)]
 
 
-def take_missing(scene: "Scene", outage: Running) -> I64:
+def take_missing(scene: Scene, outage: Running) -> I64:
     """Take in the meters behind the device that nobody has and that were not heard since."""
     book = scene.book
     members = missing(scene, outage, outage.node)
@@ -66,7 +62,7 @@ def take_missing(scene: "Scene", outage: Running) -> I64:
     return taken
 
 
-def missing(scene: "Scene", outage: Running, node: int) -> I64:
+def missing(scene: Scene, outage: Running, node: int) -> I64:
     """Meters behind a node that are in no outage and were not heard since this one began."""
     book = scene.book
     members = book.meters_on(node, outage.phases)
@@ -77,7 +73,7 @@ def missing(scene: "Scene", outage: Running, node: int) -> I64:
     return missed
 
 
-def contradict(scene: "Scene") -> None:
+def contradict(scene: Scene) -> None:
     """Let go what a device's own fresh word, heard since, shows to be elsewhere."""
     for outage in scene.book.running.values():
         position = scene.positions.get(outage.node)

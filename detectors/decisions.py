@@ -16,8 +16,8 @@ from detectors.estimating import learn
 from detectors.etr import History
 from detectors.packed import PackedOutage, pack, unpack
 from detectors.positions import Position, Switching, by_hand
-from detectors.reconcile import Scene
 from detectors.running import NOT_EXPLAINED, Running, outage_id
+from detectors.scene import Scene
 from detectors.settings import EngineSettings
 from grid.errors import Refused
 from grid.frame import Decided, SwitchThrown

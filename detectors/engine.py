@@ -30,9 +30,10 @@ from detectors.planning import match_plan
 from detectors.positions import Moved, Position, Switching, read_position
 from detectors.priors import priors_of
 from detectors.rates import Rates, count_gasps, storms, teaches
-from detectors.reconcile import Scene, reconcile
+from detectors.reconcile import reconcile
 from detectors.repeats import Memory, blank, take
 from detectors.restoration import finish, follow, hear_back, settle_times
+from detectors.scene import Scene
 from detectors.settings import EngineSettings
 from detectors.transfer import arrive
 from detectors.tree import tree_of
@@ -82,8 +83,7 @@ class Engine:
         self.plans: dict[str, PlanEntered] = {}
         nodes = len(group.ids)
         nobody = np.full(nodes, NOBODY, np.int32)
-        never = np.full(nodes, NEVER)
-        self.book = Book(group, self.tree, nobody, nobody.copy(), never)
+        self.book = Book(group, self.tree, nobody, nobody.copy(), np.full(nodes, NEVER))
         self.findings = Findings(group)
         self.decisions = Decisions()
         self.history = History()

@@ -7,8 +7,8 @@ or when the time has passed.
 from collections.abc import Mapping
 
 from detectors.etr import MINUTE_MS, History, keys_of
-from detectors.reconcile import Scene
 from detectors.running import Running
+from detectors.scene import Scene
 from grid.frame import PlanEntered
 from grid.outage import Etr, OutageKind, State
 from grid.times import to_rfc3339

@@ -5,8 +5,8 @@ import numpy as np
 from detectors.currents import currents_of
 from detectors.hearing import NEVER
 from detectors.inference import GUARD_MS, Declared
-from detectors.reconcile import Scene
 from detectors.running import Running
+from detectors.scene import Scene
 from grid.network import ALL_PHASES, NodeKind, phase_letters
 from grid.reasons import Evidence
 from grid.times import to_rfc3339

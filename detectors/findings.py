@@ -14,7 +14,7 @@ import numpy as np
 from detectors.evidence import Evidence
 from detectors.hearing import NEVER, PHASES, Hearing
 from detectors.positions import Position
-from detectors.reconcile import Scene
+from detectors.scene import Scene
 from grid.frame import Rows
 from grid.network import I64, U8, Bools, Group, phase_letters
 from grid.outage import Finding

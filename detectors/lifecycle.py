@@ -6,9 +6,9 @@ from detectors.explaining import evidence_of, sentences
 from detectors.hearing import NEVER
 from detectors.inference import GUARD_MS, Declared
 from detectors.positions import Moved, Position, Switching
-from detectors.reconcile import Scene
 from detectors.restoration import expect
 from detectors.running import NOT_EXPLAINED, Running
+from detectors.scene import Scene
 from grid.network import ALL_PHASES
 from grid.outage import State
 from grid.times import to_rfc3339

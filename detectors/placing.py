@@ -8,8 +8,9 @@ function changes nothing before it has refused what it refuses.
 import numpy as np
 
 from detectors.bound import missing, take_missing
-from detectors.reconcile import Scene, merge_into
+from detectors.reconcile import merge_into
 from detectors.running import NOT_EXPLAINED, Running, outage_id
+from detectors.scene import Scene
 from grid.errors import Refused
 from grid.frame import Decided
 from grid.network import ALL_PHASES, I64, Bools

@@ -6,8 +6,8 @@ or takes more than the plan covers, people are told of.
 
 from collections.abc import Sequence
 
-from detectors.reconcile import Scene
 from detectors.running import Running
+from detectors.scene import Scene
 from grid.frame import PlanEntered
 from grid.outage import RUNNING, OutageKind
 from grid.times import to_rfc3339

@@ -15,7 +15,7 @@ import numpy as np
 from detectors.book import NOBODY, Book
 from detectors.findings import Findings
 from detectors.hearing import NEVER, Hearing
-from detectors.reconcile import Scene
+from detectors.scene import Scene
 from detectors.settings import EngineSettings
 from detectors.tree import transformers
 from grid.frame import Rows

@@ -4,8 +4,8 @@ The ladder is ``grid.work.Stage``; it is climbed, steps may be left out, and onl
 begins it anew.  The last step is the meters': restored after it was repaired.
 """
 
-from detectors.reconcile import Scene
 from detectors.running import NOT_EXPLAINED, Running
+from detectors.scene import Scene
 from grid.errors import Refused
 from grid.frame import Decided
 from grid.outage import Etr, OutageKind, State
