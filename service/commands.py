@@ -1,6 +1,7 @@
 """The small commands: token and doctor."""
 
 import http.client
+import time
 from pathlib import Path
 
 import msgspec
@@ -50,13 +51,15 @@ def withdraw(role: str, subject: str, data: Path) -> str:
     folder = place.key_folder_of(data)
     if not folder.is_dir():
         raise ConfigError(f"--data: there are no keys in {folder}; give the service's own folder")
+    at_ms = now_ms()
     try:
-        write(folder, role, subject, now_ms())
+        write(folder, role, subject, at_ms)
     except OSError as error:
         raise ConfigError(
             f"{folder} cannot be written ({error.strerror}); where every role only reads its "
             "secrets, run it where they were made: docker compose run --rm secrets token ..."
         ) from error
+    time.sleep((1000 - at_ms % 1000) / 1000)  # tokens know whole seconds: the next one is new
     return f"what {role} {subject} has so far counts no more; a new token will, from now on"
 
 

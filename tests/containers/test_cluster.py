@@ -96,13 +96,17 @@ def _perfect(cluster, folder: Path) -> str:
 
 
 def _is_watched(cluster) -> None:
-    targets = cluster.prometheus("targets")["activeTargets"]
-    jobs = {t["labels"]["job"] for t in targets if t["health"] == "up"}
-    assert jobs == set(ROLES)
+    cluster.wait(lambda: _scraped(cluster) == set(ROLES), 120, "prometheus: every role")
     groups = cluster.prometheus("rules")["groups"]
     bad = [r["name"] for g in groups for r in g["rules"] if r["health"] == "err"]
     assert bad == []
     cluster.say("Prometheus reads every role by TLS with its token")
+
+
+def _scraped(cluster) -> set[str]:
+    """Roles that Prometheus found well when it last asked, which may have been before a kill."""
+    targets = cluster.prometheus("targets")["activeTargets"]
+    return {t["labels"]["job"] for t in targets if t["health"] == "up"}
 
 
 def _comes_back_from_a_backup(cluster) -> None:

@@ -78,3 +78,13 @@ def test_a_cluster_has_it_beside_the_keys_that_its_roles_share(
     commands.withdraw("dispatcher", "ann", nowhere)
     with pytest.raises(Refused, match="withdrawn"):
         Withdrawals(place.key_folder_of(nowhere), now_ms).accept(key, old)
+
+
+def test_a_token_made_right_after_the_command_counts(tmp_path: Path) -> None:
+    """Tokens have whole seconds: the command is done when its own second is."""
+    data = tmp_path / "data"
+    commands.token("customer", "C1", None, data, 3600)
+    commands.withdraw("customer", "C1", data)
+    new = commands.token("customer", "C1", None, data, 3600)
+    key = keys.read_keys(data).token
+    assert Withdrawals(keys.folder_of(data), now_ms).accept(key, new).subject == "C1"
