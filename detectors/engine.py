@@ -57,6 +57,7 @@ from grid.frame import (
     SourceLost,
     SwitchThrown,
     first_ms,
+    joined,
 )
 from grid.network import Group
 from grid.outage import ENDED, Change, Outcome, Ping
@@ -377,9 +378,8 @@ class Engine:
     def _go_through(self, now_ms: int) -> None:
         """Take in what was kept, by the devices' clocks brought to ours, as if heard then."""
         waiting, self.catching_up = self.catching_up, set()
-        kept, self.kept = self.kept, []
-        if kept:
-            rows = np.concatenate(kept)
+        rows, self.kept = joined(self.kept), []
+        if len(rows):
             node = rows["node"].astype(np.int64)
             lag = np.minimum(self.hearing.lag(node), rows["received_ms"] - rows["happened_ms"])
             begin = min(self.clock_ms, self.backlog_from_ms)

@@ -95,10 +95,9 @@ def solve(tree: Tree, evidence: Evidence, priors: Priors, now_ms: int) -> Verdic
     doubtful = np.flatnonzero(reason >= heard - GUARD_MS)
     candidates = nodes[doubtful]
     weights = _weigh(tree, evidence, candidates, heard[doubtful], now_ms)
+    customers = tree.customers_from[nodes + tree.size[nodes]] - tree.customers_from[nodes]
     # a few who wait for power, of many who have it, leave nothing behind above them
-    served = tree.customers_from[candidates + tree.size[candidates]]
-    served = served - tree.customers_from[candidates]
-    left = (weights.waiting > 0) & (2 * weights.waiting >= served)
+    left = (weights.waiting > 0) & (2 * weights.waiting >= customers[doubtful])
     logit = np.where(left, priors.left_logit[candidates], priors.logit[candidates])
     near = _near(weights, priors, now_ms)
     score = weights.llr + logit + np.where(near, 0.0, priors.calm_ll)
@@ -113,7 +112,6 @@ def solve(tree: Tree, evidence: Evidence, priors: Priors, now_ms: int) -> Verdic
     found, alive = _downward(levels, above, chosen, open_here)
     open_point = alive[:-1] * open_here
     dead = 1 - alive[:-1] * (1 - open_here)
-    customers = tree.customers_from[nodes + tree.size[nodes]] - tree.customers_from[nodes]
     declared = []
     for i in found.tolist():
         series = _series(i, above, customers)

@@ -137,15 +137,6 @@ def take(engine: Engine) -> bytes:
     return zlib.compress(_encode(body), 1)
 
 
-def network_of(snapshot: bytes) -> str:
-    """The version of the network that a snapshot is numbered by.
-
-    Raises:
-        BadPayload: Another format, or no snapshot at all.
-    """
-    return opened(snapshot).network
-
-
 def opened(snapshot: bytes) -> Body:
     """What is in a snapshot.
 
@@ -161,13 +152,12 @@ def opened(snapshot: bytes) -> Body:
     return body
 
 
-def restore(group: Group, snapshot: bytes | Body) -> Engine:
+def restore(group: Group, body: Body) -> Engine:
     """The engine that ``take`` saw; ``group`` is of the snapshot's version of the network.
 
     Raises:
-        BadPayload: Another format, another network, or no snapshot at all.
+        BadPayload: It is of another network.
     """
-    body = snapshot if isinstance(snapshot, Body) else opened(snapshot)
     if len(body.owner) != 4 * len(group.ids):
         raise BadPayload("the snapshot is of another network")
     engine = Engine(group, body.settings)

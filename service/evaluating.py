@@ -10,10 +10,9 @@ from functools import lru_cache
 from itertools import count
 
 import msgspec
-import numpy as np
 
 from detectors.settings import EngineSettings
-from grid.frame import NO_ROWS, Rows
+from grid.frame import Rows, joined
 from grid.graph import Graph
 from grid.network import Network
 from grid.outage import Change, Ping
@@ -97,7 +96,7 @@ class _Stage:
             rows: list[Rows] = []
             while heap and heap[0][0] <= now_ms:
                 rows.append(self._take(heapq.heappop(heap)[2]))
-            self._rule.take(np.concatenate(rows) if rows else NO_ROWS)
+            self._rule.take(joined(rows))
             self._replay.advance(now_ms)
             for answer in self._answers(now_ms):
                 heapq.heappush(heap, (answer.received_ms, next(ties), answer))

@@ -11,7 +11,7 @@ import structlog
 
 from detectors.engine import Engine
 from detectors.settings import EngineSettings
-from detectors.snapshot import network_of, restore
+from detectors.snapshot import opened, restore
 from grid.errors import BadPayload, Unreachable
 from grid.network import Group, Network
 from store.postgres import Store
@@ -49,5 +49,6 @@ class Glimpse(Mapping[int, Engine]):
 
     def _take(self, group: Group, snapshot: bytes) -> None:
         """Of another version of the network it says nothing here."""
-        if network_of(snapshot) == self._network.version:
-            self._engines[group.no] = restore(group, snapshot)
+        body = opened(snapshot)
+        if body.network == self._network.version:
+            self._engines[group.no] = restore(group, body)

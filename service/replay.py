@@ -15,7 +15,7 @@ from detectors.engine import Engine
 from detectors.settings import EngineSettings
 from devices.mqtt_v1 import PREFIX, BadElement, decode, parse_topic
 from grid.errors import BadPayload
-from grid.frame import NO_ROWS, Command, Frame, PingSent, Rows
+from grid.frame import NO_ROWS, Command, Frame, PingSent, Rows, joined
 from grid.network import Network
 from grid.outage import Change, Outage, Outcome, Ping
 from ingest.packing import Packer
@@ -92,7 +92,7 @@ class Replay:
     def advance(self, until_ms: int) -> None:
         """Let stream time pass."""
         self._now_ms = max(self._now_ms, until_ms)
-        rows = np.concatenate(self._waiting) if self._waiting else None
+        rows = joined(self._waiting) if self._waiting else None
         self._waiting.clear()
         changes: list[Change] = []
         pings: list[Ping] = []

@@ -28,7 +28,7 @@ import pytest
 
 from detectors.engine import Engine
 from detectors.settings import EngineSettings
-from detectors.snapshot import restore, take
+from detectors.snapshot import opened, restore, take
 from grid.frame import (
     NO_ROWS,
     CaughtUp,
@@ -355,7 +355,7 @@ def play(
         told.repeats += len(outcome.repeat_rows)
         told.wake_ms = outcome.wake_ms
         if frame.position == crash_after:
-            engine = restore(network.groups[0], take(engine))
+            engine = restore(network.groups[0], opened(take(engine)))
     told.engine = engine
     return told
 

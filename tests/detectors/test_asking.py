@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from detectors.engine import Engine
 from detectors.settings import EngineSettings
-from detectors.snapshot import restore, take
+from detectors.snapshot import opened, restore, take
 from grid.drawing import draw
 from grid.frame import Frame
 from grid.outage import RUNNING, Change, Outage, Ping
@@ -159,7 +159,7 @@ def test_cuts_and_crashes_change_nothing_of_who_is_asked(
             pings += told.pings
             changes += told.changes
             if frame.position == crash_after:
-                engine = restore(NETWORK.groups[0], take(engine))
+                engine = restore(NETWORK.groups[0], opened(take(engine)))
         return pings, changes
 
     whole = asked(drawn.frames(), 0)

@@ -9,7 +9,7 @@ from detectors import hearing, repeats
 from detectors.engine import Engine
 from detectors.running import Running
 from detectors.settings import EngineSettings
-from detectors.snapshot import FORMAT, network_of, restore, take
+from detectors.snapshot import FORMAT, opened, restore, take
 from grid.drawing import draw
 from grid.errors import BadPayload
 
@@ -68,7 +68,7 @@ def test_restored_after_any_frame_it_says_the_same_bytes_to_the_rest(frames) -> 
         taken.append(take(engine))
     assert sum(len(outcome.changes) for outcome in said) > 8
     for i in range(0, len(frames), 9):
-        again = restore(NETWORK.groups[0], taken[i])
+        again = restore(NETWORK.groups[0], opened(taken[i]))
         assert encoded([again.apply(frame) for frame in frames[i + 1 :]]) == encoded(said[i + 1 :])
 
 
@@ -77,7 +77,7 @@ def test_taking_a_snapshot_of_what_was_restored_gives_the_same_bytes(frames) -> 
     for frame in frames:
         engine.apply(frame)
         body = take(engine)
-        assert take(restore(NETWORK.groups[0], body)) == body
+        assert take(restore(NETWORK.groups[0], opened(body))) == body
 
 
 def test_a_snapshot_changes_nothing_about_the_engine(frames) -> None:
@@ -93,8 +93,8 @@ def test_it_knows_its_position_and_the_version_of_its_network(frames) -> None:
     for frame in frames:
         engine.apply(frame)
     body = take(engine)
-    assert restore(NETWORK.groups[0], body).position == len(frames)
-    assert network_of(body) == NETWORK.version
+    assert restore(NETWORK.groups[0], opened(body)).position == len(frames)
+    assert opened(body).network == NETWORK.version
 
 
 def test_everything_that_an_engine_keeps_is_in_it(stream) -> None:
@@ -105,7 +105,7 @@ def test_everything_that_an_engine_keeps_is_in_it(stream) -> None:
         sorted({*day.rows["stream_ms"].tolist(), *(c.at_ms for c in day.commands)})
     ):
         engine.apply(frame)
-        again = restore(NETWORK.groups[0], take(engine))
+        again = restore(NETWORK.groups[0], opened(take(engine)))
         assert state(again) == state(engine)
 
 
@@ -146,7 +146,7 @@ def test_what_cannot_be_read_is_refused_with_a_reason(frames, spoil, reason: str
     engine = Engine(NETWORK.groups[0], EngineSettings())
     engine.apply(frames[0])
     with pytest.raises(BadPayload, match=reason):
-        restore(NETWORK.groups[0], spoil(take(engine)))
+        restore(NETWORK.groups[0], opened(spoil(take(engine))))
 
 
 def of_format(body: bytes, number: int) -> bytes:
@@ -160,7 +160,7 @@ def test_that_of_another_network_is_refused(frames) -> None:
     engine.apply(frames[0])
     other = draw("source S1\n  breaker B1\n    meter M1").groups[0]
     with pytest.raises(BadPayload, match="another network"):
-        restore(other, take(engine))
+        restore(other, opened(take(engine)))
 
 
 def test_columns_have_one_entry_a_node() -> None:

@@ -5,7 +5,7 @@ import { mark } from "../marks.js";
 import { byFeeder, still } from "./order.js";
 
 export const PAGE = 300;
-const COLUMNS = ["state", "key", "no", "where", "dark", "since", "why", "cause", "crew", "etr", "told"];
+export const COLUMNS = ["state", "key", "no", "where", "dark", "since", "why", "cause", "crew", "etr", "told"];
 const SINGLE = new Set(["no"]); // of one line; the others say two things, one above the other
 
 export class List {

@@ -16,7 +16,7 @@ import { drawDetail } from "./detail.js";
 import { NONE, TABS, passes, read, setCount, write } from "./filters.js";
 import { drawFigures, drawHead } from "./head.js";
 import { help, listen } from "./keys.js";
-import { List } from "./list.js";
+import { COLUMNS, List } from "./list.js";
 import { GridMap } from "./map.js";
 import { Model } from "./model.js";
 import { ordered, verifying } from "./order.js";
@@ -260,7 +260,7 @@ class Board {
   }
 
   #skeleton() {
-    const bones = el("tbody", { class: "bones", "aria-hidden": "true" }, ...Array.from({ length: 12 }, () => el("tr", {}, ...Array.from({ length: 11 }, () => el("td", {}, el("div"))))));
+    const bones = el("tbody", { class: "bones", "aria-hidden": "true" }, ...Array.from({ length: 12 }, () => el("tr", {}, ...Array.from(COLUMNS, () => el("td", {}, el("div"))))));
     this.list.body.replaceChildren(...bones.children);
   }
 
