@@ -119,13 +119,20 @@ def test_a_shift_with_the_keyboard_alone(
     assert "#code=" not in lines.replace(f"http://127.0.0.1:{service.http}/#code=", "", 1)
 
 
+def a_board_with_an_outage(
+    service: Any, meters: Callable[..., None], visit: Callable[..., Any]
+) -> Any:
+    board = visit(link(service, "dispatcher", "anna"), language="en")
+    board.until("window.lastgaspBoard?.loaded === true", within_s=60)
+    meters("last_gasp", "M4", "M5", "M6")
+    board.until("document.querySelectorAll('#list tr[data-id]').length >= 1")
+    return board
+
+
 def test_a_stale_decision_shows_the_outage_as_it_is(
     service: Any, meters: Callable[..., None], visit: Callable[..., Any]
 ) -> None:
-    anna = visit(link(service, "dispatcher", "anna"), language="en")
-    anna.until("window.lastgaspBoard?.loaded === true", within_s=60)
-    meters("last_gasp", "M4", "M5", "M6")
-    anna.until("document.querySelectorAll('#list tr[data-id]').length >= 1")
+    anna = a_board_with_an_outage(service, meters, visit)
     told = anna.do(
         "(async () => { const [o] = lastgaspBoard.model.outages.values();"
         " await lastgaspBoard.acts.send(o.id, {version: o.version + 7, action: 'acknowledge'});"
@@ -138,10 +145,7 @@ def test_a_stale_decision_shows_the_outage_as_it_is(
 def test_a_decision_is_told_again_while_only_meters_have_changed(
     service: Any, meters: Callable[..., None], visit: Callable[..., Any]
 ) -> None:
-    anna = visit(link(service, "dispatcher", "anna"), language="en")
-    anna.until("window.lastgaspBoard?.loaded === true", within_s=60)
-    meters("last_gasp", "M4", "M5", "M6")
-    anna.until("document.querySelectorAll('#list tr[data-id]').length >= 1")
+    anna = a_board_with_an_outage(service, meters, visit)
     told = anna.do(
         "(async () => { const [o] = lastgaspBoard.model.outages.values(), {acts} = lastgaspBoard;"
         " await acts.send(o.id, {version: o.version, action: 'note', reason: 'looked at'});"
