@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Alarms, FLOOD } from "../../../dispatch/pages/js/board/alarms.js";
-import { sentence, sides } from "../../../dispatch/pages/js/board/evidence.js";
+import { sentence, sides, single } from "../../../dispatch/pages/js/board/evidence.js";
 import { NONE, passes, read, write } from "../../../dispatch/pages/js/board/filters.js";
 import { Model, figures, oldest } from "../../../dispatch/pages/js/board/model.js";
 import { bubbleFeatures, diagram, lineFeatures, nodeStates, places } from "../../../dispatch/pages/js/board/nodes.js";
@@ -38,6 +38,7 @@ test("one of a thing is not many", () => {
   assert.equal(said("1 heartbeats were due and did not come"), "1 heartbeat was due and did not come");
   assert.equal(said("1 of 40 meters behind it report power"), "1 of 40 meters behind it reports power");
   assert.equal(said("11 meters have power again"), "11 meters have power again");
+  assert.equal(single("Meter M1 is dead, 1 customers are dark"), "Meter M1 is dead, 1 customer is dark");
   assert.equal(said("3 of 40 meters sent a last gasp"), "3 of 40 meters sent a last gasp");
 });
 

@@ -70,7 +70,7 @@ export function brief(line, say, times) {
 const ONE = { have: "has", are: "is", were: "was", report: "reports", stay: "stays", follow: "follows", say: "says", send: "sends" };
 
 /** A sentence that counts one: "1 meters have power again" is nobody's English. */
-function single(text) {
+export function single(text) {
   return text
     .replace(/\b1 ((?:transformer |more )?(?:meter|terminal|heartbeat|device|customer))s (of three phases )?(\w+)/g,
       (_, noun, of = "", verb) => `1 ${noun} ${of}${ONE[verb] ?? verb}`)
