@@ -91,7 +91,7 @@ class Engine:
         self.waking = Waking()
         self.listening = Listening()
         self.meters = int(self.tree.meters.sum())
-        self.catching_up: set[str] = set()
+        self.catching_up: dict[str, int] = {}  # source -> since when it was not heard
         self.relays = Relays()
         self.backlog_from_ms = NO_BACKLOG  # what is kept may have happened since
         self.kept: list[Rows] = []
@@ -328,11 +328,11 @@ class Engine:
                 self.asking.clear()
             case Deaf():
                 self.asking.clear()
-                self.catching_up.add(command.source)
                 self.backlog_from_ms = min(self.backlog_from_ms, command.from_ms)
-                self.listening.find(command.source, (command.from_ms, command.until_ms))
+                gap = (command.from_ms, command.until_ms)
+                self.catching_up[command.source] = self.listening.find(command.source, gap)
             case CaughtUp():
-                self.catching_up.discard(command.source)
+                self.listening.heard_all(self.catching_up.pop(command.source, None), command.at_ms)
                 if not self.catching_up:
                     self._go_through(command.at_ms)
             case PlanEntered():
@@ -377,7 +377,7 @@ class Engine:
 
     def _go_through(self, now_ms: int) -> None:
         """Take in what was kept, by the devices' clocks brought to ours, as if heard then."""
-        waiting, self.catching_up = self.catching_up, set()
+        waiting, self.catching_up = self.catching_up, {}
         rows, self.kept = joined(self.kept), []
         if len(rows):
             node = rows["node"].astype(np.int64)

@@ -1,7 +1,9 @@
 """When we listened.  Only silence that we listened to is evidence.
 
 A heartbeat that was due and did not come before we went deaf stays missed; one that was due while
-we were deaf is granted a new period from when we listened again.  Times by our clock, in ms.
+we were deaf is granted a new period from when we listened again.  That is when the backlog is in:
+before, a device that nobody has answered yet may hold back what it has to say, and forget a
+heartbeat that a newer one overtakes.  Times by our clock, in ms.
 """
 
 from dataclasses import dataclass, field
@@ -30,13 +32,22 @@ class Listening:
         """Nothing is heard of a source from here on."""
         self.lost.setdefault(source, at_ms)
 
-    def find(self, source: str, gap: Gap) -> None:
-        """A source is back: nothing was heard of it in the gap."""
+    def find(self, source: str, gap: Gap) -> int:
+        """A source is back: nothing was heard of it in the gap; returns where that begins."""
         begin = min(gap[0], self.lost.pop(source, gap[0]))
         self.past = sorted([*self.past, (begin, gap[1])])
         if len(self.past) > GAPS_MAX:
             (first, until), (_, later), *rest = self.past
             self.past = [(first, max(until, later)), *rest]
+        return begin
+
+    def heard_all(self, since_ms: int | None, at_ms: int) -> None:
+        """The backlog of a gap that has ``since_ms`` in it is in: the gap lasted until then."""
+        if since_ms is not None:
+            self.past = [
+                (begin, max(end, at_ms) if begin <= since_ms <= end else end)
+                for begin, end in self.past
+            ]
 
     @property
     def gaps(self) -> tuple[Gap, ...]:

@@ -26,7 +26,7 @@ from grid.frame import READING, PlanEntered
 from grid.network import Group
 from grid.outage import Finding
 
-FORMAT = 14
+FORMAT = 15
 
 
 class Body(msgspec.Struct, frozen=True, array_like=True):
@@ -55,7 +55,7 @@ class Body(msgspec.Struct, frozen=True, array_like=True):
     relays: dict[int, tuple[int, int]]
     gaps: list[tuple[int, int]]
     lost: dict[str, int]
-    catching_up: tuple[str, ...]
+    catching_up: dict[str, int]
     backlog_from_ms: int
     kept: bytes
     rates: tuple[float, float, float, int, tuple[int, ...], int, tuple[int, int]]
@@ -110,7 +110,7 @@ def take(engine: Engine) -> bytes:
         relays=dict(sorted(engine.relays.past.items())),
         gaps=engine.listening.past,
         lost=dict(sorted(engine.listening.lost.items())),
-        catching_up=tuple(sorted(engine.catching_up)),
+        catching_up=dict(sorted(engine.catching_up.items())),
         backlog_from_ms=engine.backlog_from_ms,
         kept=b"".join(rows.tobytes() for rows in engine.kept),
         rates=(
@@ -187,7 +187,7 @@ def restore(group: Group, body: Body) -> Engine:
     waking.quiet_until_ms, waking.idle = body.waking[3:]
     engine.listening = Listening(body.gaps, body.lost)
     engine.relays = Relays(body.mute, body.relays)
-    engine.catching_up, engine.backlog_from_ms = set(body.catching_up), body.backlog_from_ms
+    engine.catching_up, engine.backlog_from_ms = body.catching_up, body.backlog_from_ms
     engine.kept = [np.frombuffer(body.kept, READING)] if body.kept else []
     engine.asking = Asking(body.asks, body.sent_ms)
     gasped, dark, false, at_ms, lonely, unexplained, stamps = body.rates

@@ -64,13 +64,14 @@ class SourceLost(msgspec.Struct, frozen=True, tag=True):
 class Deaf(msgspec.Struct, frozen=True, tag=True):
     """A source is back after we heard nothing from it: silence in between is no evidence.
 
-    Its backlog comes now; the engine keeps what follows and decides nothing until ``CaughtUp``.
+    Its backlog comes now; the engine keeps what follows and decides nothing until ``CaughtUp``, and
+    until then silence is no evidence either.
     """
 
     at_ms: int  # stream time of the entry
     source: str  # "mqtt", "modbus"
     from_ms: int
-    until_ms: int
+    until_ms: int  # when it was there again
 
 
 class CaughtUp(msgspec.Struct, frozen=True, tag=True):

@@ -24,7 +24,7 @@ Sender = tuple[str, str]  # class and id of the topic
 class OutboxSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The devices' patience and the limits of their stores, all of them together."""
 
-    window_facts_max: int = 4000  # sent and not acknowledged; above: other senders wait
+    window_facts_max: int = 20_000  # sent and not acknowledged; above: other senders wait
     facts_max: int = 400_000  # kept; above: new heartbeats are dropped and counted
     array_facts_max: int = 200  # of a concentrator in one message
     resend_s: float = 5.0  # without an acknowledgement; doubled each time

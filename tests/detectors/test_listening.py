@@ -14,6 +14,15 @@ def test_a_source_that_is_back_was_deaf_since_it_was_lost() -> None:
     assert ears.gaps == ((100, 200),)
 
 
+def test_a_gap_lasts_until_its_backlog_is_in() -> None:
+    ears = Listening([(0, 50)])
+    since = ears.find("mqtt", (100, 200))
+    ears.heard_all(since, 260)
+    assert ears.gaps == ((0, 50), (100, 260))
+    ears.heard_all(None, 300)  # a word of a source that was never away
+    assert ears.gaps == ((0, 50), (100, 260))
+
+
 def test_one_that_says_it_was_deaf_longer_than_we_knew_is_believed() -> None:
     ears = Listening()
     ears.lose("mqtt", 100)
