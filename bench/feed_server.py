@@ -25,6 +25,7 @@ from notify.memory import MemoryLog
 from notify.messages import pub
 from notify.settings import FeedSettings
 from service.clock import now_ms
+from service.garbage import collect_rarely
 from service.tokens import verify
 from store.postgres import open_store
 from store.sealing import Keys
@@ -131,6 +132,7 @@ async def _written(unread: list[Callable[[], int]]) -> None:
 
 def main(arguments: list[str]) -> None:
     """Run one of the servers."""
+    collect_rarely()
     with (
         open(os.devnull, "w") as nowhere,  # lines are made as in the service, and thrown away
         asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,

@@ -250,7 +250,8 @@ class Hub:
             reading[1].cancel()  # no harm to one that is done
 
     def _read_ahead(self, names: Sequence[str]) -> tuple[dict[str, int], "asyncio.Task[Rows]"]:
-        after = {n: self._channels[n].offset for n in names if n in self._channels}
+        channels = self._channels
+        after = {name: live.offset for name in names if (live := channels.get(name)) is not None}
         return after, asyncio.create_task(self._read_after(after))
 
     async def _read_after(self, after: Mapping[str, int]) -> Rows:
@@ -269,10 +270,10 @@ class Hub:
                 await self._fan_out(live, rows)
 
     async def _fan_out(self, live: Channel, rows: Sequence[FeedRow]) -> None:
-        unsent = 0
+        unsent, room = 0, self._settings.direct_bytes_max // 2
         for row in rows:
             unsent += self._offer(live, row)
-            if self._offers >= OFFERS_MAX or unsent >= self._settings.direct_bytes_max // 2:
+            if self._offers >= OFFERS_MAX or unsent >= room:
                 self._offers = unsent = 0
                 await asyncio.sleep(0)  # let the sockets be written, or fast readers look slow
         if len(rows) >= self._settings.page_max:

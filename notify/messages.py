@@ -14,6 +14,8 @@ from notify.log import FeedRow
 
 PROTOCOL = 1
 SCHEMA_V = 1
+CUSTOMER = "customer:"  # what a customer's channel begins with
+STATUS = "status"  # the type of what is said there
 
 
 class Since(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -226,20 +228,27 @@ def key_of(body: bytes) -> str:
 
 
 class Item:
-    """A pub on its way, made once for everybody: its JSON, and the same as a websocket frame."""
+    """A pub on its way, made once for everybody: a whole websocket frame, and its JSON in it."""
 
-    __slots__ = ("channel", "frame", "key", "offset", "text")
+    __slots__ = ("channel", "frame", "key", "offset")
 
     def __init__(self, channel: str, offset: int, key: str, text: bytes) -> None:
         self.channel = channel
         self.offset = offset
         self.key = key
-        self.text = text
         self.frame = text_frame(text)
+
+    @property
+    def text(self) -> bytes:
+        """The JSON alone: few need it."""
+        return self.frame[_HEADS.get(self.frame[1], 2) :]
 
     def text_after(self, skipped: int) -> bytes:
         """The JSON, saying that so many offsets before it were left out."""
         return self.text if not skipped else self.text[:-2] + b"%d}" % skipped
+
+
+_HEADS = {126: 4, 127: 10}  # bytes before the text, by the frame's second
 
 
 def pub(channel: str, epoch: str, row: FeedRow, now_ms: int) -> Item:
@@ -250,32 +259,43 @@ def pub(channel: str, epoch: str, row: FeedRow, now_ms: int) -> Item:
 class Heading:
     """What all pubs of a channel begin with: in a storm each of thousands of channels says one.
 
-    The rest is put together by hand, which costs half of what ``Pub`` does, in the same bytes.
+    The rest is put together by hand, which costs half of what ``Pub`` does, in the same bytes.  A
+    customer's status is of that customer, so that its key need not be looked for.
     """
 
-    __slots__ = ("_begin", "_channel", "_id")
+    __slots__ = ("_begin", "_channel", "_customer", "_id")
 
     def __init__(self, channel: str, epoch: str) -> None:
-        named = _encode(epoch)
         self._channel = channel
-        self._begin = b'{"op":"pub","channel":%b,"epoch":%b,"offset":' % (_encode(channel), named)
-        self._id = named[:-1]
+        self._customer = channel[len(CUSTOMER) :] if channel.startswith(CUSTOMER) else None
+        self._id = _id_begins(epoch)
+        self._begin = b'{"op":"pub","channel":%b,"epoch":%b","offset":' % (
+            _encode(channel), self._id,
+        )  # fmt: skip
 
     def pub(self, row: FeedRow, now_ms: int) -> Item:
         """The message of a row of the channel."""
-        key = key_of(row.body)
-        text = b'%b%d,"id":%b:%d","key":%b,"type":%b,%b"data":%b,"skipped":0}' % (
-            self._begin, row.offset, self._id, row.offset, _encode(key), _encode(row.type),
-            _times(row.at_ms, now_ms), row.body,
+        offset, own = row.offset, self._customer
+        key = own if own is not None and row.type == STATUS else key_of(row.body)
+        text = b'%b%d,"id":%b:%d","key":%b%b%b,"skipped":0}' % (
+            self._begin, offset, self._id, offset, _encode(key),
+            _middle(row.type, row.at_ms, now_ms), row.body,
         )  # fmt: skip
-        return Item(self._channel, row.offset, key, text)
+        return Item(self._channel, offset, key, text)
+
+
+@lru_cache(maxsize=4)
+def _id_begins(epoch: str) -> bytes:
+    """One object for all channels."""
+    return _encode(epoch)[:-1]
 
 
 @lru_cache(maxsize=64)
-def _times(at_ms: int, now_ms: int) -> bytes:
-    """Of a pub; a commit's messages share them."""
-    said = b'"schema_v":%d,"occurred_at":"%b","published_at":"%b",'
-    return said % (SCHEMA_V, to_rfc3339(at_ms).encode(), to_rfc3339(now_ms).encode())
+def _middle(kind: str, at_ms: int, now_ms: int) -> bytes:
+    """From a pub's type to its data; a commit's messages share it."""
+    said = b',"type":%b,"schema_v":%d,"occurred_at":"%b","published_at":"%b","data":'
+    occurred, published = to_rfc3339(at_ms).encode(), to_rfc3339(now_ms).encode()
+    return said % (_encode(kind), SCHEMA_V, occurred, published)
 
 
 def text_frame(text: bytes) -> bytes:

@@ -41,6 +41,7 @@ from service import (
 from service.clock import now_ms
 from service.desk import ServiceDesk
 from service.feeddesk import ServiceFeedDesk
+from service.garbage import collect_rarely
 from service.glimpse import Glimpse
 from service.health import Health
 from service.heard import Heard
@@ -262,6 +263,7 @@ async def _push(run: RoleRun, failure: Failure) -> None:
         store, settings = await parts.store(), run.settings
         tls = http.tls_context(settings.feeds.tls_cert, settings.feeds.tls_key, "feeds")
         seeing = Seeing(store.wishing, now_ms)
+        collect_rarely()
         feeds = Feeds(
             store, parts.verify, store.audit, settings.feeds, now_ms, tls=tls,
             withdrawn=parts.withdrawn.covers, on_seen=seeing.note,

@@ -34,6 +34,7 @@ from service.clock import now_ms
 from service.desk import ServiceDesk
 from service.feeddesk import ServiceFeedDesk
 from service.follow import Where
+from service.garbage import collect_rarely
 from service.health import Health
 from service.maps import Maps
 from service.outbox_metrics import OutboxFigures
@@ -157,6 +158,7 @@ async def _spine(
     withdrawn = _withdrawn(run)
     verify = partial(withdrawn.accept, run.keys.token)
     seeing = Seeing(store.wishing, now_ms)
+    collect_rarely()
     feeds = Feeds(
         store, verify, store.audit, settings.feeds, now_ms, tls=tls, withdrawn=withdrawn.covers,
         on_seen=seeing.note,

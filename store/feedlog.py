@@ -12,7 +12,7 @@ import psycopg
 
 from grid.public import PublicFinding, PublicOutage
 from store import outages
-from store.moments import moment, moment_ms
+from store.moments import moment
 from store.payload import DISPATCH
 from store.queries import SQL
 
@@ -21,7 +21,7 @@ Connection = psycopg.AsyncConnection[Any]
 CUSTOMER = "customer:"
 
 
-class FeedRow(msgspec.Struct, frozen=True):
+class FeedRow(msgspec.Struct, frozen=True, gc=False):
     """One committed message.  ``type`` change, finding or status; ``body`` its JSON."""
 
     offset: int
@@ -56,25 +56,30 @@ async def positions(connection: Connection, channels: Sequence[str]) -> tuple[st
 async def read(connection: Connection, channel: str, after: int, limit: int) -> tuple[FeedRow, ...]:
     """At most ``limit`` rows with offsets above ``after``, ascending."""
     cursor = await connection.execute(SQL["feed_read"], (channel, after, limit), binary=True)
-    return tuple(_row(*row) for row in await cursor.fetchall())
+    return tuple(FeedRow(*row) for row in await cursor.fetchall())
 
 
 async def read_many(
     connection: Connection, after: Mapping[str, int], limit: int
-) -> dict[str, Sequence[FeedRow]]:
+) -> Mapping[str, Sequence[FeedRow]]:
     """As ``read``, for many channels in one round trip; those without news are absent."""
-    channels, offsets = list(after), list(after.values())
-    cursor = await connection.execute(
-        SQL["feed_read_many"], (channels, offsets, limit), binary=True
-    )
+    asked = msgspec.json.encode(after)
+    cursor = await connection.execute(SQL["feed_read_many"], (asked, limit), binary=True)
     found: dict[str, list[FeedRow]] = {}
-    for channel, *row in await cursor.fetchall():
-        found.setdefault(channel, []).append(_row(*row))
-    return {channel: tuple(rows) for channel, rows in found.items()}
+    for channel, offset, at_ms, kind, body in await cursor.fetchall():
+        row = FeedRow(offset, at_ms, kind, body)
+        if channel in found:
+            found[channel].append(row)
+        else:
+            found[channel] = [row]
+    for rows in found.values():
+        if len(rows) > 1:
+            rows.sort(key=_offset)  # the statement need not sort what is nearly always one
+    return found
 
 
-def _row(offset: int, at: Any, kind: str, body: bytes) -> FeedRow:
-    return FeedRow(offset, moment_ms(at), kind, body)
+def _offset(row: FeedRow) -> int:
+    return row.offset
 
 
 async def snapshot(connection: Connection, channel: str, limit: int) -> tuple[str, int, bytes]:

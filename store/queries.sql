@@ -393,18 +393,19 @@ LEFT JOIN feed_channels c USING (channel)
 LEFT JOIN customer_power p ON channel LIKE 'customer:%%' AND customer_id = substr(channel, 10)
 
 -- name: feed_read
--- What a channel said after an offset.
-SELECT "offset", at, type, convert_to(body::text, 'UTF8') FROM feed_log
+-- What a channel said after an offset; moments in epoch milliseconds.
+SELECT "offset", (date_part('epoch', at) * 1000)::bigint, type, convert_to(body::text, 'UTF8')
+FROM feed_log
 WHERE channel = %s AND "offset" > %s ORDER BY "offset" LIMIT %s
 
 -- name: feed_read_many
--- What many channels said after an offset each.
-SELECT asked.channel, said."offset", said.at, said.type, convert_to(said.body::text, 'UTF8')
-FROM unnest(%b::text[], %b::bigint[]) AS asked (channel, after)
+-- What many channels said after an offset each, a JSON object of them: a storm asks for thousands.
+SELECT asked.key, said."offset", (date_part('epoch', said.at) * 1000)::bigint, said.type,
+       convert_to(said.body::text, 'UTF8')
+FROM json_each_text(convert_from(%b, 'UTF8')::json) AS asked
 CROSS JOIN LATERAL (SELECT "offset", at, type, body FROM feed_log
-                    WHERE channel = asked.channel AND "offset" > asked.after
+                    WHERE channel = asked.key AND "offset" > asked.value::bigint
                     ORDER BY "offset" LIMIT %s) AS said
-ORDER BY asked.channel, said."offset"
 
 -- name: feed_trim
 -- Forget what was said before a moment.
