@@ -186,7 +186,7 @@ class Engine:
     def _hear(self, rows: Rows) -> None:
         if len(rows) == 0:
             return
-        heard = hear(self.book, self.hearing, rows, self.limits)
+        heard = hear(self.book, self.hearing, rows, self.limits, asks=self.asking.asks)
         note_gasps(self.watched, rows, self.limits)
         note_weak(self.watched, self.findings, rows, self.limits)
         take_words(self.findings, self.book, self.hearing, heard.phases)
@@ -286,7 +286,7 @@ class Engine:
         known = (self.book, self.findings, self.hearing)
         verdict = with_phases(known, evidence, self._priors(now_ms), now_ms)
         held = reconcile(scene, verdict.declared)
-        self.rates.learn_false(evidence, self.hearing, verdict.declared, held, now_ms=now_ms)
+        self.rates.learn_false(evidence, self.hearing, verdict, held, now_ms=now_ms)
         by_node = {found.node: found for found in verdict.declared}
         plans = [(plan, self._node(plan.device_id)) for plan in self.plans.values()]
         for outage in list(self.book.running.values()):

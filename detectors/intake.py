@@ -1,18 +1,21 @@
 """Rows between two verdicts taken in together: what they say, and whom they concern."""
 
 from bisect import bisect_left
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
 
 from detectors.book import Book
 from detectors.findings import PhaseWord, phase_words
-from detectors.hearing import URGENT, Hearing, fold, said
+from detectors.hearing import NEVER, NO_LAG, URGENT, Hearing, fold, said
 from detectors.repeats import rounds
 from detectors.settings import EngineSettings
 from grid.frame import Rows
 from grid.network import I64, Bools, NodeKind
+from grid.reading import Kind
 
+PING_REPLY = int(Kind.PING_REPLY)
 TRANSFORMER = int(NodeKind.TRANSFORMER)
 SWITCHGEAR = np.array([NodeKind.BREAKER <= kind <= NodeKind.FUSE for kind in NodeKind])
 
@@ -29,14 +32,25 @@ def switchgear(book: Book, rows: Rows) -> Bools:
     return SWITCHGEAR.take(book.group.kind.take(rows["node"].astype(np.int64)))
 
 
-def hear(book: Book, hearing: Hearing, rows: Rows, limits: EngineSettings) -> Heard:
-    """Take in rows of meters and terminals, and remember of which outages anybody spoke."""
+def hear(
+    book: Book,
+    hearing: Hearing,
+    rows: Rows,
+    limits: EngineSettings,
+    *,
+    asks: Mapping[int, list[int]],
+) -> Heard:
+    """Take in rows of meters and terminals, and remember of which outages anybody spoke.
+
+    ``asks``: stream times at which a node was asked and has not answered yet.
+    """
     node = rows["node"].astype(np.int64)
     words = said(rows, limits)
     phases: list[PhaseWord] = []
     for part in rounds(node):
         whole = len(part) == len(rows)
         these, say = (rows, words) if whole else (rows.take(part), words.part(part))
+        these = _by_own_clock(hearing, these, asks)
         changed, before = fold(hearing, these, say, limits)
         if len(changed):
             phases += phase_words(hearing, before, rows, part[changed])
@@ -59,6 +73,22 @@ def calm(book: Book, rows: Rows, limits: EngineSettings) -> int:
     alarm |= URGENT.take(rows["kind"]) | SWITCHGEAR.take(book.group.kind.take(node))
     first = np.flatnonzero(alarm)
     return int(first[0]) if len(first) else len(rows)
+
+
+def _by_own_clock(hearing: Hearing, rows: Rows, asks: Mapping[int, list[int]]) -> Rows:
+    """Answers are often given the time of whoever asked, and not of the meter's clock, which may
+    be a minute off: they are of after the question, and of before they came.
+    """
+    place = np.flatnonzero(rows["kind"] == PING_REPLY)
+    place = place[hearing.lag_ms[rows["node"][place]] != NO_LAG]
+    if len(place) == 0:
+        return rows
+    node = rows["node"][place].astype(np.int64)
+    asked = np.array([asks.get(n, (NEVER,))[0] for n in node.tolist()], np.int64)
+    lag, rows = hearing.lag(node), rows.copy()
+    at = np.maximum(rows["happened_ms"][place], asked - lag)
+    rows["happened_ms"][place] = np.minimum(at, rows["received_ms"][place] - lag)
+    return rows
 
 
 def _terminals_spoke(book: Book, node: I64) -> None:

@@ -6,18 +6,19 @@ was seen is counted at verdicts and never at arrivals, so late and repeated read
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 
 from detectors.arriving import METERS, Gasping
 from detectors.evidence import Evidence
 from detectors.hearing import NEVER, Hearing
-from detectors.inference import Declared
+from detectors.inference import STORM_NEAR_MS, Verdict
 from detectors.listening import Relays
 from detectors.running import Running
 from detectors.settings import EngineSettings
 from grid.frame import Rows
-from grid.network import I32, Bools, Group
+from grid.network import F64, I32, I64, Bools, Group
 from grid.outage import State
 from grid.reading import Kind
 
@@ -35,6 +36,8 @@ SOON_MS = 20_000  # a gasp that comes so soon after its own time was given the t
 STALE_MS = 75_000  # and one so late waited somewhere
 STAMPS_MAX = 1000
 STORM_WORDS = 3  # so many devices' own words make an outage sure enough to expect others
+ONE_BLOW_MS = 40_000  # what begins within may have one cause: gasps come as much apart
+STORM_PAUSE_MS = 300_000  # sure faults that are no further apart are of one storm
 
 
 @dataclass(slots=True)
@@ -46,7 +49,8 @@ class Rates:
     false: float = 0.0  # gasps that were no outage, as of ``at_ms``
     at_ms: int = 0
     lonely: set[int] = field(default_factory=set)  # nodes whose gasp nothing else supports
-    unexplained: int = 0  # of them, now, those that no outage explains
+    unexplained: float = 0.0  # of them, now, those that no outage explains, but for one: no gasp
+    # testifies against itself
     stamps: tuple[int, int] = (0, 0)  # gasps that came soon after their own time, and long after
     silent: float = 0.0  # concentrators that let nothing through in an outage, of
     relays: float = 0.0  # so many that had members in the dark
@@ -139,7 +143,7 @@ class Rates:
         self,
         evidence: Evidence,
         hearing: Hearing,
-        declared: tuple[Declared, ...],
+        verdict: Verdict,
         held: Bools,
         *,
         now_ms: int,
@@ -149,7 +153,7 @@ class Rates:
         Args:
             evidence: Gasps that are young may still find others.
             hearing: What was heard.
-            declared: The verdict.
+            verdict: What is declared, and how likely each meter is dead all the same.
             held: Nodes that it holds for dark.
             now_ms: Stream time.
         """
@@ -158,10 +162,12 @@ class Rates:
         if self.false:
             self.false *= 0.5 ** ((now_ms - self.at_ms) / FALSE_HALF_LIFE_MS)
         self.at_ms = now_ms
-        alone = {d.node for d in declared if d.gasps == 1 and not d.overdue}
-        lonely = {int(n) for n in gasped[~held[gasped]].tolist()}
-        self.unexplained = len(lonely)
-        for found in declared:
+        alone = {d.node for d in verdict.declared if d.gasps == 1 and not d.overdue}
+        stray = gasped[~held[gasped]]
+        lonely = set(stray.tolist())
+        stands_alone = 1 - _dead(verdict, stray)
+        self.unexplained = float(stands_alone.sum() - stands_alone.max(initial=0.0))
+        for found in verdict.declared:
             if found.node in alone:
                 lonely.update(gasped[(gasped >= found.node) & (gasped < found.end)].tolist())
         for node in self.lonely - lonely:
@@ -170,6 +176,16 @@ class Rates:
             if on > off and back < off:  # it reports as ever: no power-up tells of an outage
                 self.false += 1.0
         self.lonely = lonely
+
+
+def _dead(verdict: Verdict, nodes: I64) -> F64:
+    """P(dead) of some nodes; 0 for those that nothing points to."""
+    dead = np.zeros(len(nodes))
+    if len(verdict.nodes):
+        place = np.minimum(np.searchsorted(verdict.nodes, nodes), len(verdict.nodes) - 1)
+        known = verdict.nodes[place] == nodes
+        dead[known] = verdict.dead[place[known]]
+    return dead
 
 
 def teaches(outage: Running, now_ms: int) -> bool:
@@ -205,11 +221,21 @@ def count_gasps(outage: Running, hearing: Hearing, dcu: I32, rates: tuple[float,
 
 
 def storms(running: Iterable[Running]) -> list[int]:
-    """When the sure faults that are running began: weather does not strike once."""
-    return [
-        o.since_ms
-        for o in running
-        if o.state is not State.RESTORED
-        and o.plan_id is None
-        and (o.telemetered or sum(o.counted) >= STORM_WORDS)
-    ]
+    """About when further faults are likely: weather does not strike once.
+
+    That is when each of the sure faults that are running began; and where these do not come at one
+    blow, all the time between them, and as long before and after as storms pause.
+    """
+    sure = [o for o in running if _sure(o)]
+    seen = sorted(o.since_ms for o in sure if o.telemetered or o.counted[0] > 0)
+    moments = {o.since_ms for o in sure}
+    for one, other in pairwise(seen):
+        if ONE_BLOW_MS < other - one <= STORM_PAUSE_MS:
+            begin, end = one - STORM_PAUSE_MS // 2, other + STORM_PAUSE_MS // 2
+            moments.update(range(begin, end, STORM_NEAR_MS))
+    return sorted(moments)
+
+
+def _sure(outage: Running) -> bool:
+    fault = outage.state is not State.RESTORED and outage.plan_id is None
+    return fault and (outage.telemetered or sum(outage.counted) >= STORM_WORDS)

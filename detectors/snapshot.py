@@ -58,7 +58,7 @@ class Body(msgspec.Struct, frozen=True, array_like=True):
     catching_up: dict[str, int]
     backlog_from_ms: int
     kept: bytes
-    rates: tuple[float, float, float, int, tuple[int, ...], int, tuple[int, int]]
+    rates: tuple[float, float, float, int, tuple[int, ...], float, tuple[int, int]]
     silent: tuple[float, float, float, int]
     asks: dict[int, list[int]]
     sent_ms: list[int]

@@ -88,6 +88,18 @@ def test_answers_refute_a_false_gasp(answered) -> None:
     assert len(asked) < 10
 
 
+def test_an_answer_counts_from_when_it_was_asked_for_whatever_the_meters_clock_shows(
+    answered,
+) -> None:
+    """The clock of M2 is a minute fast, and its answers have the time of whoever asked."""
+    others = "11:45 12:00 M1,M3..M40 heartbeat"
+    own = "11:46 M2 heartbeat received=11:45\n 12:01 M2 heartbeat received=12:00"
+    gasp = "12:03 M2 last_gasp received=12:02"
+    asked, running = answered(f"{others}\n {own}\n {gasp}\n 12:04 end")
+    assert running == []
+    assert asked.count("M2") == 1, "its first answer is believed"
+
+
 def test_answers_that_do_not_come_make_one_gasp_an_outage(answered, day) -> None:
     text = f"{WARM} 12:02 M2 last_gasp\n 12:02:50 end"
     _, [(device, out, evidence)] = answered(text, ("M1", "M2", "M3"))

@@ -67,6 +67,42 @@ def test_well_after_a_sure_fault_it_is_not(day) -> None:
     assert "transformer T2: predicted fault" not in told.outages
 
 
+def test_while_a_storm_goes_on_it_is_between_its_faults(day) -> None:
+    told = day(NETWORK, f"""{WARM}
+        12:02:00 M1..M30 last_gasp
+        12:03:30 M41 last_gasp
+        12:05:00 M45..M48 last_gasp
+        12:05:20 M43..M44 heartbeat
+        12:06:30 end
+    """)  # fmt: skip
+    assert "transformer T2: predicted fault" in told.outages
+
+
+def test_at_one_blow_it_is_not_long_after(day) -> None:
+    told = day(NETWORK, f"""{WARM}
+        12:02:00 M1..M30 last_gasp
+        12:02:20 M45..M48 last_gasp
+        12:03:50 M41 last_gasp
+        12:04:20 M43..M44 heartbeat
+        12:05:20 end
+    """)  # fmt: skip
+    assert "transformer T2: predicted fault" not in told.outages
+
+
+def test_no_gasp_testifies_against_itself(engine) -> None:
+    living = "12:02:20 M3..M40,M46..M48 heartbeat"
+    one = engine(f"{WARM} 12:02:00 M1 last_gasp\n {living}\n 12:04 end")
+    two = engine(f"{WARM} 12:02:00 M1,M45 last_gasp\n {living}\n 12:04 end")
+    assert one.rates.unexplained == 0
+    assert two.rates.unexplained == pytest.approx(1.0, abs=0.01)
+
+
+def test_a_gasp_that_may_be_an_outage_is_no_whole_false_one(engine) -> None:
+    living = "12:02:20 M1..M40,M45..M48 heartbeat"
+    likely = engine(f"{WARM} 12:02:00 M41,M43 last_gasp\n {living}\n 12:04 end")
+    assert 0.3 < likely.rates.unexplained < 0.99
+
+
 def test_a_gasp_that_the_usual_report_answers_was_false(day) -> None:
     told = day(NETWORK, f"""{WARM}
         12:02:00 M1..M30 last_gasp
