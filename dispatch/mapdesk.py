@@ -57,6 +57,14 @@ class Premises(msgspec.Struct, frozen=True):
     calls: tuple[PremisesCall, ...]
 
 
+class Spot(msgspec.Struct, frozen=True):
+    """Where a device stands, degrees as the network has them; null where nobody knows."""
+
+    device_id: str
+    latitude: float | None
+    longitude: float | None
+
+
 class MapDesk(Protocol):
     """The network and what is known of it."""
 
@@ -68,6 +76,9 @@ class MapDesk(Protocol):
 
     def sources(self) -> Sequence[Source]:
         """What we hear and depend on, and how old its last word is."""
+
+    def spot(self, device_id: str) -> Spot:
+        """Where a device stands."""
 
     async def premises(self, customer_id: str) -> Premises | None:
         """What a customer's page tells; None where there is no such customer."""

@@ -7,9 +7,10 @@ from fastapi.responses import Response
 
 from dispatch import access, refusals
 from dispatch.answers import Sources
-from dispatch.bearer import Dispatcher, Someone
+from dispatch.bearer import Dispatcher, Someone, Worker
+from dispatch.deciding import require_outage
 from dispatch.desk import Desk
-from dispatch.mapdesk import MapDesk, Power, Premises
+from dispatch.mapdesk import MapDesk, Power, Premises, Spot
 from dispatch.routing import Name, address, answer, secured
 from dispatch.trail import Trail
 from grid.geography import Geography
@@ -47,6 +48,15 @@ def routes(desk: Desk, maps: MapDesk, trail: Trail) -> APIRouter:
     async def sources(_who: Dispatcher) -> Response:
         """What we hear and depend on, and how old its last word is."""
         return answer(Sources(tuple(maps.sources())))
+
+    @router.get(
+        "/outages/{outage_id}/place",
+        **secured(Spot, 401, 403, 404, 422, 503),
+    )
+    async def place(outage_id: Name, who: Worker) -> Response:
+        """Where an outage's device stands: for the crew that is sent there, and dispatchers."""
+        outage = require_outage(who, await desk.outage(outage_id), outage_id)
+        return answer(maps.spot(outage.device_id))
 
     @router.get(
         "/customers/{customer_id}/premises",

@@ -1,15 +1,25 @@
-"""Notices, phones and wishes in memory, for tests of what stands on them."""
+"""Notices, phones, wishes and work in memory, for tests of what stands on them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from msgspec.structs import replace
 
+from dispatch.mapdesk import Spot
 from dispatch.noticedesk import PhoneText
 from dispatch.peopledesk import Preview, Wished
+from dispatch.workdesk import Answered, NewDecision
 from grid.errors import Refused
-from grid.public import PublicNotice, PublicNoticeDecision
+from grid.public import (
+    PublicDecision,
+    PublicEtr,
+    PublicNotice,
+    PublicNoticeDecision,
+    PublicOutage,
+    PublicProgress,
+)
 from grid.times import to_rfc3339
 from grid.told import PublicConsent, PublicStaff, PublicTask, PublicWishes
+from grid.work import Action, Stage
 
 
 class MemoryNotices:
@@ -55,6 +65,53 @@ class MemoryPhones:
         """Answer a text."""
         self.replied.append((no, text))
         return no == self._text.no
+
+
+class ArrivingPhones:
+    """Phones on which texts arrive as somebody says; ``at`` gives the moment minutes ago."""
+
+    def __init__(self, at: Callable[[float], str]) -> None:
+        self._at = at
+        self.arrived: list[PhoneText] = []
+        self.replies: list[tuple[int, str]] = []
+
+    def texts(self, after: int) -> Sequence[PhoneText]:
+        """Texts after a number."""
+        return [text for text in self.arrived if text.no > after]
+
+    def reply(self, no: int, text: str) -> bool:
+        """Answer a text."""
+        self.replies.append((no, text))
+        return any(one.no == no for one in self.arrived)
+
+    def text(self, box: int, words: str, *, mine: bool = False, minutes: float = 0) -> None:
+        """A text arrives, or is typed there."""
+        no, phone = len(self.arrived) + 1, f"100****{8000 + box}"
+        self.arrived.append(PhoneText(no, self._at(minutes), box, phone, "95598", words, mine))
+
+
+def a_spot(device_id: str) -> Spot:
+    """Every device stands at one place; of T0009 nobody knows it."""
+    known = device_id != "T0009"
+    return Spot(device_id, 30.25 if known else None, 120.125 if known else None)
+
+
+def settled(found: PublicOutage, new: NewDecision, at: str) -> Answered:
+    """A decision that is taken: the outage with its next stage, cause or estimate."""
+    version = found.version + 1
+    if new.action == Action.ETR:
+        outage = replace(
+            found, version=version, etr=PublicEtr(to_rfc3339(new.etr_ms or 0), "crew", 0.8)
+        )
+    else:
+        stage = Stage.CAUSE_FOUND if new.action == Action.CAUSE else Stage(new.action)
+        done = (*found.progress, PublicProgress(stage.value, at, new.by))
+        cause = new.cause or found.cause
+        outage = replace(found, version=version, stage=stage.value, progress=done, cause=cause)
+    made = PublicDecision(
+        "d-1", found.id, at, new.by, new.role, new.action, new.reason, True, "", version, None
+    )
+    return Answered(made, outage)
 
 
 class MemoryPeople:

@@ -45,7 +45,7 @@ from dispatch.asked import (
     TaskBody,
     WishesBody,
 )
-from dispatch.mapdesk import Power, Premises
+from dispatch.mapdesk import Power, Premises, Spot
 from grid.geography import Geography
 from grid.public import (
     CustomerStatus,
@@ -64,7 +64,7 @@ STRUCTS = (
     FeedToken, Code, Problem, ActionBody,
     Settled, Conflict, Decisions,
     PublicDecision, Calls, Crews, PublicCrew, CrewBody, SwitchBody,
-    Geography, Power, Sources, Premises,
+    Geography, Power, Sources, Premises, Spot,
     Wishes, WishesBody, Tasks, TaskBody, PublicTask, Number, Staff, StaffBody, PublicStaff,
     Previews,
 )  # fmt: skip

@@ -22,7 +22,10 @@ TYPES = {
     "svg": "image/svg+xml",
     "txt": "text/plain; charset=utf-8",
 }
-PAGES = {"/": "index.html", "/board": "board.html", "/mine": "mine.html", "/phone": "phone.html"}
+PAGES = {
+    "/": "index.html", "/board": "board.html", "/mine": "mine.html", "/crew": "crew.html",
+    "/phone": "phone.html",
+}  # fmt: skip
 SMALL = 1024  # bytes that are not worth packing
 KEPT = "no-cache"  # a browser keeps it and asks each time whether it is still so
 

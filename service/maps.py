@@ -5,6 +5,7 @@ silent out of the engines' own hearing, for that is where a missed heartbeat is 
 """
 
 import gzip
+import math
 from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
@@ -12,7 +13,7 @@ import numpy as np
 
 from detectors.engine import Engine
 from detectors.hearing import NEVER
-from dispatch.mapdesk import Power, Premises, PremisesCall, Source
+from dispatch.mapdesk import Power, Premises, PremisesCall, Source, Spot
 from grid.geography import Geography, geography, of_district
 from grid.graph import Graph
 from grid.network import I64, Network, NodeKind
@@ -92,6 +93,16 @@ class Maps:
                   for name, age in ages.items() if name not in parts]  # fmt: skip
         return found
 
+    def spot(self, device_id: str) -> Spot:
+        """Where a device stands, to a decimetre; nowhere where the network has no degrees."""
+        place = self._network.places.get(device_id)
+        if place is not None and self._drawing().geographic:
+            group = self._network.groups[place.group]
+            east, north = float(group.x[place.node]), float(group.y[place.node])
+            if not (math.isnan(east) or math.isnan(north)):
+                return Spot(device_id, round(north, 6), round(east, 6))
+        return Spot(device_id, None, None)
+
     async def premises(self, customer_id: str) -> Premises | None:
         """What a customer's page tells; None where there is no such customer."""
         status = await self._store.customer_status(customer_id)
@@ -119,15 +130,18 @@ class Maps:
     def _of(self, district: str | None) -> tuple[bytes, Mapping[int, int] | None, int]:
         found = self._drawn.get(district)
         if found is None:
-            if self._whole is None:
-                self._whole = geography(self._graph, self._network)
-            numbers, drawn = None, self._whole
+            numbers, drawn = None, self._drawing()
             if district is not None:
-                drawn, nodes = of_district(self._whole, district)
+                drawn, nodes = of_district(drawn, district)
                 numbers = {node: i for i, node in enumerate(nodes)}
             packed = gzip.compress(msgspec.json.encode(drawn), 5, mtime=0)
             found = self._drawn[district] = packed, numbers, sum(drawn.customers)
         return found
+
+    def _drawing(self) -> Geography:
+        if self._whole is None:
+            self._whole = geography(self._graph, self._network)
+        return self._whole
 
     def _silent(self) -> list[int]:
         """Meters' nodes, numbered through all groups, that have said nothing for too long."""

@@ -14,7 +14,7 @@ from dispatch.api import make_app
 from dispatch.codes import Codes
 from dispatch.desk import Component, NewCall, NewPlan
 from dispatch.mapdesk import Power, Premises, PremisesCall, Source
-from dispatch.memory import MemoryNotices, MemoryPeople, MemoryPhones
+from dispatch.memory import MemoryNotices, MemoryPeople, MemoryPhones, a_spot
 from dispatch.settings import ApiSettings, SiteSettings
 from dispatch.signin import SignIn
 from dispatch.workdesk import Answered, NewCrew, NewDecision, NewSwitching
@@ -261,6 +261,7 @@ class MemoryMaps:
     """A network of two transformers in two districts, drawn."""
 
     desk: MemoryDesk
+    spot = staticmethod(a_spot)
 
     def drawing(self, district: str | None) -> bytes:
         graph = Graph(

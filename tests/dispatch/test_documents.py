@@ -71,6 +71,7 @@ async def test_every_answer_is_what_the_openapi_document_says(api: Any) -> None:
         ("GET", "/api/texts/confirmed", "/api/texts/{phase}", None),
         ("GET", "/api/network", "/api/network", None),
         ("GET", "/api/power", "/api/power", None),
+        ("GET", "/api/outages/S1-2/place", "/api/outages/{outage_id}/place", None),
         ("GET", "/api/sources", "/api/sources", None),
         ("GET", "/api/customers/C-1/premises", "/api/customers/{customer_id}/premises", None),
         ("GET", "/livez", "/livez", None),

@@ -113,6 +113,7 @@ async def test_a_crew_moves_its_own_work_order_and_sees_no_customer(api: Any) ->
         ("POST", ACTIONS, {"version": 2, "action": "close"}, 403),
         ("POST", ACTIONS, {"version": 2, "action": "acknowledge"}, 403),
         ("POST", "/api/outages/S1-3/actions", {"version": 2, "action": "on_site"}, 404),
+        ("GET", "/api/outages/S1-3/place", None, 404),
         ("GET", "/api/outages/S1-2/calls", None, 403),
         ("GET", "/api/outages/S1-2/decisions", None, 403),
         ("GET", "/api/crews", None, 403),
@@ -143,6 +144,15 @@ async def test_another_crews_order_is_as_if_there_were_none(api: Any) -> None:
     assert (await api.post(ACTIONS, there, by="crew-8")).status_code == 404
     assert (await api.get("/api/outages/S1-2", by="crew-8")).status_code == 404
     assert (await api.get("/api/outages", by="crew-8")).json() == {"outages": []}
+
+
+async def test_a_crew_is_told_where_the_device_of_its_order_stands(api: Any) -> None:
+    device_id = (await api.get("/api/outages/S1-2", by="crew-7")).json()["device_id"]
+    found = await api.get("/api/outages/S1-2/place", by="crew-7")
+    assert found.json() == {"device_id": device_id, "latitude": 30.25, "longitude": 120.125}
+    assert (await api.get("/api/outages/S1-2/place", by="crew-8")).status_code == 404
+    assert (await api.get("/api/outages/S1-2/place", by="ann of north")).status_code == 404
+    assert (await api.get("/api/outages/S1-2/place", by="C-1")).status_code == 403
 
 
 async def test_another_districts_outage_is_not_to_be_decided_on(api: Any) -> None:

@@ -8,7 +8,7 @@ import { SHARED } from "./words/shared.js";
 const say = words(language(), SHARED);
 
 function go(who) {
-  location.replace(who.role === "customer" ? "/mine" : "/board");
+  location.replace({ customer: "/mine", crew: "/crew" }[who.role] ?? "/board");
 }
 
 async function enter() {
@@ -20,7 +20,7 @@ async function enter() {
       return go(await askForCode(say, { page: true, why: error instanceof Away ? "sign.away" : "sign.refused" }));
     }
   }
-  for (const role of ["dispatcher", "customer"]) {
+  for (const role of ["dispatcher", "crew", "customer"]) {
     try {
       return go(await session(role));
     } catch (error) {

@@ -18,10 +18,10 @@ from dispatch.api import make_app
 from dispatch.codes import Codes
 from dispatch.desk import Component, NewPlan
 from dispatch.mapdesk import Power, Premises, Source
-from dispatch.memory import MemoryNotices, MemoryPeople
-from dispatch.noticedesk import PhoneText
+from dispatch.memory import ArrivingPhones, MemoryNotices, MemoryPeople, a_spot, settled
 from dispatch.settings import ApiSettings, SiteSettings
 from dispatch.signin import SignIn
+from dispatch.workdesk import Answered, NewDecision
 from grid.build import build
 from grid.geography import Geography, geography
 from grid.network import Network
@@ -79,7 +79,9 @@ class StageDesk:
     premises_: dict[str, Premises] = field(default_factory=dict)
     calls: list[Any] = field(default_factory=list)
     planned: list[NewPlan] = field(default_factory=list)
+    asked: list[NewDecision] = field(default_factory=list)  # decisions
     aged: list[Source] = field(default_factory=list)
+    spot = staticmethod(a_spot)
     crews_: tuple[PublicCrew, ...] = ()
     notices: MemoryNotices = field(default_factory=lambda: MemoryNotices(now_ms()))
 
@@ -149,6 +151,13 @@ class StageDesk:
     async def outage_calls(self, outage_id: str) -> Sequence[PublicCall]:
         return [PublicCall("1", "C000001", ago(4), "no_power", "", "customer", ago(4))]
 
+    async def decide(self, new: NewDecision) -> Answered:
+        self.asked.append(new)
+        done = settled(self.outages_[new.outage_id], new, ago(0))
+        assert done.outage is not None
+        self.outages_[new.outage_id] = done.outage
+        return done
+
     def network_version(self) -> str:
         return self.network.version
 
@@ -172,26 +181,6 @@ class StageDesk:
         return self.premises_.get(customer_id)
 
 
-@dataclass
-class StagePhones:
-    """Phones on which texts arrive as the test says."""
-
-    arrived: list[PhoneText] = field(default_factory=list)
-    replies: list[tuple[int, str]] = field(default_factory=list)
-
-    def texts(self, after: int) -> Sequence[PhoneText]:
-        return [text for text in self.arrived if text.no > after]
-
-    def reply(self, no: int, text: str) -> bool:
-        self.replies.append((no, text))
-        return any(one.no == no for one in self.arrived)
-
-    def text(self, box: int, words: str, *, mine: bool = False, minutes: float = 0) -> None:
-        """A text arrives, or is typed there."""
-        no, phone = len(self.arrived) + 1, f"100****{8000 + box}"
-        self.arrived.append(PhoneText(no, ago(minutes), box, phone, "95598", words, mine))
-
-
 class Stage:
     """The API and the feeds in a thread of their own, and a hand that moves the world."""
 
@@ -206,7 +195,7 @@ class Stage:
         self.codes = Codes(lambda: f"code-{next(numbers)}", ttl_s=600, codes_max=1000)
         self.session_s = 43_200
         self.seen: list[tuple[str, int]] = []  # who saw their channel up to where
-        self.phones = StagePhones()
+        self.phones = ArrivingPhones(ago)
         self.people = MemoryPeople(now_ms())
         self._thread = threading.Thread(target=self._loop.run_until_complete, args=(self._run(),))
 
@@ -290,6 +279,7 @@ class Stage:
             held.clear()
         desk.calls.clear()
         desk.planned.clear()
+        desk.asked.clear()
         desk.aged[:] = [Source("meters", True, 2.0, None), Source("database", True, None, None)]
         self.phones.arrived.clear()
         self.people.to_call.clear()

@@ -1,13 +1,12 @@
 /** What a dispatcher does: forms, what the service answered, and undo. */
 
 import { byId, el } from "../dom.js";
+import { CAUSES, matter } from "../matter.js";
 import { Answer, SignedOut, ask } from "../session.js";
 import { instant, wall } from "../times.js";
 import { ENDED, RUNNING } from "./model.js";
 import { whyNot } from "./refused.js";
 
-export const CAUSES = ["cable_fault", "line_fault", "transformer_fault", "switchgear_fault", "fuse_blown", "overload",
-  "third_party", "vehicle", "tree", "animal", "lightning", "wind", "flood", "customer_side", "upstream", "unknown"];
 const HOUR = 3_600_000;
 const AGAIN = 5; // times that a decision is told of a newer version
 
@@ -36,12 +35,6 @@ export function actionsOf(outage) {
     ? [...(outage.state === "confirmed" || outage.state === "partially_restored" ? [] : ["confirm"]), "reject", "cause", "relocate", "split", "merge", "en_route", "on_site", "repaired", "ping"].filter((a) => !near.includes(a))
     : ["cause", "ping"];
   return { near, more };
-}
-
-/** What a person decides by: as long as this is the same, the outage is as they saw it. */
-function matter(outage) {
-  const { state, device_id, kind, cause, crew, stage, acknowledged, etr } = outage;
-  return JSON.stringify([state, device_id, kind, cause, crew, stage, acknowledged?.by ?? null, etr?.at ?? null]);
 }
 
 export class Acts {

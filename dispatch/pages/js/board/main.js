@@ -503,7 +503,7 @@ async function begin() {
   } catch {
     session = await askForCode(say, { page: true, why: code ? "sign.refused" : "sign.why" });
   }
-  if (session.role === "customer") { location.replace("/mine"); return; }
+  if (session.role !== "dispatcher") { location.replace(session.role === "crew" ? "/crew" : "/mine"); return; }
   const board = new Board(session);
   window.lastgaspBoard = board; // for the tests: what the map says must be what the list says
   board.start();

@@ -247,7 +247,7 @@ async function begin() {
   } catch {
     session = await askForCode(say, { page: true, why: code ? "sign.refused" : "sign.why" });
   }
-  if (session.role !== "customer") { location.replace("/board"); return; }
+  if (session.role !== "customer") { location.replace(session.role === "crew" ? "/crew" : "/board"); return; }
   window.lastgaspMine = new Mine(session); // for the tests
   window.lastgaspMine.start();
 }
