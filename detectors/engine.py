@@ -1,7 +1,8 @@
 """The engine of one feeder group: frames in, changes and a wake-up out.
 
 Entries of the stream are taken in one by one; verdicts are given at whole seconds of stream time,
-and at once when a telemetered device moves.  So how it is cut into frames changes nothing.
+within a fifth of one where a terminal is dead, and at once when a telemetered device moves.  So how
+it is cut into frames changes nothing.
 
 While a source's backlog is coming in, entries are only kept.  When it is in, they are gone through
 in the order of the devices' own clocks, second by second from where we went deaf to now: what began
@@ -21,7 +22,7 @@ from detectors.evidence import Ear, Evidence, gather
 from detectors.findings import Findings, note_position, note_verdict
 from detectors.hearing import NEVER, Hearing, hear_live, silence
 from detectors.inference import Priors
-from detectors.intake import calm, hear, switchgear
+from detectors.intake import before_answer, calm, hear, switchgear
 from detectors.lifecycle import close, explain, switched
 from detectors.listening import Listening, Relays, relayed_ms
 from detectors.phases import take_words, with_phases
@@ -149,6 +150,7 @@ class Engine:
             end = int(np.searchsorted(stream, boundary, "left"))
             if boundary > int(stream[begin]) // TICK_MS * TICK_MS + TICK_MS:
                 end = self._until_urgent(rows, begin, end)
+            end = begin + before_answer(self.book, rows[begin:end], self.limits)
             self._fold(rows[begin:end])
             begin = end
 
@@ -194,6 +196,8 @@ class Engine:
         if heard.urgent_ms is not None:
             self.rates.hear_gasps(rows, self.tree.meters, self.hearing)
             self.waking.alarmed(heard.urgent_ms)
+        if heard.soon_ms is not None:
+            self.waking.at_once(heard.soon_ms)
 
     def _switch(self, event: Switching, now_ms: int) -> None:
         note_position(self.findings, event.node, event.position, now_ms)
@@ -230,8 +234,7 @@ class Engine:
         )
 
     def _look(self, now_ms: int) -> Scene:
-        ear = self._ear(now_ms)
-        return self._scene(gather(self.group, self.hearing, ear, self.limits), now_ms)
+        return self._scene(gather(self.group, self.hearing, self._ear(now_ms), self.limits), now_ms)
 
     def _scene(self, evidence: Evidence, now_ms: int) -> Scene:
         return Scene(
@@ -247,18 +250,13 @@ class Engine:
 
     def _priors(self, now_ms: int) -> Priors:
         plans = [(plan, self._node(plan.device_id)) for plan in self.plans.values()]
-        expected = [
-            node
-            for plan, node in plans
-            if node is not None and plan.from_ms - PLAN_EARLY_MS <= now_ms <= plan.to_ms
-        ]
-        tripped = [o.node for o in self.book.running.values() if o.telemetered]
+        plans = [p for p in plans if p[0].from_ms - PLAN_EARLY_MS <= now_ms <= p[0].to_ms]
         priors = priors_of(
             self.group,
             self.positions,
-            expected=expected,
+            expected=[node for _, node in plans if node is not None],
             storms=storms(self.book.running.values()),
-            tripped=tripped,
+            tripped=[o.node for o in self.book.running.values() if o.telemetered],
             pinned=pins(self.book),
             now_ms=now_ms,
             limits=self.limits,

@@ -11,6 +11,7 @@ from detectors.findings import PhaseWord, phase_words
 from detectors.hearing import NEVER, NO_LAG, URGENT, Hearing, fold, said
 from detectors.repeats import rounds
 from detectors.settings import EngineSettings
+from detectors.waking import soon_after
 from grid.frame import Rows
 from grid.network import I64, Bools, NodeKind
 from grid.reading import Kind
@@ -25,6 +26,7 @@ class Heard(NamedTuple):
 
     phases: list[PhaseWord]
     urgent_ms: int | None  # stream time of the last that should be answered within the second
+    soon_ms: int | None  # and of the first that should be answered as soon as may be
 
 
 def switchgear(book: Book, rows: Rows) -> Bools:
@@ -63,7 +65,34 @@ def hear(
     urgent |= words.off
     urgent |= URGENT.take(rows["kind"])
     last = np.flatnonzero(urgent)[-1:].tolist()
-    return Heard(phases, int(rows["stream_ms"][last[0]]) if last else None)
+    dead = np.flatnonzero(words.off)
+    stream = rows["stream_ms"]
+    return Heard(
+        phases,
+        int(stream[last[0]]) if last else None,
+        next((int(stream[i]) for i in dead.tolist() if _says_more(book, int(node[i]))), None),
+    )
+
+
+def _says_more(book: Book, node: int) -> bool:
+    """Whether a terminal that is dead is news: no outage has it already."""
+    if book.group.kind[node] != TRANSFORMER:
+        return False
+    return not any(book.contains(o.node, node) and o.out.any() for o in book.running.values())
+
+
+def before_answer(book: Book, rows: Rows, limits: EngineSettings) -> int:
+    """How many rows there are that a verdict on the first word of a dead terminal has to take in:
+    all, where there is none.
+    """
+    terminals = np.flatnonzero(book.group.kind.take(rows["node"]) == TRANSFORMER)
+    if len(terminals) == 0:
+        return len(rows)
+    dead = terminals[said(rows.take(terminals), limits).off]
+    if len(dead) == 0:
+        return len(rows)
+    stream = rows["stream_ms"]
+    return int(np.searchsorted(stream, soon_after(int(stream[dead[0]])), "left"))
 
 
 def calm(book: Book, rows: Rows, limits: EngineSettings) -> int:

@@ -254,6 +254,9 @@ def _unsupported(scene: Scene, outage: Running, held: Bools) -> None:
     if outage.unsupported_ms is None:
         outage.unsupported_ms = scene.now_ms
     patience_ms = REJECT_MS if outage.confirmed_ms is not None else WAVER_MS
+    below = slice(outage.node, outage.node + int(book.tree.size[outage.node]))
+    if outage.confirmed_ms is None and not scene.evidence.suspicious[below].any():
+        patience_ms = 0  # the one who was late has come, and nobody else says anything
     waited = scene.now_ms - outage.unsupported_ms >= patience_ms
     if waited or not outage.out.any():
         members = outage.members

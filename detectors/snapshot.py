@@ -50,7 +50,7 @@ class Body(msgspec.Struct, frozen=True, array_like=True):
     spoke: tuple[int, ...]
     sequence: int
     findings: dict[str, Finding]
-    waking: tuple[int, int, bool, int, bool]
+    waking: tuple[int, int, bool, int, bool, int]
     mute: dict[int, int]
     relays: dict[int, tuple[int, int]]
     gaps: list[tuple[int, int]]
@@ -105,6 +105,7 @@ def take(engine: Engine) -> bytes:
             waking.dirty,
             waking.quiet_until_ms,
             waking.idle,
+            waking.soon_ms,
         ),
         mute=dict(sorted(engine.relays.mute.items())),
         relays=dict(sorted(engine.relays.past.items())),
@@ -184,7 +185,7 @@ def restore(group: Group, body: Body) -> Engine:
     engine.findings.open = body.findings
     waking = engine.waking
     waking.urgent_ms, waking.decided_ms, waking.dirty = body.waking[:3]
-    waking.quiet_until_ms, waking.idle = body.waking[3:]
+    waking.quiet_until_ms, waking.idle, waking.soon_ms = body.waking[3:]
     engine.listening = Listening(body.gaps, body.lost)
     engine.relays = Relays(body.mute, body.relays)
     engine.catching_up, engine.backlog_from_ms = body.catching_up, body.backlog_from_ms

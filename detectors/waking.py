@@ -1,5 +1,5 @@
-"""When the next verdict is due: on whole seconds of stream time while something happens, seldom
-while nothing does.
+"""When the next verdict is due: on whole seconds of stream time while something happens, on fifths
+of one where a terminal says that it is dead, seldom while nothing does.
 
 Deadlines belong to the engine: a heartbeat that will be missed wakes it up, with no reading at all.
 """
@@ -14,6 +14,7 @@ from detectors.settings import EngineSettings
 from grid.outage import State
 
 TICK_MS = 1000
+SOON_MS = 200  # a terminal's word is answered within: all of one fault speak within a second
 RAMP_MS = 3000  # between verdicts while only time argues
 SLOW_MS = 5000  # between verdicts while nothing urgent was heard for a while
 LIVELY_MS = 120_000  # a while
@@ -30,6 +31,7 @@ class Waking:
     dirty: bool = False
     quiet_until_ms: int = 0  # nothing falls due before
     idle: bool = True  # nothing suspicious, nothing running
+    soon_ms: int = NEVER_AGAIN  # what a terminal said is answered then
 
     def heard(self, first_ms: int) -> None:
         """Something was taken in, the first of it at this stream time."""
@@ -42,11 +44,16 @@ class Waking:
         self.urgent_ms = max(self.urgent_ms, _second(now_ms))
         self.dirty = True
 
+    def at_once(self, now_ms: int) -> None:
+        """Something was heard that should be answered as soon as may be."""
+        self.soon_ms = min(self.soon_ms, soon_after(now_ms))
+
     def rewound(self, to_ms: int) -> None:
         """Time is gone through again from here."""
         self.urgent_ms = min(self.urgent_ms, to_ms)
         self.decided_ms = min(self.decided_ms, to_ms)
         self.quiet_until_ms = min(self.quiet_until_ms, to_ms)
+        self.soon_ms = NEVER_AGAIN
 
     def boundary(self, from_ms: int, last_ms: int) -> int:
         """Entries before this stream time, from ``from_ms`` on, may be taken in together."""
@@ -54,7 +61,7 @@ class Waking:
         if self.idle and not self.dirty:
             quiet = min(self.quiet_until_ms, _second(from_ms) + LOOK_AGAIN_MS)
             tick = max(tick, self._on_tick(quiet))
-        return min(tick, last_ms + 1)
+        return min(tick, last_ms + 1, self.soon_ms)
 
     def due(self, clock_ms: int, to_ms: int) -> int | None:
         """The first whole second after the clock, up to ``to_ms``, that needs a verdict."""
@@ -67,6 +74,9 @@ class Waking:
         return None if at >= NEVER_AGAIN else at
 
     def _due(self, clock_ms: int) -> int:
+        return min(self._by_the_second(clock_ms), self.soon_ms)
+
+    def _by_the_second(self, clock_ms: int) -> int:
         first = (clock_ms // TICK_MS + 1) * TICK_MS
         lively = first - self.urgent_ms <= LIVELY_MS
         if lively and self.dirty:
@@ -102,6 +112,7 @@ class Waking:
         """A verdict was given: find out what falls due next."""
         self.decided_ms = now_ms
         self.dirty = False
+        self.soon_ms = NEVER_AGAIN
         restless = [o for o in running if o.state is not State.RESTORED]
         self.idle = not restless and not evidence.suspicious.any()
         self.quiet_until_ms = NEVER_AGAIN
@@ -117,6 +128,11 @@ class Waking:
                 if ends <= now_ms:
                     ends = outage.ended_ms + int(limits.close_after_s * 1000)
                 self.quiet_until_ms = min(self.quiet_until_ms, max(ends, now_ms + TICK_MS))
+
+
+def soon_after(at_ms: int) -> int:
+    """When what was said is answered at once: at the end of its fifth of a second."""
+    return at_ms // SOON_MS * SOON_MS + SOON_MS
 
 
 def _second(at_ms: int) -> int:

@@ -36,6 +36,25 @@ def test_woken_then_it_speaks(day) -> None:
     assert told.log[0].startswith("12:01:31 S1-1 predicted: outage behind transformer T1 detected")
 
 
+def test_a_dead_terminal_is_answered_within_a_fifth_of_a_second(day) -> None:
+    told = day(NETWORK, f"{WARM} 12:00:30.050 B1 heartbeat on=1 amps=90\n12:00:30.150 T1 last_gasp\n"
+               "12:00:30.250 T2 last_gasp\n12:00:30.300 end")  # fmt: skip
+    assert told.log[0].startswith("12:00:30.200 S1-1 confirmed: outage behind transformer T1")
+
+
+def test_terminals_of_one_fault_move_it_up_as_they_speak(day) -> None:
+    told = day(
+        NETWORK, f"{WARM} 12:00:30.150 T1 last_gasp\n12:00:30.450 T2 last_gasp\n12:00:31 end"
+    )
+    assert told.outages[0] == "breaker B1: confirmed fault"
+    assert [line.split()[0] for line in told.log[:2]] == ["12:00:30.200", "12:00:30.600"]
+
+
+def test_a_terminal_of_an_outage_that_runs_hurries_nobody(day, at) -> None:
+    told = day(NETWORK, f"{WARM} 12:00:30 B1 trip\n12:00:31.150 T1 last_gasp\n12:00:31.160 end")
+    assert told.wake_ms == at("12:00:32")
+
+
 def test_while_an_outage_runs_it_looks_at_it_again(day, at) -> None:
     told = day(NETWORK, f"{WARM} 12:00:30 B1 trip\n12:00:31 end")
     assert told.wake_ms <= at("12:00:36")

@@ -56,7 +56,7 @@ WARM = """
     11:57:20 11:58:20 11:59:20 M6..M10 heartbeat
 """
 moments = st.integers(0, 240_000)
-meters = st.sampled_from([*METERS, "M1..M3", "M4..M6", "M7..M10", "M1..M10"])
+meters = st.sampled_from([*METERS, "M1..M3", "M4..M6", "M7..M10", "M1..M10", "T1", "T1,T2"])
 METER_WORDS = """
     last_gasp; last_gasp; power_up; power_up; heartbeat; ping_reply on=1; ping_reply on=0
     phase_loss phases=A; phase_ok; voltage volts=0; voltage volts=150; voltage volts=230,0,230

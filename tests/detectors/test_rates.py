@@ -78,6 +78,20 @@ def test_while_a_storm_goes_on_it_is_between_its_faults(day) -> None:
     assert "transformer T2: predicted fault" in told.outages
 
 
+def test_a_late_heartbeat_that_comes_at_last_ends_at_once_what_it_had_opened(day) -> None:
+    told = day(NETWORK, """
+        11:50 11:55 12:00 M1..M41,M43..M48 heartbeat
+        11:52 11:57 12:02 M42 heartbeat
+        12:04:30 M1..M30 last_gasp
+        12:05:00 M43..M48 heartbeat
+        12:05:00 M41 heartbeat received=12:06:08
+        12:06:12 end
+    """)  # fmt: skip
+    opened, ended = (line for line in told.log if "S1-2" in line)
+    assert "transformer T2 detected" in opened
+    assert ended.startswith("12:06:09 S1-2 rejected")
+
+
 def test_at_one_blow_it_is_not_long_after(day) -> None:
     told = day(NETWORK, f"""{WARM}
         12:02:00 M1..M30 last_gasp
