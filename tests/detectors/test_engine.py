@@ -37,8 +37,12 @@ def test_woken_then_it_speaks(day) -> None:
 
 
 def test_a_dead_terminal_is_answered_within_a_fifth_of_a_second(day) -> None:
-    told = day(NETWORK, f"{WARM} 12:00:30.050 B1 heartbeat on=1 amps=90\n12:00:30.150 T1 last_gasp\n"
-               "12:00:30.250 T2 last_gasp\n12:00:30.300 end")  # fmt: skip
+    told = day(NETWORK, f"""{WARM}
+        12:00:30.050 B1 heartbeat on=1 amps=90
+        12:00:30.150 T1 last_gasp
+        12:00:30.250 T2 last_gasp
+        12:00:30.300 end
+    """)  # fmt: skip
     assert told.log[0].startswith("12:00:30.200 S1-1 confirmed: outage behind transformer T1")
 
 
