@@ -12,6 +12,7 @@ import numpy as np
 
 from grid.network import F64, I64
 
+WAYS = 40  # after so many mean delays what is still on its way is less than a number can tell
 TERMINAL_DELIVERY = 0.9  # terminals have a battery and their own modem
 
 
@@ -48,14 +49,24 @@ class Gasping:
         failed: I64 = np.minimum(gasp_ms - self.stamp_ms, terminal_ms)
         return failed
 
-    def silence(self, since_ms: F64) -> tuple[F64, F64]:
+    def silence(self, since_ms: I64) -> tuple[F64, F64]:
         """Of the full worth of a meter's and a terminal's silence, how much holds so long after
         the failure.
         """
-        meters = _worth(METERS.arrived(since_ms), self.delivery)
-        return meters, _worth(TERMINALS.arrived(since_ms), TERMINAL_DELIVERY)
+        return self.silence_of_meters(since_ms), _worth(TERMINALS, since_ms, TERMINAL_DELIVERY)
+
+    def silence_of_meters(self, since_ms: I64) -> F64:
+        """The same of meters alone."""
+        return _worth(METERS, since_ms, self.delivery)
 
 
-def _worth(arrived: F64, delivery: float) -> F64:
-    worth: F64 = np.log1p(-delivery * arrived) / log(1 - delivery)
+def _worth(way: Way, since_ms: I64, delivery: float) -> F64:
+    """Looked at are those of whom something may still be on its way: of the others all is worth
+    the same.
+    """
+    worth = np.full(len(since_ms), np.log1p(-delivery) / log(1 - delivery))
+    early = np.flatnonzero(since_ms < way.first + way.spread + WAYS * way.delay)
+    if len(early):
+        arrived = way.arrived(since_ms.take(early).astype(np.float64))
+        worth[early] = np.log1p(-delivery * arrived) / log(1 - delivery)
     return worth

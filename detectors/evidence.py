@@ -16,7 +16,7 @@ from detectors.arriving import TERMINAL_DELIVERY, Gasping
 from detectors.hearing import NEVER, Hearing
 from detectors.listening import Gap, due
 from detectors.settings import EngineSettings
-from grid.network import F64, I64, Bools, Group, NodeKind
+from grid.network import F64, I64, U8, Bools, Group, NodeKind
 
 FAR = np.int64(1 << 60)
 
@@ -85,48 +85,76 @@ class Ear:
 
 
 def gather(group: Group, hearing: Hearing, ear: Ear, limits: EngineSettings) -> Evidence:
-    """Judge all nodes of a group at one moment."""
+    """Judge all nodes of a group at one moment.
+
+    Most have power and say so: what is seldom is looked up and worked out for those few alone.
+    """
+    count = len(hearing.on_ms)
     lag = hearing.lag()
-    ever = hearing.on_ms != NEVER
-    heard = np.where(ever, hearing.on_ms + lag, NEVER)
-    off = np.where(hearing.off_ms != NEVER, hearing.off_ms + lag, NEVER)
-    gasped = (hearing.off_ms > hearing.on_ms) & (off > hearing.void_ms)
-    if ear.explained_ms is not None:
-        gasped &= hearing.off_ms > ear.explained_ms
-    if ear.muted is not None:
-        gasped[ear.muted] = False
-    dismissed = np.zeros(len(ever), np.bool_)  # silent since a person dismissed it: says nothing
+    silent = hearing.on_ms != NEVER  # ever heard, did not gasp, and nobody dismissed its silence
+    never = np.flatnonzero(~silent)
+    heard = hearing.on_ms + lag
+    heard[never] = NEVER
+    gasped, off = _gasped(hearing, lag, ear)
+    gasp = np.full(count, NEVER)
+    gasp[gasped] = off
+    silent[gasped] = False
     if ear.dismissed_ms is not None:
-        gasped &= off > ear.dismissed_ms
-        dismissed = ever & ~gasped & (heard <= ear.dismissed_ms)
-    gasp = np.where(gasped, off, NEVER)
-    expected = hearing.void_ms != NEVER
-    pending = ever & ~gasped & ~dismissed & expected & (heard < hearing.void_ms - CLOCKS_MS)
+        silent &= heard > ear.dismissed_ms
+    waits = np.flatnonzero(hearing.void_ms != NEVER)
+    waits = waits[silent[waits] & (heard[waits] < hearing.void_ms[waits] - CLOCKS_MS)]
     beat = next_beat(hearing, heard, ear, limits)
-    late_ms = ear.now_ms - beat - int(limits.heartbeat_slack_s * 1000)
-    overdue = ever & ~gasped & ~dismissed & (late_ms > 0)
-    due_ms = np.where(pending, hearing.void_ms, np.where(overdue, beat, FAR))
+    slack_ms = int(limits.heartbeat_slack_s * 1000)
+    overdue = silent & (beat < ear.now_ms - slack_ms)
+    late = np.flatnonzero(overdue)
+    due_ms = np.full(count, FAR)
+    due_ms[late] = beat[late]
+    due_ms[waits] = hearing.void_ms[waits]
+    pending = np.zeros(count, np.bool_)
+    pending[waits] = True
     unanswered = _unanswered(ear.asked, heard, due_ms)
-    terminal = group.kind == NodeKind.TRANSFORMER
-    silent = ever & ~gasped & ~dismissed
-    off_ll = np.where(terminal, log(1 - TERMINAL_DELIVERY), log(1 - ear.gasping.delivery))
-    off_ll[~silent | pending] = 0.0
-    on_ll = _missed(hearing, np.where(overdue, np.maximum(late_ms, 0), 0), pending, ear, limits)
-    gasp_ll = _worth(np.flatnonzero(gasped), terminal, hearing, ear, limits)
-    worth = unanswered * log(limits.ping_lost)
-    on_ll += np.where(gasped, 0.0, worth)
-    gasp_ll -= np.where(gasped, worth, 0.0)
-    late = overdue | (unanswered > 0) & ~gasped
-    left = _still_mute(group, np.flatnonzero(pending & (group.dcu >= 0)), hearing, ear)
-    late_from = due_ms + overdue * int(limits.heartbeat_slack_s * 1000)  # until then on its way
+    terminals = np.flatnonzero(group.kind == NodeKind.TRANSFORMER)
+    off_ll = silent * log(1 - ear.gasping.delivery)
+    off_ll[terminals] = silent[terminals] * log(1 - TERMINAL_DELIVERY)
+    off_ll[waits] = 0.0
+    on_ll = np.zeros(count)
+    on_ll[late] = _missed(ear.now_ms - beat[late] - slack_ms, limits)
+    on_ll[waits] += _waited(hearing, waits, ear, limits)
+    gasp_ll = np.zeros(count)
+    gasp_ll[gasped] = _worth(gasped, group.kind[gasped], hearing, ear, limits)
+    asked = np.flatnonzero(unanswered)
+    worth = unanswered[asked] * log(limits.ping_lost)
+    spoke = gasp[asked] != NEVER
+    on_ll[asked] += np.where(spoke, 0.0, worth)
+    gasp_ll[asked] -= np.where(spoke, worth, 0.0)
+    missing = overdue.copy()
+    missing[asked[~spoke]] = True
+    left = _still_mute(group, waits[group.dcu[waits] >= 0], hearing, ear)
+    late_from = due_ms.copy()
+    late_from[late] += slack_ms  # until then on its way
     mute, word = _clamp(
-        group, (heard, gasp, late_from), (silent, late, pending), (off_ll, on_ll), (left, ear)
+        group, (heard, gasp, late_from), (silent, missing, pending), (off_ll, on_ll), (left, ear)
     )
-    known = np.where(ever, hearing.on_ms + hearing.way(), NEVER)
+    known = hearing.on_ms + hearing.way()
+    known[never] = NEVER
     return Evidence(
         known, gasp, gasp_ll, due_ms, off_ll, on_ll, overdue, pending, unanswered, mute, word,
         ear.gasping,
     )  # fmt: skip
+
+
+def _gasped(hearing: Hearing, lag: I64, ear: Ear) -> tuple[I64, I64]:
+    """Nodes whose last word is that they have no power, and when they said so, by our clock."""
+    at = np.flatnonzero(hearing.off_ms > hearing.on_ms)
+    off = hearing.off_ms[at] + lag[at]
+    last = off > hearing.void_ms[at]
+    if ear.explained_ms is not None:
+        last &= hearing.off_ms[at] > ear.explained_ms[at]
+    if ear.muted is not None:
+        last &= ~np.isin(at, ear.muted)
+    if ear.dismissed_ms is not None:
+        last &= off > ear.dismissed_ms[at]
+    return at[last], off[last]
 
 
 def _unanswered(asked: Asked | None, heard: I64, due_ms: I64) -> I64:
@@ -146,12 +174,14 @@ def next_beat(hearing: Hearing, heard_ms: I64, ear: Ear, limits: EngineSettings)
     """When each node's next regular report is due, by our clock."""
     periods = hearing.period_ms(limits.heartbeat_s)
     slack_ms = int(limits.heartbeat_slack_s * 1000)
-    expected = np.maximum(heard_ms, hearing.void_ms) + periods
+    expected = np.maximum(heard_ms, hearing.void_ms)
+    expected += periods
     # an answer or a reading between two reports does not put off the next report
-    between = (hearing.beat_ms > hearing.back_ms) & (hearing.on_ms > hearing.beat_ms)
-    between &= hearing.beat_ms > hearing.off_ms
-    between &= heard_ms > hearing.void_ms
-    at = np.flatnonzero(between)
+    at = np.flatnonzero(hearing.on_ms > hearing.beat_ms)
+    beat = hearing.beat_ms[at]
+    between = (beat > hearing.back_ms[at]) & (beat > hearing.off_ms[at])
+    between &= heard_ms[at] > hearing.void_ms[at]
+    at = at[between]
     since = hearing.on_ms[at] - hearing.beat_ms[at]
     expected[at] -= since % periods[at]
     if ear.relays is not None:
@@ -161,41 +191,39 @@ def next_beat(hearing: Hearing, heard_ms: I64, ear: Ear, limits: EngineSettings)
     return due(expected, periods, slack_ms, ear.gaps)
 
 
-def _worth(gasped: I64, terminal: Bools, hearing: Hearing, ear: Ear, limits: EngineSettings) -> F64:
-    """Log-likelihood ratio of each "no power", 0 for who did not say it."""
-    worth = np.zeros(len(terminal))
+def _worth(gasped: I64, kind: U8, hearing: Hearing, ear: Ear, limits: EngineSettings) -> F64:
+    """Log-likelihood ratio of each "no power" of some nodes that said it."""
     own = log(ear.gasping.delivery / ear.false_gasp)
     terminals = log(TERMINAL_DELIVERY / limits.false_terminal)
-    worth[gasped] = np.where(terminal[gasped], terminals, own)
-    worth[gasped[hearing.called[gasped] > 0]] = CALL_LLR
+    worth = np.where(kind == NodeKind.TRANSFORMER, terminals, own)
+    worth[hearing.called[gasped] > 0] = CALL_LLR
     return worth
 
 
-def _missed(
-    hearing: Hearing, late_ms: I64, pending: Bools, ear: Ear, limits: EngineSettings
-) -> F64:
-    """Log P(silence | on): a due heartbeat and, after a restoration, a power-up that did not
-    come.
-    """
-    missed = np.zeros(len(late_ms))
-    late = np.flatnonzero(late_ms > 0)
-    later = np.minimum(late_ms[late] / (limits.heartbeat_slack_s * 1000), 1.0)
+def _missed(late_ms: I64, limits: EngineSettings) -> F64:
+    """Log P(silence | on) of heartbeats that did not come and are late by so much."""
+    later = np.minimum(late_ms / (limits.heartbeat_slack_s * 1000), 1.0)
     first_ll, last_ll = log(limits.late_beat), log(limits.missed_beat)
-    missed[late] = first_ll + later * (last_ll - first_ll)
-    waiting = np.flatnonzero(pending)
+    return first_ll + later * (last_ll - first_ll)
+
+
+def _waited(hearing: Hearing, waits: I64, ear: Ear, limits: EngineSettings) -> F64:
+    """Log P(silence | on) of power-ups that did not come after a restoration."""
     first, spread = POWER_UP_WAIT_MS
-    waited = (ear.now_ms - hearing.void_ms[waiting] - first) / spread
-    waited[_swallowed(ear, hearing.void_ms)[waiting]] = 0.0
-    missed[waiting] += np.clip(waited, 0, 1) * log(limits.power_up_lost)
-    return missed
+    waited = (ear.now_ms - hearing.void_ms[waits] - first) / spread
+    waited[_swallowed(ear, waits, hearing.void_ms[waits])] = 0.0
+    worth: F64 = np.clip(waited, 0, 1) * log(limits.power_up_lost)
+    return worth
 
 
-def _swallowed(ear: Ear, at_ms: I64) -> Bools:
-    """Entry a node: its concentrator was mute at that moment, by our clock, and is no more."""
+def _swallowed(ear: Ear, nodes: I64, at_ms: I64) -> Bools:
+    """Whether the concentrator of each of some nodes was mute at a moment, by our clock, and is no
+    more.
+    """
     if ear.relays is None:
-        return np.zeros(len(at_ms), np.bool_)
+        return np.zeros(len(nodes), np.bool_)
     begin, end = ear.relays
-    swallowed: Bools = (begin < at_ms) & (at_ms < end)
+    swallowed: Bools = (begin[nodes] < at_ms) & (at_ms < end[nodes])
     return swallowed
 
 
@@ -216,24 +244,34 @@ def _clamp(
     count = len(group.dcus)
     mute = np.zeros(count, np.bool_)
     word = np.full(count, NEVER, np.int64)
-    relayed = np.flatnonzero((group.dcu >= 0) & silent)
     gasped = np.flatnonzero(gasp != NEVER)
-    if count == 0 or not (overdue[relayed].any() or len(gasped) or left.any()):
+    missing_at = np.flatnonzero(overdue & silent)
+    missing_at = missing_at[group.dcu[missing_at] >= 0]
+    if count == 0 or not (len(missing_at) or len(gasped) or left.any()):
         return mute, word
-    spoke = np.full(count, NEVER, np.int64)
     through = np.flatnonzero(group.dcu >= 0)
-    np.maximum.at(word, group.dcu[through], heard[through])
-    np.maximum.at(spoke, group.dcu[through], gasp[through])
+    of = group.dcu.take(through).astype(np.int64)
+    np.maximum.at(word, of, heard.take(through))
+    spoke = np.full(count, NEVER, np.int64)
+    spoken = gasped[group.dcu[gasped] >= 0]
+    np.maximum.at(spoke, group.dcu[spoken], gasp[spoken])
     # what a concentrator was heard after, it did not swallow: only silence begun since its last
     # word is its own
-    own = due[relayed] > word[group.dcu[relayed]]
-    late = relayed[overdue[relayed] & own]
+    late = missing_at[due[missing_at] > word[group.dcu[missing_at]]]
     missing = np.bincount(group.dcu[late], minlength=count)
-    quiet = (missing > 0) | (word < _gasps_since(group, gasp, gasped, through))
-    waiting = np.bincount(group.dcu[relayed[pending[relayed] & own]], minlength=count) > 0
-    quiet |= waiting
+    waits = np.flatnonzero(pending & silent)
+    waits = waits[group.dcu[waits] >= 0]
+    waits = waits[due[waits] > word[group.dcu[waits]]]
+    waiting = np.bincount(group.dcu[waits], minlength=count) > 0
+    quiet = (missing > 0) | waiting
+    if len(gasped):
+        quiet |= word < _gasps_since(group, gasp, gasped, (through, of))
     quiet &= spoke <= word
-    member = relayed[quiet[group.dcu[relayed]] & own]
+    if not np.count_nonzero(quiet):
+        return mute, word
+    member = through[quiet[of]]
+    member = member[silent[member]]
+    member = member[due[member] > word[group.dcu[member]]]
     if len(member) == 0:
         return mute, word
     dcu = group.dcu[member]
@@ -242,7 +280,7 @@ def _clamp(
     r, r0 = ear.comms_loss
     off_ll[member] *= _share(sum_off, np.full(count, r))[dcu]
     on_ll[member] *= _share(sum_on, np.where(waiting, left, r0))[dcu]
-    members = np.bincount(group.dcu[through], minlength=count)
+    members = np.bincount(of, minlength=count)
     if ear.dark is not None:
         missing = np.bincount(group.dcu[late[~ear.dark[late]]], minlength=count)
     mute = quiet & (missing >= np.minimum(MUTE_MISSING, members)) & (missing > 0)
@@ -250,18 +288,21 @@ def _clamp(
     return mute, word
 
 
-def _gasps_since(group: Group, gasp: I64, gasped: I64, through: I64) -> I64:
+def _gasps_since(group: Group, gasp: I64, gasped: I64, relayed: tuple[I64, I64]) -> I64:
     """Entry a concentrator: when the last burst of gasps began on a feeder of its meters; from
     then on it should have let some through.  NEVER where there was none.
+
+    ``relayed``: nodes behind a concentrator, and behind which.
     """
     feeder = group.feeder[gasped]
     last = np.full(len(gasp), NEVER, np.int64)
     np.maximum.at(last, feeder, gasp[gasped])
     burst = gasp[gasped] > last[feeder] - BURST_MS
-    first = last.copy()
+    first = last
     np.minimum.at(first, feeder[burst], gasp[gasped[burst]])
     since = np.full(len(group.dcus), NEVER, np.int64)
-    np.maximum.at(since, group.dcu[through], first[group.feeder[through]])
+    through, of = relayed
+    np.maximum.at(since, of, first.take(group.feeder.take(through)))
     return since
 
 

@@ -4,21 +4,51 @@ The hypothesis about a node is "dead since just after anything below it was last
 beginning that no word contradicts.  It needs no clock of the fault: gasps older than a word from
 below are explained by something smaller, and a heartbeat that was due before that word was missing
 anyway.
+
+Most nodes are meters, and a meter is weighed by what it says itself: all of them in one go.  Only
+the branches above them need what lies below each (detectors/weighing.py), and only they are gone
+through level by level (detectors/sweeps.py).
 """
 
 from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 
 from detectors.evidence import FAR, Evidence
 from detectors.hearing import NEVER
-from detectors.tree import Tree, highest_below, spread, with_ancestors
-from grid.network import ALL_PHASES, F64, I32, I64, Bools, NodeKind
+from detectors.sweeps import (
+    SURELY,
+    Leaves,
+    Levels,
+    Sums,
+    dead_leaves,
+    gathered,
+    leaves_of,
+    spared,
+    swept,
+)
+from detectors.tree import Tree, reduced, spans
+from detectors.weighing import (
+    CLOCK_MS,
+    GUARD_MS,
+    WRONG_CLOCK,
+    Parts,
+    Weighed,
+    Words,
+    counted,
+    customers_below,
+    parts_of,
+    weigh_leaves,
+    weigh_parts,
+    words_of,
+)
+from grid.network import ALL_PHASES, F64, I64, Bools
 
-GUARD_MS = 10_000  # clocks and delays are corrected to about this
+__all__ = ["CLOCK_MS", "GUARD_MS", "WRONG_CLOCK", "Declared", "Priors", "Verdict", "solve"]
+
 STORM_NEAR_MS = 60_000  # faults of one cause strike within about this
-CLOCK_MS = 700.0  # standard deviation of a terminal's word on when power failed
-WRONG_CLOCK = 9.2  # log-odds against a terminal's clock having jumped since it was last heard
 RIPE = 0.9  # of what silence is worth, once so much holds
 CERTAIN = 50.0  # log-odds of a telemetered open position
 
@@ -59,7 +89,7 @@ class Verdict:
     """What is declared, and how sure it is of each device that anything points to."""
 
     declared: tuple[Declared, ...] = ()
-    nodes: I64 = field(default_factory=lambda: np.zeros(0, np.int64))  # ascending
+    nodes: I64 = field(default_factory=lambda: np.zeros(0, np.int64))  # each after those above it
     dead: F64 = field(default_factory=lambda: np.zeros(0))  # P(its meters are dead)
 
     @property
@@ -68,245 +98,268 @@ class Verdict:
         return sum(found.score for found in self.declared)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Weights:
-    llr: F64
-    heard_ms: I64
-    first_gasp_ms: I64
-    gasps: I64
-    overdue: I64
-    silent: I64
-    unanswered: I64
-    waiting: I64
-    lone: Bools  # one meter's word is all there is
-    ripe: Bools  # what else would be said has been said
+class _Solved(NamedTuple):
+    """All of one moment's tree.  Places are those of the parts, level by level."""
+
+    tree: Tree
+    words: Words
+    others: I64  # places of words that are a part's, or give no reason
+    leaves: Leaves  # entry a word
+    parts: Parts
+    levels: Levels
+    place: I64  # entry a node: of one of the parts; the substation's for all others
+    up: I64  # entry a part: the place of its parent
+    first: F64  # log-odds of each part that it is the open point
+    hard: Bools  # telemetered open
+    sums: Sums
 
 
 def solve(tree: Tree, evidence: Evidence, priors: Priors, now_ms: int) -> Verdict:
     """The most probable set of open points, top-down first; empty when nothing is suspicious."""
-    suspects = np.flatnonzero(evidence.suspicious | priors.open)
-    suspects = suspects[suspects > 0]
-    if len(suspects) == 0:
+    words = words_of(evidence, priors.open)
+    if words is None:
         return Verdict()
-    nodes = with_ancestors(tree, suspects)
-    heard = highest_below(tree, evidence.heard_ms, nodes)
-    reason = highest_below(tree, _reasons(evidence, priors, suspects), nodes)
-    # where anyone was heard after the last reason to doubt, nothing can speak for an outage
-    doubtful = np.flatnonzero(reason >= heard - GUARD_MS)
-    candidates = nodes[doubtful]
-    weights = _weigh(tree, evidence, candidates, heard[doubtful], now_ms)
-    customers = tree.customers_from[nodes + tree.size[nodes]] - tree.customers_from[nodes]
-    # a few who wait for power, of many who have it, leave nothing behind above them
-    left = (weights.waiting > 0) & (2 * weights.waiting >= customers[doubtful])
-    logit = np.where(left, priors.left_logit[candidates], priors.logit[candidates])
-    near = _near(weights, priors, now_ms)
-    score = weights.llr + logit + np.where(near, 0.0, priors.calm_ll)
-    lone = weights.lone & ~(near & weights.ripe) & (logit < 0)  # not where a plan has it open
-    hard = priors.open[candidates]
-    first = np.full(len(nodes), -np.inf)
-    first[doubtful] = np.where(hard, np.maximum(score, 0.0) + CERTAIN, score)
-    above = _above(tree, nodes)
-    levels = _levels(tree, nodes)
-    sizes = tree.size[nodes]
-    chosen, open_here, alive_ll = _upward(levels, above, first, (priors.open[nodes], sizes))
-    found, alive = _downward(levels, above, chosen, open_here)
-    open_point = alive[:-1] * open_here
-    dead = 1 - alive[:-1] * (1 - open_here)
-    declared = []
-    for i in found.tolist():
-        series = _series(i, above, customers)
-        place = int(np.searchsorted(doubtful, i))
-        declared.append(
-            _declared(
-                (int(nodes[i]), int(nodes[i] + tree.size[nodes[i]])),
-                weights,
-                place,
-                probability=min(float(open_point[series].sum()), 1.0),
-                dead=float(dead[i]),
-                score=float(first[i]),
-                margin=float(first[series].max() - alive_ll[series[-1]]),
-                lone=bool(lone[place] and not hard[place]),
-            )
-        )
-    return Verdict(tuple(declared), nodes, dead)
-
-
-def _reasons(evidence: Evidence, priors: Priors, suspects: I64) -> I64:
-    """When each suspect last gave a reason to think of an outage."""
-    reasons = np.full(len(evidence.heard_ms), NEVER, np.int64)
-    missed = evidence.overdue[suspects] | evidence.pending[suspects]
-    due = np.where(missed, evidence.due_ms[suspects], NEVER)
-    latest = np.maximum(evidence.gasp_ms[suspects], due)
-    reasons[suspects] = np.where(priors.open[suspects], FAR, latest)
-    return reasons
-
-
-def _weigh(tree: Tree, evidence: Evidence, nodes: I64, heard: I64, now_ms: int) -> _Weights:
-    """Log-likelihood ratio of "dead since its last word" against "alive" for each node's whole
-    subtree.
-    """
-    below, starts = spread(tree, nodes)
-    limit = np.repeat(heard - GUARD_MS, tree.size[nodes])
-    gasp = evidence.gasp_ms[below]
-    live = (gasp != NEVER) & (gasp >= limit)
-    terminal = tree.kind[below] == NodeKind.TRANSFORMER
-    first_terminal = np.minimum.reduceat(np.where(live & terminal, gasp, FAR), starts)
-    first_meter = np.minimum.reduceat(np.where(live & ~terminal, gasp, FAR), starts)
-    first = np.minimum(first_meter, first_terminal)
-    counted = ~live & (evidence.due_ms[below] >= limit)
-    off_ll = np.where(live, 0.0, evidence.off_ll[below])
-    off = np.add.reduceat(np.where(terminal, 0.0, off_ll), starts)
-    off_terminals = np.add.reduceat(np.where(terminal, off_ll, 0.0), starts)
-    on = np.add.reduceat(np.where(counted, evidence.on_ll[below], 0.0), starts)
-    gasps = np.add.reduceat(np.where(live, evidence.gasp_ll[below], 0.0), starts)
-    failed = evidence.gasping.failed(first_meter, first_terminal)
-    failed = np.where(first != FAR, failed, heard)
-    meters, terminals = evidence.gasping.silence((now_ms - failed).astype(np.float64))
-
-    def count(which: Bools) -> I64:
-        total: I64 = np.add.reduceat(which, starts, dtype=np.int64)
-        return total
-
-    gasped, overdue = count(live), count(counted & evidence.overdue[below])
-    unanswered = count((evidence.unanswered[below] > 0) & (evidence.due_ms[below] >= limit))
-    waiting = count(counted & evidence.pending[below])
-    lone = (gasped + overdue <= 1) & (unanswered + waiting == 0) & (first_terminal == FAR)
-    silence = meters * off + terminals * off_terminals
-    return _Weights(
-        llr=gasps + silence - on - _apart(starts, gasp, live & terminal),
-        heard_ms=heard,
-        first_gasp_ms=first,
-        gasps=gasped,
-        overdue=overdue,
-        silent=count(off_ll < 0),
-        unanswered=unanswered,
-        waiting=waiting,
-        lone=lone,
-        ripe=meters >= RIPE,
+    solved = _solved(tree, evidence, priors, words, now_ms)
+    found = _topmost(solved)
+    declared = _declared(solved, evidence, priors, found, now_ms) if len(found) else ()
+    parts, dead_parts = solved.parts, 1.0 - solved.sums.through[:-1]
+    nodes, dead = words.nodes, dead_leaves(solved.leaves, solved.sums.through)
+    if words.before is None:
+        dead[parts.nodes] = dead_parts
+        points = words.reason_ms != NEVER
+        points[parts.nodes] = True
+        if np.count_nonzero(points) < len(points):
+            nodes, dead = nodes[points], dead[points]
+        return Verdict(declared, nodes, dead)
+    if len(solved.others):
+        nodes, dead = np.delete(nodes, solved.others), np.delete(dead, solved.others)
+    return Verdict(
+        declared, np.concatenate((parts.nodes, nodes)), np.concatenate((dead_parts, dead))
     )
 
 
-def _apart(starts: I64, gasp: I64, terminals: Bools) -> F64:
-    """What it costs each candidate that terminals below it lost power at different times: one
-    fault is one moment to them, but for a clock now and then.
-    """
-    cost = np.zeros(len(starts))
-    at = np.flatnonzero(terminals)
-    if len(at) < 2:
-        return cost
-    part = np.searchsorted(starts, at, "right") - 1
-    at = at[np.lexsort((gasp[at], part))]  # by candidate, each by time
-    begins, place, count = np.unique(part, return_index=True, return_counts=True)
-    middle = np.repeat(gasp[at[place + (count - 1) // 2]], count)
-    apart = (gasp[at] - middle) / CLOCK_MS
-    cost[begins] = np.add.reduceat(np.minimum(apart * apart / 2, WRONG_CLOCK), place)
-    return cost
+def _solved(tree: Tree, evidence: Evidence, priors: Priors, words: Words, now_ms: int) -> _Solved:
+    parts, first = _parts(tree, evidence, priors, words, now_ms)
+    order, levels = _by_level(tree, parts.nodes)
+    parts, first = parts.some(order), first.take(order)
+    place = np.full(len(tree.parent), len(order))
+    place[parts.nodes] = np.arange(len(order))
+    if words.before is None:
+        runs, own = tree.runs, parts.nodes
+        parents = tree.parent.take(runs)
+        parents[0] = 0
+    else:
+        parents = tree.parent.take(words.nodes)
+        runs = np.append(0, np.flatnonzero(parents[1:] != parents[:-1]) + 1)
+        parents = parents.take(runs)
+        speaks = words.before.take(parts.nodes) > words.before.take(parts.nodes - 1)
+        own = parts.begin[speaks]
+    others = np.concatenate((own, np.flatnonzero(words.reason_ms == NEVER)))
+    weighed = weigh_leaves(evidence, words, now_ms)
+    alone = _scored(tree, priors, weighed, (words.nodes, words.heard_ms), now_ms)
+    alone[others] = -np.inf
+    leaves = leaves_of(alone, runs, place.take(parents))
+    up = place.take(tree.parent.take(parts.nodes))
+    hard = priors.open.take(parts.nodes)
+    sums = swept(levels, up, (first, hard if np.count_nonzero(hard) else None), leaves)
+    return _Solved(tree, words, others, leaves, parts, levels, place, up, first, hard, sums)
 
 
-def _near(weights: _Weights, priors: Priors, now_ms: int) -> Bools:
-    """Whether a sure fault began about when each node may have: at its first gasp, or else at any
-    time since it was last heard.
+def _parts(
+    tree: Tree, evidence: Evidence, priors: Priors, words: Words, now_ms: int
+) -> tuple[Parts, F64]:
+    """The parts, ascending, with their log-odds."""
+    parts, reason = parts_of(tree, evidence, words)
+    first = np.full(len(parts.nodes), -np.inf)
+    # where anyone was heard after the last reason to doubt, nothing can speak for an outage
+    doubtful = np.flatnonzero(reason >= parts.heard_ms - GUARD_MS)
+    if len(doubtful):
+        some = parts.some(doubtful) if len(doubtful) < len(first) else parts
+        weighed = weigh_parts(tree, evidence, words, some, now_ms)
+        first[doubtful] = _scored(tree, priors, weighed, (some.nodes, some.heard_ms), now_ms)
+    return parts, first
+
+
+def _by_level(tree: Tree, nodes: I64) -> tuple[I64, Levels]:
+    """Places of some branches, ascending, level by level; and where each level lies."""
+    order = tree.by_level
+    if len(nodes) < len(order):
+        place = np.full(len(order), -1)
+        place[np.searchsorted(tree.branches, nodes)] = np.arange(len(nodes))
+        order = place.take(order)
+        order = order[order >= 0]
+    depth = tree.depth.take(nodes.take(order))
+    cuts = (np.flatnonzero(depth[1:] != depth[:-1]) + 1).tolist()
+    return order, list(pairwise([0, *cuts, len(order)]))
+
+
+def _scored(
+    tree: Tree, priors: Priors, weighed: Weighed, about: tuple[I64, I64], now_ms: int
+) -> F64:
+    """Log-odds that each of some nodes is the open point, by what is known of them and what was
+    heard.  ``about``: the nodes, and when anybody below was last heard.
     """
-    gasped = weights.first_gasp_ms != FAR
-    begin = np.where(gasped, weights.first_gasp_ms, weights.heard_ms) - STORM_NEAR_MS
-    end = np.where(gasped, weights.first_gasp_ms, now_ms) + STORM_NEAR_MS
+    nodes, heard_ms = about
+    score = weighed.llr
+    score += _logit(tree, priors, nodes, weighed.waiting)
+    if len(priors.storms_ms) or weighed.waiting is not None:
+        near = _near(priors, heard_ms, (weighed.gasped, weighed.gasp_ms), now_ms)
+        if weighed.waiting is not None:
+            near |= weighed.waiting > 0
+        score[np.flatnonzero(~near)] += priors.calm_ll
+    else:
+        score += priors.calm_ll
+    if np.count_nonzero(priors.open):
+        hard = np.flatnonzero(priors.open.take(nodes))
+        score[hard] = np.maximum(score[hard], 0.0) + CERTAIN
+    return score
+
+
+def _logit(tree: Tree, priors: Priors, nodes: I64, waiting: I64 | None) -> F64:
+    logit = priors.logit if len(nodes) == len(priors.logit) else priors.logit.take(nodes)
+    if waiting is None or not np.count_nonzero(waiting):
+        return logit
+    # a few who wait for power, of many who have it, leave nothing behind above them
+    left = (waiting > 0) & (2 * waiting >= customers_below(tree, nodes))
+    return np.where(left, priors.left_logit.take(nodes), logit)
+
+
+def _near(priors: Priors, heard_ms: I64, gasps: tuple[I64, I64], now_ms: int) -> Bools:
+    """Whether a sure fault began about when each node may have: at its first gasp (``gasps``: the
+    places of those who have one, and when), or else at any time since it was last heard.
+    """
     storms = np.sort(priors.storms_ms)
-    near: Bools = np.searchsorted(storms, begin) < np.searchsorted(storms, end, "right")
-    return near | (weights.waiting > 0)
+    storms = storms[storms <= now_ms + STORM_NEAR_MS]
+    latest = int(storms[-1]) if len(storms) else int(NEVER)
+    near: Bools = heard_ms <= latest + STORM_NEAR_MS
+    if len(storms) == 0:
+        near[:] = False
+    gasped, at_ms = gasps
+    storms = np.sort(priors.storms_ms)
+    begin = np.searchsorted(storms, at_ms - STORM_NEAR_MS)
+    near[gasped] = begin < np.searchsorted(storms, at_ms + STORM_NEAR_MS, "right")
+    return near
 
 
-def _above(tree: Tree, nodes: I64) -> I64:
-    """Place of each node's parent among ``nodes``; -1 below the substation."""
-    parent = tree.parent[nodes]
-    return np.where(parent > 0, np.searchsorted(nodes, parent), -1)
-
-
-def _levels(tree: Tree, nodes: I64) -> list[I64]:
-    depth = tree.depth[nodes]
-    order = np.argsort(depth, kind="stable")
-    cuts = np.searchsorted(depth[order], np.arange(2, tree.depth_max + 1))
-    return [level for level in np.split(order, cuts) if len(level)]
-
-
-def _upward(
-    levels: list[I64], above: I64, first: F64, known: tuple[Bools, I32]
-) -> tuple[Bools, F64, F64]:
-    """Where a node beats the best of its children, P(it is open | nothing above it is), and the
-    worth of the best that leaves a meter below it alive.
-
-    ``known``: telemetered open; nodes in each subtree.
-    """
-    hard, sizes = known
-    count = len(above)
-    best = np.zeros(count + 1)  # the last entry stands for the substation
-    log_z = np.zeros(count + 1)
-    spared = np.full(count + 1, np.inf)  # the least that a child loses by a meter alive in it
-    within = np.ones(count + 1, np.int64)  # nodes of the children that anything points to
-    chosen = np.zeros(count, np.bool_)
-    open_here, alive_ll = np.zeros(count), np.zeros(count)
-    for level in reversed(levels):
-        mine, up = first[level], above[level]
-        chosen[level] = (mine > best[level] + 1e-9) | hard[level]
-        total = np.where(hard[level], mine, np.logaddexp(mine, log_z[level]))
-        open_here[level] = np.exp(mine - total)
-        np.add.at(log_z, up, total)
-        whole = np.where(hard[level], mine, np.maximum(mine, best[level]))
-        np.add.at(best, up, whole)
-        elsewhere = (within[level] < sizes[level]) | np.isinf(spared[level])
-        alive_ll[level] = best[level] - np.where(elsewhere, 0.0, spared[level])
-        np.minimum.at(spared, up, whole - alive_ll[level])
-        np.add.at(within, up, sizes[level])
-    return chosen, open_here, alive_ll
-
-
-def _downward(levels: list[I64], above: I64, chosen: Bools, open_here: F64) -> tuple[I64, F64]:
-    """The topmost chosen nodes, as places, and P(nothing above is open) of all places."""
-    count = len(above)
-    alive = np.ones(count + 1)  # P(nothing above is open)
-    covered = np.zeros(count + 1, np.bool_)
-    for level in levels:
-        up = above[level]
-        under = up >= 0
-        alive[level] = np.where(under, alive[up] * (1 - open_here[up]), 1.0)
-        covered[level] = under & (covered[up] | chosen[up])
-    return np.flatnonzero(chosen & ~covered[:count]), alive
-
-
-def _series(i: int, above: I64, customers: I64) -> list[int]:
-    """A place and those in series with it that have the same meters, from the top down."""
-    series, up = [i], int(above[i])
-    while up >= 0 and customers[up] == customers[i]:
-        series, up = [up, *series], int(above[up])
-    below = np.flatnonzero((above == i) & (customers == customers[i]))
-    while len(below):
-        series.append(int(below[0]))
-        below = np.flatnonzero((above == below[0]) & (customers == customers[i]))
-    return series
+def _topmost(solved: _Solved) -> I64:
+    """Nodes that beat the best of what is below them, and none of which is below another."""
+    beats = solved.first > solved.sums.best + SURELY
+    whole = solved.parts.nodes[beats | solved.hard]
+    single = solved.words.nodes[np.flatnonzero(solved.leaves.first > SURELY)]
+    nodes = np.sort(np.concatenate((whole, single)))
+    if len(nodes) < 2:
+        return nodes
+    ends = np.maximum.accumulate(nodes + solved.tree.size.take(nodes))
+    topmost: I64 = nodes[np.append(True, nodes[1:] >= ends[:-1])]
+    return topmost
 
 
 def _declared(
-    span: tuple[int, int],
-    weights: _Weights,
-    i: int,
-    *,
-    probability: float,
-    dead: float,
-    score: float,
-    margin: float,
-    lone: bool,
-) -> Declared:
-    gasp, heard = int(weights.first_gasp_ms[i]), int(weights.heard_ms[i])
-    return Declared(
-        node=span[0],
-        end=span[1],
-        since_ms=gasp if gasp != FAR else heard,
-        probability=probability,
-        dead=dead,
-        gasps=int(weights.gasps[i]),
-        overdue=int(weights.overdue[i]),
-        silent=int(weights.silent[i]),
-        unanswered=int(weights.unanswered[i]),
-        score=score,
-        margin=margin,
-        lone=lone,
-    )
+    solved: _Solved, evidence: Evidence, priors: Priors, nodes: I64, now_ms: int
+) -> tuple[Declared, ...]:
+    """What is held to be open, with all that is said of it."""
+    tree = solved.tree
+    ends = nodes + tree.size.take(nodes)
+    heard = reduced(np.maximum, evidence.heard_ms, spans(nodes, ends, len(tree.parent)))
+    count = counted(tree, evidence, nodes, heard, now_ms)
+    logit = _logit(tree, priors, nodes, count.waiting)
+    gasped = np.flatnonzero(count.first_gasp_ms != FAR)
+    near = _near(priors, heard, (gasped, count.first_gasp_ms[gasped]), now_ms)
+    others = (near | (count.waiting > 0)) & (count.silence >= RIPE)
+    # not where a plan has it open
+    lone = count.lone & ~others & (logit < 0) & ~priors.open.take(nodes)
+    since = np.where(count.first_gasp_ms != FAR, count.first_gasp_ms, heard)
+    known, spared_ll = _known(solved, nodes), _spared(solved)
+    series, begins = _series(solved, nodes)
+    same = _known(solved, series)
+    probability = np.minimum(np.add.reduceat(same.open_point, begins), 1.0)
+    last = solved.place.take(series.take(np.append(begins[1:], len(series)) - 1))
+    margin = np.maximum.reduceat(same.first, begins) - spared_ll.take(last)
+    columns = (
+        nodes, ends, since, probability, known.dead, count.gasps, count.overdue, count.silent,
+        count.unanswered, known.first, margin, np.full(len(nodes), ALL_PHASES), lone,
+    )  # fmt: skip
+    return tuple(map(Declared, *(column.tolist() for column in columns)))
+
+
+class _Known(NamedTuple):
+    """What the sums say of some nodes that anything points to."""
+
+    first: F64
+    open_point: F64  # P(it is the open point)
+    dead: F64  # P(its meters are dead)
+
+
+def _known(solved: _Solved, nodes: I64) -> _Known:
+    sums, leaves = solved.sums, solved.leaves
+    first, open_here, alive = np.empty(len(nodes)), np.empty(len(nodes)), np.empty(len(nodes))
+    place = solved.place.take(nodes)
+    part = place < len(sums.best)
+    at = place[part]
+    first[part], open_here[part], alive[part] = solved.first[at], sums.open_here[at], sums.alive[at]
+    at = np.searchsorted(solved.words.nodes, nodes[~part])
+    first[~part], open_here[~part] = leaves.first[at], 1.0 - leaves.shut[at]
+    alive[~part] = sums.through[leaves.up(at)]
+    return _Known(first, alive * open_here, 1.0 - alive * (1.0 - open_here))
+
+
+def _series(solved: _Solved, nodes: I64) -> tuple[I64, I64]:
+    """Some nodes, each with those in series with it that have the same meters, from the top down,
+    and where each of these series begins.
+    """
+    tree = solved.tree
+    series: list[int] = []
+    begins: list[int] = []
+    for node, customers in zip(nodes.tolist(), customers_below(tree, nodes).tolist(), strict=True):
+        begins.append(len(series))
+        line, up = [node], int(tree.parent[node])
+        while up > 0 and _customers(tree, up) == customers:
+            line, up = [up, *line], int(tree.parent[up])
+        while (down := _only_child(solved, line[-1], customers)) is not None:
+            line.append(down)
+        series += line
+    return np.array(series), np.array(begins)
+
+
+def _only_child(solved: _Solved, node: int, customers: int) -> int | None:
+    """The node right below another that has all of its customers, if anything points to it."""
+    tree, child = solved.tree, node + 1
+    end = node + int(tree.size[node])
+    while child < end:
+        served = _customers(tree, child)
+        if served == customers and _points(solved, child):
+            return child
+        if served:
+            return None
+        child += int(tree.size[child])
+    return None
+
+
+def _points(solved: _Solved, node: int) -> bool:
+    """Whether anything points to a node."""
+    if solved.place[node] < len(solved.parts.nodes):
+        return True
+    nodes, i = solved.words.nodes, int(np.searchsorted(solved.words.nodes, node))
+    return i < len(nodes) and nodes[i] == node and solved.words.reason_ms[i] != NEVER
+
+
+def _customers(tree: Tree, node: int) -> int:
+    return int(tree.customers_from[node + tree.size[node]] - tree.customers_from[node])
+
+
+def _spared(solved: _Solved) -> F64:
+    """Entry a part: the worth of the best set below it that leaves a meter there alive; and 0 for
+    what has no part of its own.
+    """
+    parts, leaves, best = solved.parts, solved.leaves, solved.sums.best
+    count = len(best)
+    pointed = np.bincount(solved.up, minlength=count + 1)
+    np.add.at(pointed, leaves.parents, np.diff(np.append(leaves.runs, len(leaves.first))))
+    np.subtract.at(pointed, leaves.up(solved.others), 1)
+    all_pointed = (pointed[:-1] == parts.right_below) & (parts.right_below > 0)
+    least = np.append(np.where(all_pointed, np.inf, 0.0), 0.0)
+    loss = np.maximum(leaves.first, 0.0)
+    loss[solved.others] = np.inf
+    gathered(np.minimum, leaves, loss, least)
+    whole = np.where(solved.hard, solved.first, np.maximum(solved.first, best))
+    return np.append(spared(solved.levels, solved.up, whole, best, least), 0.0)

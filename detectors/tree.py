@@ -3,10 +3,13 @@ below them.
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
-from grid.network import ALL_PHASES, I16, I32, I64, U8, Bools, Group, NodeKind
+from grid.network import ALL_PHASES, F64, I16, I32, I64, U8, Bools, Group, NodeKind
+
+Column = TypeVar("Column", I64, F64, Bools)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -24,10 +27,19 @@ class Tree:
     depth_max: int
     phases: U8
     phased: bool  # somebody has fewer than three
+    # nodes below the substation that have others below them, or are transformers; ascending
+    branches: I64
+    by_level: I64  # the places of the branches, level by level
+    right_below: I64  # entry a branch: how many nodes have it as their parent
+    terminals: I64  # the transformers; ascending
+    runs: I64  # where each run of nodes with one parent begins
 
 
 def tree_of(group: Group) -> Tree:
     """Lay out a group."""
+    inside = (group.size > 1) | (group.kind == NodeKind.TRANSFORMER)
+    inside[0] = False
+    branches = np.flatnonzero(inside)
     return Tree(
         parent=group.parent,
         size=group.size,
@@ -38,6 +50,11 @@ def tree_of(group: Group) -> Tree:
         depth_max=int(group.depth.max(initial=0)),
         phases=group.phases,
         phased=bool((group.phases != ALL_PHASES).any()),
+        branches=branches,
+        by_level=np.argsort(group.depth[branches], kind="stable"),
+        right_below=np.bincount(group.parent[1:], minlength=len(inside))[branches],
+        runs=np.append(0, np.flatnonzero(np.diff(group.parent)) + 1),
+        terminals=np.flatnonzero(group.kind == NodeKind.TRANSFORMER),
     )
 
 
@@ -59,34 +76,33 @@ def transformers(tree: Tree, nodes: I64) -> I64:
     return found
 
 
-def with_ancestors(tree: Tree, nodes: I64) -> I64:
-    """The nodes and everything above them, ascending; the substation's node 0 left out."""
-    marked = np.zeros(len(tree.parent), np.bool_)
-    marked[0] = True
-    while len(nodes):
-        nodes = nodes[~marked[nodes]]
-        marked[nodes] = True
-        nodes = tree.parent[nodes].astype(np.int64)
-    marked[0] = False
-    return np.flatnonzero(marked)
+class Spans(NamedTuple):
+    """Spans of a column, none of which is empty, as numpy takes them."""
+
+    edges: I64
+    to_end: I64  # those that end where the column does, short by one: no edge may lie there
 
 
-def highest_below(tree: Tree, column: I64, nodes: I64) -> I64:
-    """The largest entry of a column in the subtree of each node.  The column is read as slices."""
-    edges = np.empty(2 * len(nodes), np.int64)
-    edges[0::2] = nodes
-    edges[1::2] = nodes + tree.size[nodes]
-    padded = np.append(column, column[:1])  # a subtree may end where the column does
-    highest: I64 = np.maximum.reduceat(padded, edges)[0::2]
-    return highest
+def spans(begin: I64, end: I64, length: int) -> Spans:
+    """Spans of a column of some length: each from its begin to before its end."""
+    edges = np.empty((len(begin), 2), np.int64)
+    edges[:, 0], edges[:, 1] = begin, end
+    to_end = np.flatnonzero(end == length)
+    edges[to_end, 1] -= 1
+    return Spans(edges.ravel(), to_end[begin.take(to_end) < length - 1])
 
 
-def spread(tree: Tree, nodes: I64) -> tuple[I64, I64]:
-    """All nodes below each of ``nodes``, one subtree after the other, and where each subtree
-    starts.
-    """
-    sizes = tree.size[nodes]
+def reduced(of: np.ufunc, column: Column, over: Spans) -> Column:
+    """A column reduced over each of some spans.  It is read as slices."""
+    every: Column = of.reduceat(column, over.edges)[0::2]
+    every[over.to_end] = of(every[over.to_end], column[-1])
+    return every
+
+
+def laid_out(begin: I64, end: I64) -> tuple[I64, I64, I64]:
+    """All places of some spans, one span after the other; where each starts, and its length."""
+    sizes = end - begin
     starts = np.cumsum(sizes) - sizes
-    below = np.arange(int(sizes.sum()), dtype=np.int64)
-    below += np.repeat(nodes - starts, sizes)
-    return below, starts
+    places = np.arange(int(sizes.sum()), dtype=np.int64)
+    places += np.repeat(begin - starts, sizes)
+    return places, starts, sizes
