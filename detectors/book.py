@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from detectors.hearing import NEVER
 from detectors.running import OUT, Running, customers_of, outage_id, published
-from detectors.tree import Tree, distinct
+from detectors.tree import Tree, among, distinct
 from grid.network import ALL_PHASES, I64, Bools, Group
 from grid.outage import ENDED, Change, State
 from grid.reasons import Why
@@ -93,14 +93,14 @@ class Book:
         Who was out in a later outage already cannot come back into this one.
         """
         passed = outage.members[~outage.out & ~self.last_here(outage)]
-        stay = ~np.isin(members, passed)
+        stay = ~among(members, passed)
         members, mute, off_ms = members[stay], mute[stay], off_ms[stay]
-        here = np.isin(members, outage.members)
+        here = among(members, outage.members)
         fresh = members[~here]
         not_before = self.back_ms[fresh]
         off_ms = np.maximum(off_ms[~here], not_before)
         outage.add(fresh, off_ms, mute[~here], not_before, inherited=inherited)
-        returned = np.isin(outage.members, members[here]) & ~outage.out
+        returned = among(outage.members, np.sort(members[here])) & ~outage.out
         outage.on_ms[returned] = OUT
         outage.inferred[returned] = False
         self.owner[members] = self.latest[members] = outage.sequence
@@ -125,7 +125,7 @@ class Book:
 
     def let_go(self, outage: Running, members: I64) -> None:
         """Take meters out of an outage as if they had never been in it."""
-        outage.keep(~np.isin(outage.members, members))
+        outage.keep(~among(outage.members, np.sort(members)))
         gone = members[self.owner[members] == outage.sequence]
         self.owner[gone] = NOBODY
 

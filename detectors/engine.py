@@ -147,7 +147,7 @@ class Engine:
         while begin < len(rows):
             self._advance(int(stream[begin]))
             boundary = self.waking.boundary(int(stream[begin]), last)
-            end = int(np.searchsorted(stream, boundary, "left"))
+            end = len(rows) if boundary > last else int(np.searchsorted(stream, boundary))
             if boundary > int(stream[begin]) // TICK_MS * TICK_MS + TICK_MS:
                 end = self._until_urgent(rows, begin, end)
             end = begin + before_answer(self.book, rows[begin:end], self.limits)

@@ -16,7 +16,8 @@ from detectors.arriving import TERMINAL_DELIVERY, Gasping
 from detectors.hearing import NEVER, Hearing
 from detectors.listening import Gap, due
 from detectors.settings import EngineSettings
-from grid.network import F64, I64, U8, Bools, Group, NodeKind
+from detectors.tree import TRANSFORMER
+from grid.network import F64, I64, U8, Bools, Group
 
 FAR = np.int64(1 << 60)
 
@@ -113,7 +114,7 @@ def gather(group: Group, hearing: Hearing, ear: Ear, limits: EngineSettings) -> 
     pending = np.zeros(count, np.bool_)
     pending[waits] = True
     unanswered = _unanswered(ear.asked, heard, due_ms)
-    terminals = np.flatnonzero(group.kind == NodeKind.TRANSFORMER)
+    terminals = np.flatnonzero(group.kind == TRANSFORMER)
     off_ll = silent * log(1 - ear.gasping.delivery)
     off_ll[terminals] = silent[terminals] * log(1 - TERMINAL_DELIVERY)
     off_ll[waits] = 0.0
@@ -195,7 +196,7 @@ def _worth(gasped: I64, kind: U8, hearing: Hearing, ear: Ear, limits: EngineSett
     """Log-likelihood ratio of each "no power" of some nodes that said it."""
     own = log(ear.gasping.delivery / ear.false_gasp)
     terminals = log(TERMINAL_DELIVERY / limits.false_terminal)
-    worth = np.where(kind == NodeKind.TRANSFORMER, terminals, own)
+    worth = np.where(kind == TRANSFORMER, terminals, own)
     worth[hearing.called[gasped] > 0] = CALL_LLR
     return worth
 
@@ -212,7 +213,7 @@ def _waited(hearing: Hearing, waits: I64, ear: Ear, limits: EngineSettings) -> F
     first, spread = POWER_UP_WAIT_MS
     waited = (ear.now_ms - hearing.void_ms[waits] - first) / spread
     waited[_swallowed(ear, waits, hearing.void_ms[waits])] = 0.0
-    worth: F64 = np.clip(waited, 0, 1) * log(limits.power_up_lost)
+    worth: F64 = np.minimum(np.maximum(waited, 0.0), 1.0) * log(limits.power_up_lost)
     return worth
 
 

@@ -7,7 +7,8 @@ from detectors.hearing import NEVER
 from detectors.inference import GUARD_MS, Declared
 from detectors.running import Running
 from detectors.scene import Scene
-from grid.network import ALL_PHASES, NodeKind, phase_letters
+from detectors.tree import TRANSFORMER, among
+from grid.network import ALL_PHASES, phase_letters
 from grid.reasons import Evidence
 from grid.times import to_rfc3339
 
@@ -63,7 +64,7 @@ def _silence(scene: Scene, outage: Running, found: Declared) -> list[Evidence]:
     group, evidence = scene.book.group, scene.evidence
     below = group.below(found.node)
     gasps = evidence.gasp_ms[below] >= found.since_ms - GUARD_MS
-    terminals = int((gasps & (group.kind[below] == NodeKind.TRANSFORMER)).sum())
+    terminals = int((gasps & (group.kind[below] == TRANSFORMER)).sum())
     count, own = len(outage.members), found.gasps - terminals - found.lost
     lines = []
     if terminals:
@@ -92,7 +93,7 @@ def _against(scene: Scene, outage: Running, found: Declared) -> list[Evidence]:
     """Meters that report power, gasps that did not come, and whose concentrator is mute."""
     book, evidence = scene.book, scene.evidence
     members = book.meters_on(found.node, found.phases)
-    others = members[~np.isin(members, outage.members)]
+    others = members[~among(members, outage.members)]
     heard = evidence.heard_ms[others] > found.since_ms + GUARD_MS
     powered = int((heard & (evidence.gasp_ms[others] == NEVER)).sum())
     out = outage.members[outage.out]

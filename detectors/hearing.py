@@ -7,6 +7,7 @@ them to ours (what inference compares).
 """
 
 from dataclasses import dataclass, field, fields
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,8 @@ from detectors.settings import EngineSettings
 from grid.frame import Rows
 from grid.network import I64, U8, Bools
 from grid.reading import Kind, Quality
+
+T = TypeVar("T", bound=np.generic)
 
 NEVER = np.int64(-1 << 60)
 NO_LAG = np.int32((1 << 31) - 1)
@@ -69,8 +72,8 @@ class Hearing:
 
     def lag(self, nodes: I64 | slice = EVERYONE) -> I64:
         """Device clock to ours, 0 where nothing was heard."""
-        lag = self.lag_ms[nodes].astype(np.int64)
-        lag[lag == NO_LAG] = 0
+        lag = _of(self.lag_ms, nodes).astype(np.int64)
+        lag[np.flatnonzero(lag == NO_LAG)] = 0
         return lag
 
     def way(self) -> I64:
@@ -88,10 +91,14 @@ class Hearing:
 
     def period_ms(self, otherwise_s: float, nodes: I64 | slice = EVERYONE) -> I64:
         """Reporting periods: learned, or ``otherwise_s`` until then."""
-        learned = self.agreed[nodes] >= BEATS_TO_LEARN
-        periods = np.where(learned, self.period_s[nodes], np.float32(otherwise_s))
-        periods *= 1000
-        return periods.astype(np.int64)
+        unknown = _of(self.agreed, nodes) < BEATS_TO_LEARN
+        periods = (_of(self.period_s, nodes) * np.float32(1000)).astype(np.int64)
+        periods[np.flatnonzero(unknown)] = int(np.float32(otherwise_s) * np.float32(1000))
+        return periods
+
+
+def _of(column: NDArray[T], nodes: I64 | slice) -> NDArray[T]:
+    return column[nodes] if isinstance(nodes, slice) else column.take(nodes)
 
 
 def columns() -> tuple[str, ...]:

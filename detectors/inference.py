@@ -132,7 +132,9 @@ def solve(tree: Tree, evidence: Evidence, priors: Priors, now_ms: int) -> Verdic
             nodes, dead = nodes[points], dead[points]
         return Verdict(declared, nodes, dead)
     if len(solved.others):
-        nodes, dead = np.delete(nodes, solved.others), np.delete(dead, solved.others)
+        points = np.ones(len(nodes), np.bool_)
+        points[solved.others] = False
+        nodes, dead = nodes[points], dead[points]
     return Verdict(
         declared, np.concatenate((parts.nodes, nodes)), np.concatenate((dead_parts, dead))
     )

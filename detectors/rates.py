@@ -22,6 +22,7 @@ from grid.network import F64, I32, I64, Bools, Group
 from grid.outage import State
 from grid.reading import Kind
 
+LAST_GASP = int(Kind.LAST_GASP)
 SURE = 0.98  # probability of an outage that teaches
 SETTLED_MS = 60_000  # after so long all last gasps are in
 OUTAGES_KEPT = 0.9  # of what outages taught, this much weighs on after each further one
@@ -71,8 +72,8 @@ class Rates:
             silent, seen = silent + outage.relays[0], seen + outage.relays[1]
         mute = QUIET_WEIGHT * quiet + self.spells + len(relays.mute)
         return (
-            float(np.clip(silent / seen, dark / 4, max(dark, 0.6))),
-            float(np.clip(mute / (QUIET_WEIGHT + len(group.dcus)), quiet / 4, max(quiet, 0.1))),
+            _within(silent / seen, dark / 4, max(dark, 0.6)),
+            _within(mute / (QUIET_WEIGHT + len(group.dcus)), quiet / 4, max(quiet, 0.1)),
         )
 
     def learn_spells(
@@ -100,7 +101,7 @@ class Rates:
         for outage in running:
             gasped += outage.taught[0]
             dark += outage.taught[1]
-        return float(np.clip(gasped / dark, 0.02, 0.98))
+        return _within(gasped / dark, 0.02, 0.98)
 
     def gasping(self, running: Iterable[Running], limits: EngineSettings) -> Gasping:
         """What is known of last gasps: how many arrive, and what their own time means."""
@@ -112,7 +113,7 @@ class Rates:
         """Learn whether meters give their gasp the time at which power failed, or at which they
         spoke: a meter that is known comes soon after its own time, or no sooner than it believes.
         """
-        at = np.flatnonzero(rows["kind"] == Kind.LAST_GASP)
+        at = np.flatnonzero(rows["kind"] == LAST_GASP)
         node = rows["node"].take(at)
         known = meters.take(node) & (hearing.on_ms.take(node) != NEVER)
         at, node = at[known], node[known].astype(np.int64)
@@ -127,7 +128,7 @@ class Rates:
         proves little.
         """
         seen = FALSE_WEIGHT * limits.false_gasp + self.false + self.unexplained
-        return float(np.clip(seen / (FALSE_WEIGHT + meters), limits.false_gasp, 0.1))
+        return _within(seen / (FALSE_WEIGHT + meters), limits.false_gasp, 0.1)
 
     def learn_delivery(self, outage: Running, now_ms: int) -> None:
         """Learn from a sure outage that is over now."""
@@ -186,6 +187,10 @@ def _dead(verdict: Verdict, nodes: I64) -> F64:
         known = verdict.nodes[place] == nodes
         dead[known] = verdict.dead[place[known]]
     return dead
+
+
+def _within(value: float, least: float, most: float) -> float:
+    return min(max(value, least), most)
 
 
 def teaches(outage: Running, now_ms: int) -> bool:

@@ -89,17 +89,14 @@ def take(memory: Memory, rows: Rows) -> Bools:
     later, before = _pairs(facts.node)
     if later is None:
         parts = rounds(facts.node)
-    elif len(later) == 0:
-        return _take_facts(memory, facts, new)
+    elif all(_alike(part, later, before) for part in (fact, seq, boot, dcu)):
+        new = _take_facts(memory, facts, new)  # a copy changes nothing that its first did not
+        new[later] = False
+        return new
     else:
         leads = np.ones(len(rows), np.bool_)
         leads[later] = False
-        copies = all(_alike(part, later, before) for part in (fact, seq, boot, dcu))
-        parts = [np.flatnonzero(leads)]
-        if copies:
-            new[later] = False
-        else:
-            parts.append(np.flatnonzero(~leads))
+        parts = [np.flatnonzero(leads), np.flatnonzero(~leads)]
     for part in parts:
         new[part] = _take_facts(memory, facts.part(part), new.take(part))
     return new
@@ -116,6 +113,8 @@ def _pairs(node: I64) -> tuple[I64 | None, I64]:
     scratch[node] = rows  # of rows of one node the last stays
     last = scratch.take(node)
     before = np.flatnonzero(last != rows)
+    if len(before) == 0:
+        return before, before
     later = last.take(before)
     scratch[node.take(before)] = before
     if np.count_nonzero(scratch.take(node.take(before)) != before):
@@ -124,7 +123,9 @@ def _pairs(node: I64) -> tuple[I64 | None, I64]:
 
 
 def _take_facts(memory: Memory, facts: _Facts, new: Bools) -> Bools:
-    """Each node at most once among the rows; ``new`` as far as their concentrators count."""
+    """Each node at most once among the rows, or in copies; ``new`` as far as their concentrators
+    count.
+    """
     node, fact = facts.node, facts.fact
     last, before = memory.fact.take(node), memory.fact_before.take(node)
     new = new & (last != fact)

@@ -14,7 +14,7 @@ from detectors.inference import GUARD_MS
 from detectors.listening import due
 from detectors.running import STEP_GAP_MS, Running
 from detectors.settings import EngineSettings
-from detectors.tree import distinct, transformers
+from detectors.tree import among, distinct, transformers
 from grid.network import ALL_PHASES, I64, Bools
 from grid.outage import State
 
@@ -235,7 +235,7 @@ def follow(
     out = outage.out & ~held[outage.members]
     verified = ~outage.out & ~outage.inferred
     transformer = transformers(book.tree, outage.members)
-    fed = np.isin(transformer, transformer[verified])
+    fed = among(transformer, distinct(transformer[verified]))
     nobody_else = not (out & ~outage.mute).any()
     periods = hearing.period_ms(limits.heartbeat_s, outage.members)
     slack_ms = int(limits.heartbeat_slack_s * 1000)
@@ -281,7 +281,8 @@ def settle_times(book: Book, outage: Running, hearing: Hearing) -> None:
 def _together(times: I64, closed_ms: int | None) -> int:
     if closed_ms is not None and times[0] <= closed_ms <= times[-1]:
         return closed_ms
-    return int(np.median(times))
+    middle = times[(len(times) - 1) // 2 : len(times) // 2 + 1].tolist()  # one, or two
+    return int(sum(middle) / len(middle))
 
 
 def _with_their_transformer(book: Book, outage: Running, on: I64, powered: Bools) -> None:

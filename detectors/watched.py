@@ -65,6 +65,8 @@ class Watched(msgspec.Struct):
 def note_gasps(watched: Watched, rows: Rows, limits: EngineSettings) -> None:
     """Remember who says that it has no power."""
     said = np.flatnonzero(rows["kind"] == LAST_GASP)
+    if len(said) == 0:
+        return
     nodes, at_ms = rows["node"].take(said).tolist(), rows["stream_ms"].take(said).tolist()
     for node, at in zip(nodes, at_ms, strict=True):
         times = watched.gasps.setdefault(node, [])

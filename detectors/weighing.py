@@ -12,8 +12,8 @@ import numpy as np
 
 from detectors.evidence import FAR, Evidence
 from detectors.hearing import NEVER
-from detectors.tree import Column, Spans, Tree, laid_out, reduced, spans
-from grid.network import F64, I64, Bools, NodeKind
+from detectors.tree import TRANSFORMER, Column, Spans, Tree, laid_out, reduced, spans
+from grid.network import F64, I64, Bools
 
 GUARD_MS = 10_000  # clocks and delays are corrected to about this
 CLOCK_MS = 700.0  # standard deviation of a terminal's word on when power failed
@@ -244,7 +244,7 @@ def _gasps(tree: Tree, evidence: Evidence, words: Words, parts: Parts) -> tuple[
         np.float64
     )
     first = np.full((2, len(some)), FAR)
-    terminal = (tree.kind.take(node) == NodeKind.TRANSFORMER).astype(np.int64)
+    terminal = (tree.kind.take(node) == TRANSFORMER).astype(np.int64)
     np.minimum.at(first, (terminal, part), gasp)
     at = np.flatnonzero(terminal)
     _apart(worth, part.take(at), gasp.take(at))
@@ -271,7 +271,7 @@ def counted(tree: Tree, evidence: Evidence, nodes: I64, heard_ms: I64, now_ms: i
     limit = np.repeat(heard_ms - GUARD_MS, sizes)
     gasp, due = evidence.gasp_ms.take(below), evidence.due_ms.take(below) >= limit
     live = (gasp != NEVER) & (gasp >= limit)
-    terminal = tree.kind.take(below) == NodeKind.TRANSFORMER
+    terminal = tree.kind.take(below) == TRANSFORMER
     missed = due & ~live
     first_terminal = np.minimum.reduceat(np.where(live & terminal, gasp, FAR), starts)
     first_meter = np.minimum.reduceat(np.where(live & ~terminal, gasp, FAR), starts)
