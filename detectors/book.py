@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from detectors.hearing import NEVER
 from detectors.running import OUT, Running, customers_of, outage_id, published
-from detectors.tree import Tree, among, distinct
+from detectors.tree import Tree, among, distinct, places
 from grid.network import ALL_PHASES, I64, Bools, Group
 from grid.outage import ENDED, Change, State
 from grid.reasons import Why
@@ -72,7 +72,7 @@ class Book:
     def meters_below(self, node: int) -> I64:
         """Meter nodes with customers in a subtree."""
         end = node + int(self.tree.size[node])
-        return node + np.flatnonzero(self.tree.meters[node:end])
+        return node + places(self.tree.meters[node:end])
 
     def meters_on(self, node: int, phases: int) -> I64:
         """Meter nodes with customers in a subtree who have no phase but these."""

@@ -37,7 +37,7 @@ from detectors.restoration import finish, follow, hear_back, settle_times
 from detectors.scene import Scene
 from detectors.settings import EngineSettings
 from detectors.transfer import arrive
-from detectors.tree import tree_of
+from detectors.tree import places, tree_of
 from detectors.waking import TICK_MS, Waking
 from detectors.watched import Watched, note_gasps, watch
 from detectors.weak import note_weak
@@ -112,7 +112,7 @@ class Engine:
         if self.clock_ms == 0:
             self.clock_ms = first_ms(frame)
         new = take(self.memory, frame.rows)
-        kept = np.flatnonzero(new)
+        kept = places(new)
         rows = frame.rows if len(kept) == len(new) else frame.rows.take(kept)
         begin = 0
         for command in frame.commands:
@@ -130,7 +130,7 @@ class Engine:
             findings=self.findings.page(),
             pings=pings,
             wake_ms=None if self.catching_up else self.waking.next_ms(self.clock_ms),
-            repeat_rows=tuple(np.flatnonzero(~new).tolist()),
+            repeat_rows=tuple(places(~new).tolist()),
             decisions=self.decisions.page(),
         )
 
@@ -170,7 +170,7 @@ class Engine:
             self._hear(rows)
             return
         begin = 0
-        for i in np.flatnonzero(device).tolist():
+        for i in places(device).tolist():
             event = read_position(rows, i, self.positions.get(int(rows["node"][i])))
             if event is None:
                 continue
@@ -180,10 +180,10 @@ class Engine:
                 load = read_load(rows, i, self.loads.get(event.node), self.limits)
                 self.loads |= {} if load is None else {event.node: load}
             if event.moved is not Moved.NOTHING:
-                self._hear(rows[begin : i + 1].take(np.flatnonzero(~device[begin : i + 1])))
+                self._hear(rows[begin : i + 1].take(places(~device[begin : i + 1])))
                 begin = i + 1
                 self._switch(event, int(rows["stream_ms"][i]))
-        self._hear(rows[begin:].take(np.flatnonzero(~device[begin:])))
+        self._hear(rows[begin:].take(places(~device[begin:])))
 
     def _hear(self, rows: Rows) -> None:
         if len(rows) == 0:

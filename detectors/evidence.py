@@ -16,7 +16,7 @@ from detectors.arriving import TERMINAL_DELIVERY, Gasping
 from detectors.hearing import NEVER, Hearing
 from detectors.listening import Gap, due
 from detectors.settings import EngineSettings
-from detectors.tree import TRANSFORMER
+from detectors.tree import TRANSFORMER, places
 from grid.network import F64, I64, U8, Bools, Group
 
 FAR = np.int64(1 << 60)
@@ -93,7 +93,7 @@ def gather(group: Group, hearing: Hearing, ear: Ear, limits: EngineSettings) -> 
     count = len(hearing.on_ms)
     lag = hearing.lag()
     silent = hearing.on_ms != NEVER  # ever heard, did not gasp, and nobody dismissed its silence
-    never = np.flatnonzero(~silent)
+    never = places(~silent)
     heard = hearing.on_ms + lag
     heard[never] = NEVER
     gasped, off = _gasped(hearing, lag, ear)
@@ -102,19 +102,19 @@ def gather(group: Group, hearing: Hearing, ear: Ear, limits: EngineSettings) -> 
     silent[gasped] = False
     if ear.dismissed_ms is not None:
         silent &= heard > ear.dismissed_ms
-    waits = np.flatnonzero(hearing.void_ms != NEVER)
+    waits = places(hearing.void_ms != NEVER)
     waits = waits[silent[waits] & (heard[waits] < hearing.void_ms[waits] - CLOCKS_MS)]
     beat = next_beat(hearing, heard, ear, limits)
     slack_ms = int(limits.heartbeat_slack_s * 1000)
     overdue = silent & (beat < ear.now_ms - slack_ms)
-    late = np.flatnonzero(overdue)
+    late = places(overdue)
     due_ms = np.full(count, FAR)
     due_ms[late] = beat[late]
     due_ms[waits] = hearing.void_ms[waits]
     pending = np.zeros(count, np.bool_)
     pending[waits] = True
     unanswered = _unanswered(ear.asked, heard, due_ms)
-    terminals = np.flatnonzero(group.kind == TRANSFORMER)
+    terminals = places(group.kind == TRANSFORMER)
     off_ll = silent * log(1 - ear.gasping.delivery)
     off_ll[terminals] = silent[terminals] * log(1 - TERMINAL_DELIVERY)
     off_ll[waits] = 0.0
@@ -123,7 +123,7 @@ def gather(group: Group, hearing: Hearing, ear: Ear, limits: EngineSettings) -> 
     on_ll[waits] += _waited(hearing, waits, ear, limits)
     gasp_ll = np.zeros(count)
     gasp_ll[gasped] = _worth(gasped, group.kind[gasped], hearing, ear, limits)
-    asked = np.flatnonzero(unanswered)
+    asked = places(unanswered)
     worth = unanswered[asked] * log(limits.ping_lost)
     spoke = gasp[asked] != NEVER
     on_ll[asked] += np.where(spoke, 0.0, worth)
@@ -146,7 +146,7 @@ def gather(group: Group, hearing: Hearing, ear: Ear, limits: EngineSettings) -> 
 
 def _gasped(hearing: Hearing, lag: I64, ear: Ear) -> tuple[I64, I64]:
     """Nodes whose last word is that they have no power, and when they said so, by our clock."""
-    at = np.flatnonzero(hearing.off_ms > hearing.on_ms)
+    at = places(hearing.off_ms > hearing.on_ms)
     off = hearing.off_ms[at] + lag[at]
     last = off > hearing.void_ms[at]
     if ear.explained_ms is not None:
@@ -178,7 +178,7 @@ def next_beat(hearing: Hearing, heard_ms: I64, ear: Ear, limits: EngineSettings)
     expected = np.maximum(heard_ms, hearing.void_ms)
     expected += periods
     # an answer or a reading between two reports does not put off the next report
-    at = np.flatnonzero(hearing.on_ms > hearing.beat_ms)
+    at = places(hearing.on_ms > hearing.beat_ms)
     beat = hearing.beat_ms[at]
     between = (beat > hearing.back_ms[at]) & (beat > hearing.off_ms[at])
     between &= heard_ms[at] > hearing.void_ms[at]
@@ -245,12 +245,12 @@ def _clamp(
     count = len(group.dcus)
     mute = np.zeros(count, np.bool_)
     word = np.full(count, NEVER, np.int64)
-    gasped = np.flatnonzero(gasp != NEVER)
-    missing_at = np.flatnonzero(overdue & silent)
+    gasped = places(gasp != NEVER)
+    missing_at = places(overdue & silent)
     missing_at = missing_at[group.dcu[missing_at] >= 0]
     if count == 0 or not (len(missing_at) or len(gasped) or left.any()):
         return mute, word
-    through = np.flatnonzero(group.dcu >= 0)
+    through = places(group.dcu >= 0)
     of = group.dcu.take(through).astype(np.int64)
     np.maximum.at(word, of, heard.take(through))
     spoke = np.full(count, NEVER, np.int64)
@@ -260,7 +260,7 @@ def _clamp(
     # word is its own
     late = missing_at[due[missing_at] > word[group.dcu[missing_at]]]
     missing = np.bincount(group.dcu[late], minlength=count)
-    waits = np.flatnonzero(pending & silent)
+    waits = places(pending & silent)
     waits = waits[group.dcu[waits] >= 0]
     waits = waits[due[waits] > word[group.dcu[waits]]]
     waiting = np.bincount(group.dcu[waits], minlength=count) > 0

@@ -15,6 +15,7 @@ from detectors.evidence import Evidence
 from detectors.hearing import NEVER, PHASES, Hearing
 from detectors.positions import Position
 from detectors.scene import Scene
+from detectors.tree import places
 from grid.frame import Rows
 from grid.network import I64, U8, Bools, Group, phase_letters
 from grid.outage import Finding
@@ -78,8 +79,8 @@ def note_comms(findings: Findings, evidence: Evidence, held: Bools, now_ms: int)
     if not evidence.mute_dcu.any() and not open_now:
         return
     mute: set[str] = set()
-    for dcu in np.flatnonzero(evidence.mute_dcu).tolist():
-        members = np.flatnonzero((group.dcu == dcu) & ~held)
+    for dcu in places(evidence.mute_dcu).tolist():
+        members = places((group.dcu == dcu) & ~held)
         late = members[evidence.overdue[members] | evidence.pending[members]]
         if len(late) < COMMS_OVERDUE:
             continue
@@ -150,7 +151,7 @@ def phase_words(hearing: Hearing, before: U8, rows: Rows, part: I64) -> list[Pha
     """What some rows changed, each of another device; ``before``: what each had lost until then."""
     now = hearing.lost_phases[rows["node"][part]] & PHASES
     words = []
-    for at in np.flatnonzero(now ^ (before & PHASES)).tolist():
+    for at in places(now ^ (before & PHASES)).tolist():
         i, lost = int(part[at]), int(now[at])
         node, back = int(rows["node"][i]), int(before[at] & PHASES) & ~lost
         since_ms, at_ms = int(hearing.on_ms[node]), int(rows["stream_ms"][i])

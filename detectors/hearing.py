@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.settings import EngineSettings
+from detectors.tree import places
 from grid.frame import Rows
 from grid.network import I64, U8, Bools
 from grid.reading import Kind, Quality
@@ -73,7 +74,7 @@ class Hearing:
     def lag(self, nodes: I64 | slice = EVERYONE) -> I64:
         """Device clock to ours, 0 where nothing was heard."""
         lag = _of(self.lag_ms, nodes).astype(np.int64)
-        lag[np.flatnonzero(lag == NO_LAG)] = 0
+        lag[places(lag == NO_LAG)] = 0
         return lag
 
     def way(self) -> I64:
@@ -93,7 +94,7 @@ class Hearing:
         """Reporting periods: learned, or ``otherwise_s`` until then."""
         unknown = _of(self.agreed, nodes) < BEATS_TO_LEARN
         periods = (_of(self.period_s, nodes) * np.float32(1000)).astype(np.int64)
-        periods[np.flatnonzero(unknown)] = int(np.float32(otherwise_s) * np.float32(1000))
+        periods[places(unknown)] = int(np.float32(otherwise_s) * np.float32(1000))
         return periods
 
 
@@ -225,7 +226,7 @@ def _hear_on(
     """Take in who has power.  Remembered is whose word ends a silence that was longer than their
     reporting period.
     """
-    row = np.flatnonzero(words.on)
+    row = places(words.on)
     told = words.lost_phases
     if len(row) < len(node):
         node, happened, told = node.take(row), happened.take(row), told.take(row)
@@ -244,10 +245,10 @@ def _hear_on(
     if not np.count_nonzero(news):
         return row[:0], told[:0]
     lost = hearing.lost_phases.take(node)
-    place = np.flatnonzero(news & (told != lost) & (gap >= 0))
+    place = places(news & (told != lost) & (gap >= 0))
     told, lost = told.take(place), lost.take(place)
     hearing.lost_phases[node.take(place)] = told
-    moved = np.flatnonzero((told ^ lost) & PHASES)
+    moved = places((told ^ lost) & PHASES)
     return row.take(place.take(moved)), lost.take(moved)
 
 
@@ -266,7 +267,7 @@ def hear_live(hearing: Hearing, rows: Rows, i: int, limits: EngineSettings) -> N
 
 
 def _latest(column: I64, node: I64, at: I64, where: Bools) -> None:
-    place = np.flatnonzero(where)
+    place = places(where)
     if len(place):
         picked = node.take(place)
         column[picked] = np.maximum(column.take(picked), at[place])
@@ -278,14 +279,14 @@ def _learn_period(hearing: Hearing, node: I64, happened: I64, which: Bools) -> N
     """
     count = np.count_nonzero(which)
     if count < len(node):
-        place = np.flatnonzero(which)
+        place = places(which)
         node, happened = node.take(place), happened.take(place)
     before = hearing.beat_ms.take(node)
     hearing.beat_ms[node] = np.maximum(before, happened)
     gap_s = ((happened - before) / 1000.0).astype(np.float32)
     usable = gap_s >= PERIOD_S_MIN
     usable &= gap_s <= PERIOD_S_MAX  # since ever is longer
-    place = np.flatnonzero(usable)
+    place = places(usable)
     if len(place) == 0:
         return
     node, gap_s = node.take(place), gap_s.take(place)

@@ -29,7 +29,7 @@ from detectors.sweeps import (
     spared,
     swept,
 )
-from detectors.tree import Tree, reduced, spans
+from detectors.tree import Tree, places, reduced, spans
 from detectors.weighing import (
     CLOCK_MS,
     GUARD_MS,
@@ -152,11 +152,11 @@ def _solved(tree: Tree, evidence: Evidence, priors: Priors, words: Words, now_ms
         parents[0] = 0
     else:
         parents = tree.parent.take(words.nodes)
-        runs = np.append(0, np.flatnonzero(parents[1:] != parents[:-1]) + 1)
+        runs = np.append(0, places(parents[1:] != parents[:-1]) + 1)
         parents = parents.take(runs)
         speaks = words.before.take(parts.nodes) > words.before.take(parts.nodes - 1)
         own = parts.begin[speaks]
-    others = np.concatenate((own, np.flatnonzero(words.reason_ms == NEVER)))
+    others = np.concatenate((own, places(words.reason_ms == NEVER)))
     weighed = weigh_leaves(evidence, words, now_ms)
     alone = _scored(tree, priors, weighed, (words.nodes, words.heard_ms), now_ms)
     alone[others] = -np.inf
@@ -174,7 +174,7 @@ def _parts(
     parts, reason = parts_of(tree, evidence, words)
     first = np.full(len(parts.nodes), -np.inf)
     # where anyone was heard after the last reason to doubt, nothing can speak for an outage
-    doubtful = np.flatnonzero(reason >= parts.heard_ms - GUARD_MS)
+    doubtful = places(reason >= parts.heard_ms - GUARD_MS)
     if len(doubtful):
         some = parts.some(doubtful) if len(doubtful) < len(first) else parts
         weighed = weigh_parts(tree, evidence, words, some, now_ms)
@@ -191,7 +191,7 @@ def _by_level(tree: Tree, nodes: I64) -> tuple[I64, Levels]:
         order = place.take(order)
         order = order[order >= 0]
     depth = tree.depth.take(nodes.take(order))
-    cuts = (np.flatnonzero(depth[1:] != depth[:-1]) + 1).tolist()
+    cuts = (places(depth[1:] != depth[:-1]) + 1).tolist()
     return order, list(pairwise([0, *cuts, len(order)]))
 
 
@@ -208,11 +208,11 @@ def _scored(
         near = _near(priors, heard_ms, (weighed.gasped, weighed.gasp_ms), now_ms)
         if weighed.waiting is not None:
             near |= weighed.waiting > 0
-        score[np.flatnonzero(~near)] += priors.calm_ll
+        score[places(~near)] += priors.calm_ll
     else:
         score += priors.calm_ll
     if np.count_nonzero(priors.open):
-        hard = np.flatnonzero(priors.open.take(nodes))
+        hard = places(priors.open.take(nodes))
         score[hard] = np.maximum(score[hard], 0.0) + CERTAIN
     return score
 
@@ -247,7 +247,7 @@ def _topmost(solved: _Solved) -> I64:
     """Nodes that beat the best of what is below them, and none of which is below another."""
     beats = solved.first > solved.sums.best + SURELY
     whole = solved.parts.nodes[beats | solved.hard]
-    single = solved.words.nodes[np.flatnonzero(solved.leaves.first > SURELY)]
+    single = solved.words.nodes[places(solved.leaves.first > SURELY)]
     nodes = np.sort(np.concatenate((whole, single)))
     if len(nodes) < 2:
         return nodes
@@ -265,7 +265,7 @@ def _declared(
     heard = reduced(np.maximum, evidence.heard_ms, spans(nodes, ends, len(tree.parent)))
     count = counted(tree, evidence, nodes, heard, now_ms)
     logit = _logit(tree, priors, nodes, count.waiting)
-    gasped = np.flatnonzero(count.first_gasp_ms != FAR)
+    gasped = places(count.first_gasp_ms != FAR)
     near = _near(priors, heard, (gasped, count.first_gasp_ms[gasped]), now_ms)
     others = (near | (count.waiting > 0)) & (count.silence >= RIPE)
     # not where a plan has it open

@@ -11,6 +11,7 @@ from detectors.findings import PhaseWord, phase_words
 from detectors.hearing import NEVER, NO_LAG, URGENT, Hearing, fold, said
 from detectors.repeats import rounds
 from detectors.settings import EngineSettings
+from detectors.tree import places
 from detectors.waking import soon_after
 from grid.frame import Rows
 from grid.network import I64, Bools, NodeKind
@@ -64,8 +65,8 @@ def hear(
         _terminals_spoke(book, node)
     urgent |= words.off
     urgent |= URGENT.take(rows["kind"])
-    last = np.flatnonzero(urgent)[-1:].tolist()
-    dead = np.flatnonzero(words.off)
+    last = places(urgent)[-1:].tolist()
+    dead = places(words.off)
     stream = rows["stream_ms"]
     return Heard(
         phases,
@@ -85,7 +86,7 @@ def before_answer(book: Book, rows: Rows, limits: EngineSettings) -> int:
     """How many rows there are that a verdict on the first word of a dead terminal has to take in:
     all, where there is none.
     """
-    terminals = np.flatnonzero(book.group.kind.take(rows["node"]) == TRANSFORMER)
+    terminals = places(book.group.kind.take(rows["node"]) == TRANSFORMER)
     if len(terminals) == 0:
         return len(rows)
     dead = terminals[said(rows.take(terminals), limits).off]
@@ -100,7 +101,7 @@ def calm(book: Book, rows: Rows, limits: EngineSettings) -> int:
     node = rows["node"].astype(np.int64)
     alarm = said(rows, limits).off | (book.owner.take(node) >= 0)
     alarm |= URGENT.take(rows["kind"]) | SWITCHGEAR.take(book.group.kind.take(node))
-    first = np.flatnonzero(alarm)
+    first = places(alarm)
     return int(first[0]) if len(first) else len(rows)
 
 
@@ -108,7 +109,7 @@ def _by_own_clock(hearing: Hearing, rows: Rows, asks: Mapping[int, list[int]]) -
     """Answers are often given the time of whoever asked, and not of the meter's clock, which may
     be a minute off: they are of after the question, and of before they came.
     """
-    place = np.flatnonzero(rows["kind"] == PING_REPLY)
+    place = places(rows["kind"] == PING_REPLY)
     place = place[hearing.lag_ms[rows["node"][place]] != NO_LAG]
     if len(place) == 0:
         return rows

@@ -17,6 +17,7 @@ from detectors.inference import STORM_NEAR_MS, Verdict
 from detectors.listening import Relays
 from detectors.running import Running
 from detectors.settings import EngineSettings
+from detectors.tree import places
 from grid.frame import Rows
 from grid.network import F64, I32, I64, Bools, Group
 from grid.outage import State
@@ -113,7 +114,7 @@ class Rates:
         """Learn whether meters give their gasp the time at which power failed, or at which they
         spoke: a meter that is known comes soon after its own time, or no sooner than it believes.
         """
-        at = np.flatnonzero(rows["kind"] == LAST_GASP)
+        at = places(rows["kind"] == LAST_GASP)
         node = rows["node"].take(at)
         known = meters.take(node) & (hearing.on_ms.take(node) != NEVER)
         at, node = at[known], node[known].astype(np.int64)
@@ -159,7 +160,7 @@ class Rates:
             now_ms: Stream time.
         """
         old = (evidence.gasp_ms != NEVER) & (evidence.gasp_ms < now_ms - SETTLED_MS)
-        gasped = np.flatnonzero(old)
+        gasped = places(old)
         if self.false:
             self.false *= 0.5 ** ((now_ms - self.at_ms) / FALSE_HALF_LIFE_MS)
         self.at_ms = now_ms

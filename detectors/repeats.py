@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from detectors.tree import places
 from grid.frame import Rows
 from grid.network import I64, Bools
 
@@ -82,7 +83,7 @@ def take(memory: Memory, rows: Rows) -> Bools:
     fact += kind
     counted = seq >= 0
     own = counted & (dcu < 0)
-    relayed = np.flatnonzero(counted ^ own)
+    relayed = places(counted ^ own)
     if len(relayed):
         new[relayed] = _take_relayed(memory, dcu[relayed], boot[relayed], seq[relayed])
     facts = _Facts(rows["node"].astype(np.int64), fact, boot, seq, own)
@@ -96,7 +97,7 @@ def take(memory: Memory, rows: Rows) -> Bools:
     else:
         leads = np.ones(len(rows), np.bool_)
         leads[later] = False
-        parts = [np.flatnonzero(leads), np.flatnonzero(~leads)]
+        parts = [places(leads), places(~leads)]
     for part in parts:
         new[part] = _take_facts(memory, facts.part(part), new.take(part))
     return new
@@ -112,7 +113,7 @@ def _pairs(node: I64) -> tuple[I64 | None, I64]:
     scratch = np.empty(int(node.max()) + 1, np.int64)
     scratch[node] = rows  # of rows of one node the last stays
     last = scratch.take(node)
-    before = np.flatnonzero(last != rows)
+    before = places(last != rows)
     if len(before) == 0:
         return before, before
     later = last.take(before)
@@ -134,7 +135,7 @@ def _take_facts(memory: Memory, facts: _Facts, new: Bools) -> Bools:
     if own == len(node):
         new &= _take_counted(memory, node, facts.boot, facts.seq)
     elif own:
-        place = np.flatnonzero(facts.own)
+        place = places(facts.own)
         columns = (facts.node.take(place), facts.boot.take(place), facts.seq.take(place))
         new[place] &= _take_counted(memory, *columns)
     np.copyto(before, last, where=new)
@@ -200,6 +201,6 @@ def rounds(node: I64) -> list[I64]:
         return [rows]
     order = np.argsort(node, kind="stable")
     ordered = node[order]
-    first = np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1]))
+    first = places(np.append(True, ordered[1:] != ordered[:-1]))
     nth = rows - np.repeat(first, np.diff(np.append(first, len(node))))
     return [np.sort(order[nth == k]) for k in range(int(nth.max()) + 1)]

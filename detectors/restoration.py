@@ -14,7 +14,7 @@ from detectors.inference import GUARD_MS
 from detectors.listening import due
 from detectors.running import STEP_GAP_MS, Running
 from detectors.settings import EngineSettings
-from detectors.tree import among, distinct, transformers
+from detectors.tree import among, distinct, places, transformers
 from grid.network import ALL_PHASES, I64, Bools
 from grid.outage import State
 
@@ -45,7 +45,7 @@ def hear_back(book: Book, hearing: Hearing, limits: EngineSettings, now_ms: int)
 def _hear_one(
     book: Book, outage: Running, hearing: Hearing, limits: EngineSettings, now_ms: int
 ) -> None:
-    out = np.flatnonzero(outage.out)
+    out = places(outage.out)
     node = outage.members[out]
     lag = hearing.lag(node)
     heard = np.where(hearing.on_ms[node] == NEVER, NEVER, hearing.on_ms[node] + lag)
@@ -166,7 +166,7 @@ def _devices_back(
     said_off &= hearing.off_ms[nodes] != NEVER
     heard = hearing.on_ms[nodes] + lag
     back = said_off & (heard > outage.since_ms)
-    quiet = np.flatnonzero(~said_off & (heard > outage.since_ms + GUARD_MS))
+    quiet = places(~said_off & (heard > outage.since_ms + GUARD_MS))
     if len(quiet):
         back[quiet] = _was_dark(book, outage, hearing, limits, nodes[quiet], heard[quiet])
     return nodes[back], heard[back]
@@ -255,7 +255,7 @@ def settle_times(book: Book, outage: Running, hearing: Hearing) -> None:
     """Give members who came back together one time: the median of their power-ups, or the device's
     own word.
     """
-    on = np.flatnonzero(book.last_here(outage))
+    on = places(book.last_here(outage))
     if len(on) == 0:
         return
     node = outage.members[on]
@@ -265,7 +265,7 @@ def settle_times(book: Book, outage: Running, hearing: Hearing) -> None:
         times = np.sort(np.append(times, np.int64(outage.closed_ms)))
     if len(times) == 0:
         return
-    cuts = np.flatnonzero(np.diff(times) > STEP_GAP_MS) + 1
+    cuts = places(np.diff(times) > STEP_GAP_MS) + 1
     begins = np.concatenate([times[:1], times[cuts]])
     steps = np.array([_together(part, outage.closed_ms) for part in np.split(times, cuts)])
     word = np.where(powered, hearing.back_ms[node], outage.on_ms[on])

@@ -17,7 +17,7 @@ from detectors.findings import Findings
 from detectors.hearing import NEVER, Hearing
 from detectors.scene import Scene
 from detectors.settings import EngineSettings
-from detectors.tree import transformers
+from detectors.tree import places, transformers
 from grid.frame import Rows
 from grid.network import I64, Bools
 from grid.outage import RUNNING, State
@@ -64,7 +64,7 @@ class Watched(msgspec.Struct):
 
 def note_gasps(watched: Watched, rows: Rows, limits: EngineSettings) -> None:
     """Remember who says that it has no power."""
-    said = np.flatnonzero(rows["kind"] == LAST_GASP)
+    said = places(rows["kind"] == LAST_GASP)
     if len(said) == 0:
         return
     nodes, at_ms = rows["node"].take(said).tolist(), rows["stream_ms"].take(said).tolist()
@@ -188,7 +188,7 @@ def _never_heard(watched: Watched, findings: Findings, scene: Scene) -> None:
         return
     group = book.group
     unheard: dict[str, str] = {}
-    nodes = np.flatnonzero(book.tree.meters & ~_spoke(scene.hearing))
+    nodes = places(book.tree.meters & ~_spoke(scene.hearing))
     for place in sorted(set(transformers(book.tree, nodes).tolist()) - {-1}):
         meters = book.meters_below(place)
         silent = meters[~_spoke(scene.hearing)[meters]]

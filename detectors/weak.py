@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from detectors.findings import Findings
 from detectors.settings import EngineSettings
+from detectors.tree import places
 from detectors.watched import Watched
 from grid.frame import Rows
 from grid.network import I64, Bools, Group, NodeKind
@@ -44,7 +45,7 @@ def note_weak(watched: Watched, findings: Findings, rows: Rows, limits: EngineSe
         if not since and not np.count_nonzero(look.bad):
             continue
         concerned = np.isin(node, [*since, *node[look.bad].tolist()])
-        for i in np.flatnonzero(look.able & concerned).tolist():
+        for i in places(look.able & concerned).tolist():
             _note(findings, look, rows, i, since=since, limits=limits)
 
 

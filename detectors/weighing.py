@@ -12,7 +12,7 @@ import numpy as np
 
 from detectors.evidence import FAR, Evidence
 from detectors.hearing import NEVER
-from detectors.tree import TRANSFORMER, Column, Spans, Tree, laid_out, reduced, spans
+from detectors.tree import TRANSFORMER, Column, Spans, Tree, laid_out, places, reduced, spans
 from grid.network import F64, I64, Bools
 
 GUARD_MS = 10_000  # clocks and delays are corrected to about this
@@ -95,11 +95,11 @@ def words_of(evidence: Evidence, is_open: Bools) -> Words | None:
     count = np.count_nonzero(speaks)
     if not count:
         return None
-    nodes = None if DENSE * count > len(speaks) else np.flatnonzero(speaks)
+    nodes = None if DENSE * count > len(speaks) else places(speaks)
     due, gasp = _of(evidence.due_ms, nodes), _of(evidence.gasp_ms, nodes)
     reason = due.copy()
-    reason[np.flatnonzero(~_of(missed, nodes))] = NEVER
-    at = np.flatnonzero(_of(gasped, nodes))
+    reason[places(~_of(missed, nodes))] = NEVER
+    at = places(_of(gasped, nodes))
     reason[at] = np.maximum(reason[at], gasp[at])
     if any_open:
         reason[_of(is_open, nodes)] = FAR
@@ -130,7 +130,7 @@ def parts_of(tree: Tree, evidence: Evidence, words: Words) -> tuple[Parts, I64]:
     ends, right_below = end, tree.right_below
     if words.before is not None:
         begin, end = words.before.take(nodes - 1), words.before.take(end - 1)
-        some = np.flatnonzero(end > begin)
+        some = places(end > begin)
         nodes, ends, right_below = nodes.take(some), ends.take(some), right_below.take(some)
         begin, end = begin.take(some), end.take(some)
     over = spans(begin, end, len(words.nodes))
@@ -141,7 +141,7 @@ def parts_of(tree: Tree, evidence: Evidence, words: Words) -> tuple[Parts, I64]:
     parts = Parts(nodes, ends, begin, end, heard, right_below)
     doubt = reason != NEVER
     if np.count_nonzero(doubt) < len(doubt):
-        some = np.flatnonzero(doubt)
+        some = places(doubt)
         parts, reason = parts.some(some), reason.take(some)
     return parts, reason
 
@@ -166,12 +166,12 @@ def weigh_leaves(evidence: Evidence, words: Words, now_ms: int) -> Weighed:
     if words.pending is not None:
         waiting = (words.pending & missed).astype(np.int64)
     llr -= words.on_ll
-    late = np.flatnonzero(~missed)
+    late = places(~missed)
     llr[late] += words.on_ll[late]
     gasped = words.gasped
     gasped = gasped[words.gasp_ms[gasped] >= limit[gasped]]
     llr[gasped] += evidence.gasp_ll[words.nodes[gasped]]
-    llr[np.flatnonzero(words.reason_ms < limit)] = -np.inf
+    llr[places(words.reason_ms < limit)] = -np.inf
     return Weighed(llr, gasped, words.gasp_ms[gasped], waiting)
 
 
@@ -216,7 +216,7 @@ def _missed(words: Words, parts: Parts, over: Spans) -> tuple[F64, I64 | None]:
     waiting = None
     if words.pending is not None:
         waiting = reduced(np.add, words.pending.astype(np.int64), over)
-    mixed = np.flatnonzero(reduced(np.minimum, words.due_ms, over) < limit)
+    mixed = places(reduced(np.minimum, words.due_ms, over) < limit)
     if len(mixed):
         below, starts, sizes = laid_out(parts.begin.take(mixed), parts.end.take(mixed))
         counts = words.due_ms.take(below) >= np.repeat(limit.take(mixed), sizes)
@@ -233,12 +233,12 @@ def _gasps(tree: Tree, evidence: Evidence, words: Words, parts: Parts) -> tuple[
     """
     begin: I64 = np.searchsorted(words.gasped, parts.begin)
     end: I64 = np.searchsorted(words.gasped, parts.end)
-    some = np.flatnonzero(end > begin)
+    some = places(end > begin)
     below, _, sizes = laid_out(begin.take(some), end.take(some))
     part = np.repeat(np.arange(len(some)), sizes)
     place = words.gasped.take(below)
     gasp = words.gasp_ms.take(place)
-    live = np.flatnonzero(gasp >= (parts.heard_ms.take(some) - GUARD_MS).take(part))
+    live = places(gasp >= (parts.heard_ms.take(some) - GUARD_MS).take(part))
     part, node, gasp = part.take(live), words.nodes.take(place.take(live)), gasp.take(live)
     worth: F64 = np.bincount(part, weights=evidence.gasp_ll.take(node), minlength=len(some)).astype(
         np.float64
@@ -246,9 +246,9 @@ def _gasps(tree: Tree, evidence: Evidence, words: Words, parts: Parts) -> tuple[
     first = np.full((2, len(some)), FAR)
     terminal = (tree.kind.take(node) == TRANSFORMER).astype(np.int64)
     np.minimum.at(first, (terminal, part), gasp)
-    at = np.flatnonzero(terminal)
+    at = places(terminal)
     _apart(worth, part.take(at), gasp.take(at))
-    counts = np.flatnonzero(np.bincount(part, minlength=len(some)))
+    counts = places(np.bincount(part, minlength=len(some)))
     return some.take(counts), first[0].take(counts), first[1].take(counts), worth.take(counts)
 
 
