@@ -89,7 +89,7 @@ class Verdict:
     """What is declared, and how sure it is of each device that anything points to."""
 
     declared: tuple[Declared, ...] = ()
-    nodes: I64 = field(default_factory=lambda: np.zeros(0, np.int64))  # each after those above it
+    nodes: I64 = field(default_factory=lambda: np.zeros(0, np.int64))  # ascending
     dead: F64 = field(default_factory=lambda: np.zeros(0))  # P(its meters are dead)
 
     @property
@@ -135,9 +135,9 @@ def solve(tree: Tree, evidence: Evidence, priors: Priors, now_ms: int) -> Verdic
         points = np.ones(len(nodes), np.bool_)
         points[solved.others] = False
         nodes, dead = nodes[points], dead[points]
-    return Verdict(
-        declared, np.concatenate((parts.nodes, nodes)), np.concatenate((dead_parts, dead))
-    )
+    nodes = np.concatenate((parts.nodes, nodes))
+    order = np.argsort(nodes)
+    return Verdict(declared, nodes[order], np.concatenate((dead_parts, dead))[order])
 
 
 def _solved(tree: Tree, evidence: Evidence, priors: Priors, words: Words, now_ms: int) -> _Solved:
