@@ -91,7 +91,8 @@ def take(memory: Memory, rows: Rows) -> Bools:
     if later is None:
         parts = rounds(facts.node)
     elif all(_alike(part, later, before) for part in (fact, seq, boot, dcu)):
-        new = _take_facts(memory, facts, new)  # a copy changes nothing that its first did not
+        new[later] = new[before]  # a copy changes nothing that its first did not
+        new = _take_facts(memory, facts, new)
         new[later] = False
         return new
     else:

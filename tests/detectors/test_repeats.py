@@ -91,6 +91,11 @@ def test_the_same_fact_by_two_paths_is_one(news) -> None:
     assert news(relayed(M2, 9, 41, at=500), counted(M2, 7, 3, at=500)) == [True, False]
 
 
+def test_a_copy_in_the_same_frame_does_not_make_forget_its_first(news) -> None:
+    assert news(relayed(M1, 9, 40, at=500), relayed(M1, 9, 40, at=500)) == [True, False]
+    assert news(counted(M1, 7, 3, at=500)) == [False], "the same fact by another path"
+
+
 def test_of_a_concentrator_boot_and_seq_are_its_own(news) -> None:
     """Its numbers run over all its meters; a repeat is one whatever device it is of."""
     assert news(relayed(M1, 9, 1), relayed(M2, 9, 2), relayed(M1, 9, 3)) == [True, True, True]
