@@ -29,7 +29,7 @@ from detectors.sweeps import (
     spared,
     swept,
 )
-from detectors.tree import Tree, places, reduced, spans
+from detectors.tree import Tree, places, reduced, runs_of, spans
 from detectors.weighing import (
     CLOCK_MS,
     GUARD_MS,
@@ -152,7 +152,7 @@ def _solved(tree: Tree, evidence: Evidence, priors: Priors, words: Words, now_ms
         parents[0] = 0
     else:
         parents = tree.parent.take(words.nodes)
-        runs = np.append(0, places(parents[1:] != parents[:-1]) + 1)
+        runs = runs_of(parents)
         parents = parents.take(runs)
         speaks = words.before.take(parts.nodes) > words.before.take(parts.nodes - 1)
         own = parts.begin[speaks]
@@ -230,16 +230,15 @@ def _near(priors: Priors, heard_ms: I64, gasps: tuple[I64, I64], now_ms: int) ->
     """Whether a sure fault began about when each node may have: at its first gasp (``gasps``: the
     places of those who have one, and when), or else at any time since it was last heard.
     """
-    storms = np.sort(priors.storms_ms)
-    storms = storms[storms <= now_ms + STORM_NEAR_MS]
-    latest = int(storms[-1]) if len(storms) else int(NEVER)
-    near: Bools = heard_ms <= latest + STORM_NEAR_MS
-    if len(storms) == 0:
-        near[:] = False
     gasped, at_ms = gasps
+    if len(priors.storms_ms) == 0:
+        return np.zeros(len(heard_ms), np.bool_)
     storms = np.sort(priors.storms_ms)
-    begin = np.searchsorted(storms, at_ms - STORM_NEAR_MS)
-    near[gasped] = begin < np.searchsorted(storms, at_ms + STORM_NEAR_MS, "right")
+    begun = int(storms.searchsorted(now_ms + STORM_NEAR_MS, "right"))
+    latest = int(storms[begun - 1]) if begun else 2 * int(NEVER)
+    near: Bools = heard_ms <= latest + STORM_NEAR_MS
+    begin = storms.searchsorted(at_ms - STORM_NEAR_MS)
+    near[gasped] = begin < storms.searchsorted(at_ms + STORM_NEAR_MS, "right")
     return near
 
 
@@ -252,7 +251,7 @@ def _topmost(solved: _Solved) -> I64:
     if len(nodes) < 2:
         return nodes
     ends = np.maximum.accumulate(nodes + solved.tree.size.take(nodes))
-    topmost: I64 = nodes[np.append(True, nodes[1:] >= ends[:-1])]
+    topmost: I64 = nodes[np.concatenate(([True], nodes[1:] >= ends[:-1]))]
     return topmost
 
 
@@ -275,7 +274,7 @@ def _declared(
     series, begins = _series(solved, nodes)
     same = _known(solved, series)
     probability = np.minimum(np.add.reduceat(same.open_point, begins), 1.0)
-    last = solved.place.take(series.take(np.append(begins[1:], len(series)) - 1))
+    last = solved.place.take(series.take(np.concatenate((begins[1:], [len(series)])) - 1))
     margin = np.maximum.reduceat(same.first, begins) - spared_ll.take(last)
     columns = (
         nodes, ends, since, probability, known.dead, count.gasps, count.overdue, count.silent,
@@ -299,7 +298,7 @@ def _known(solved: _Solved, nodes: I64) -> _Known:
     part = place < len(sums.best)
     at = place[part]
     first[part], open_here[part], alive[part] = solved.first[at], sums.open_here[at], sums.alive[at]
-    at = np.searchsorted(solved.words.nodes, nodes[~part])
+    at = solved.words.nodes.searchsorted(nodes[~part])
     first[~part], open_here[~part] = leaves.first[at], 1.0 - leaves.shut[at]
     alive[~part] = sums.through[leaves.up(at)]
     return _Known(first, alive * open_here, 1.0 - alive * (1.0 - open_here))
@@ -356,12 +355,12 @@ def _spared(solved: _Solved) -> F64:
     parts, leaves, best = solved.parts, solved.leaves, solved.sums.best
     count = len(best)
     pointed = np.bincount(solved.up, minlength=count + 1)
-    np.add.at(pointed, leaves.parents, np.diff(np.append(leaves.runs, len(leaves.first))))
+    np.add.at(pointed, leaves.parents, leaves.in_run())
     np.subtract.at(pointed, leaves.up(solved.others), 1)
     all_pointed = (pointed[:-1] == parts.right_below) & (parts.right_below > 0)
-    least = np.append(np.where(all_pointed, np.inf, 0.0), 0.0)
+    least = np.concatenate((np.where(all_pointed, np.inf, 0.0), [0.0]))
     loss = np.maximum(leaves.first, 0.0)
     loss[solved.others] = np.inf
     gathered(np.minimum, leaves, loss, least)
     whole = np.where(solved.hard, solved.first, np.maximum(solved.first, best))
-    return np.append(spared(solved.levels, solved.up, whole, best, least), 0.0)
+    return np.concatenate((spared(solved.levels, solved.up, whole, best, least), [0.0]))

@@ -18,7 +18,7 @@ from detectors.evidence import FAR, Evidence
 from detectors.findings import Findings, PhaseWord, note_phases
 from detectors.hearing import NEVER, PHASES, TELLS, Hearing
 from detectors.inference import Declared, Priors, Verdict, solve
-from detectors.tree import Tree
+from detectors.tree import Tree, places
 from grid.network import ALL_PHASES, I64, U8, Bools, Group
 
 SHARE_LL = log(0.3)  # of the faults of a device that it takes one phase alone
@@ -52,11 +52,11 @@ def with_phases(
         return verdict
     old = _overtaken(book, hearing, lost)
     lost, tells = np.where(old, np.uint8(0), lost), (hearing.lost_phases & TELLS > 0) & ~old
-    said = _Words(lost, tells, _since(hearing, book.group, findings, np.flatnonzero(lost)))
+    said = _Words(lost, tells, _since(hearing, book.group, findings, places(lost)))
     found: dict[int, Declared] = {}
-    suspects = np.flatnonzero(evidence.suspicious)
+    suspects = places(evidence.suspicious)
     for bit in (1, 2, 4):
-        if not _speaks(tree, suspects, verdict, np.flatnonzero(lost & np.uint8(bit)), bit):
+        if not _speaks(tree, suspects, verdict, places(lost & np.uint8(bit)), bit):
             continue
         ruled = _ruled(tree, evidence, verdict, priors, bit)
         alone = _evidence_of(tree, evidence, said, ruled, bit)
@@ -72,7 +72,7 @@ def with_phases(
             other = solve(tree, rest, priors, now_ms)
             if other.score + one.score > verdict.score + 1e-9:
                 evidence, verdict = rest, other
-                suspects = np.flatnonzero(evidence.suspicious)
+                suspects = places(evidence.suspicious)
                 _add(found, _named(one, bit, said))
     if not found:
         return verdict
@@ -162,7 +162,7 @@ def _ruled(tree: Tree, evidence: Evidence, verdict: Verdict, priors: Priors, bit
     """Nodes below what lost all of its phases for sure: it is open, or other phases say so, too."""
     others = evidence.suspicious & (tree.phases != bit)
     ruled = np.zeros(len(others), np.bool_)
-    for node in np.flatnonzero(priors.open).tolist():
+    for node in places(priors.open).tolist():
         ruled[node : node + int(tree.size[node])] = True
     for found in verdict.declared:
         if int(others[found.node : found.end].sum()) >= OTHERS_MAX:

@@ -210,7 +210,7 @@ def count_gasps(outage: Running, hearing: Hearing, dcu: I32, rates: tuple[float,
     if outage.back_ms is None and outage.out.all():
         able = outage.members[~outage.mute]
         said = hearing.off_ms[able] > hearing.on_ms[able]
-        outage.taught = (int(said.sum()), len(able))
+        outage.taught = (int(np.count_nonzero(said)), len(able))
         relay = dcu[able].astype(np.int64)
         relayed = relay >= 0
         if not np.count_nonzero(relayed):
@@ -223,7 +223,7 @@ def count_gasps(outage: Running, hearing: Hearing, dcu: I32, rates: tuple[float,
         delivery, r = rates
         unlucky = (1 - delivery) ** members
         mute = np.where(gasps > 0, 0.0, r / (r + (1 - r) * unlucky))
-        outage.relays = (float(mute[enough].sum()), int(enough.sum()))
+        outage.relays = (float(mute[enough].sum()), int(np.count_nonzero(enough)))
 
 
 def storms(running: Iterable[Running]) -> list[int]:

@@ -126,6 +126,8 @@ def customers_of(group: Group, members: I64) -> tuple[str, ...]:
     """Ids of the customers at meter nodes."""
     found: list[str] = []
     starts, ends = group.customer_from[members], group.customer_from[members + 1]
+    if np.count_nonzero(ends - starts == 1) == len(members):  # one each, most often
+        return tuple(map(group.customer_ids.__getitem__, starts.tolist()))
     for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
         found.extend(group.customer_ids[start:end])
     return tuple(found)

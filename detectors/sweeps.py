@@ -29,7 +29,12 @@ class Leaves(NamedTuple):
 
     def up(self, leaves: I64) -> I64:
         """The places of the parents of some."""
-        return self.parents.take(np.searchsorted(self.runs, leaves, "right") - 1)
+        return self.parents.take(self.runs.searchsorted(leaves, "right") - 1)
+
+    def in_run(self) -> I64:
+        """How many there are in each run."""
+        ends = np.concatenate((self.runs[1:], [len(self.first)]))
+        return ends - self.runs
 
 
 class Sums(NamedTuple):
@@ -54,8 +59,7 @@ def leaves_of(first: F64, runs: I64, parents: I64) -> Leaves:
 
 def dead_leaves(leaves: Leaves, through: F64) -> F64:
     """P(dead) of each leaf."""
-    count = np.diff(np.append(leaves.runs, len(leaves.first)))
-    dead = np.repeat(through.take(leaves.parents), count)
+    dead = through.take(leaves.parents).repeat(leaves.in_run())
     dead *= leaves.shut
     return np.subtract(1.0, dead, out=dead)
 

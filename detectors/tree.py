@@ -56,7 +56,7 @@ def tree_of(group: Group) -> Tree:
         branches=branches,
         by_level=np.argsort(group.depth[branches], kind="stable"),
         right_below=np.bincount(group.parent[1:], minlength=len(inside))[branches],
-        runs=np.append(0, np.flatnonzero(np.diff(group.parent)) + 1),
+        runs=runs_of(group.parent),
         terminals=np.flatnonzero(group.kind == TRANSFORMER),
     )
 
@@ -67,17 +67,22 @@ def places(which: NDArray[np.generic]) -> I64:
     return found
 
 
+def runs_of(column: NDArray[np.generic]) -> I64:
+    """Where each run of equal entries begins, of a column with at least one."""
+    return np.concatenate(([0], places(column[1:] != column[:-1]) + 1))
+
+
 def distinct(nodes: I64) -> I64:
     """Each once, ascending; quicker than numpy's own for few, and it needs no masked arrays."""
     nodes = np.sort(nodes)
-    return nodes[np.append(True, nodes[1:] != nodes[:-1])] if len(nodes) else nodes
+    return nodes.take(runs_of(nodes)) if len(nodes) else nodes
 
 
 def among(nodes: I64, some: I64) -> Bools:
     """Which nodes are among some, which ascend; quicker than numpy's own for few."""
     if len(some) == 0:
         return np.zeros(len(nodes), np.bool_)
-    place = np.searchsorted(some, nodes)
+    place = some.searchsorted(nodes)
     np.minimum(place, len(some) - 1, out=place)
     found: Bools = some.take(place) == nodes
     return found
@@ -121,7 +126,7 @@ def reduced(of: np.ufunc, column: Column, over: Spans) -> Column:
 def laid_out(begin: I64, end: I64) -> tuple[I64, I64, I64]:
     """All places of some spans, one span after the other; where each starts, and its length."""
     sizes = end - begin
-    starts = np.cumsum(sizes) - sizes
+    starts = sizes.cumsum() - sizes
     places = np.arange(int(sizes.sum()), dtype=np.int64)
-    places += np.repeat(begin - starts, sizes)
+    places += (begin - starts).repeat(sizes)
     return places, starts, sizes

@@ -219,7 +219,7 @@ def _missed(words: Words, parts: Parts, over: Spans) -> tuple[F64, I64 | None]:
     mixed = places(reduced(np.minimum, words.due_ms, over) < limit)
     if len(mixed):
         below, starts, sizes = laid_out(parts.begin.take(mixed), parts.end.take(mixed))
-        counts = words.due_ms.take(below) >= np.repeat(limit.take(mixed), sizes)
+        counts = words.due_ms.take(below) >= limit.take(mixed).repeat(sizes)
         on[mixed] = np.add.reduceat(words.on_ll.take(below) * counts, starts)
         if waiting is not None and words.pending is not None:
             counts &= words.pending.take(below)
@@ -231,11 +231,11 @@ def _gasps(tree: Tree, evidence: Evidence, words: Words, parts: Parts) -> tuple[
     """Which parts have gasps below them that count; the first of a meter and of a terminal, FAR for
     none; and what all of them are worth.
     """
-    begin: I64 = np.searchsorted(words.gasped, parts.begin)
-    end: I64 = np.searchsorted(words.gasped, parts.end)
+    begin: I64 = words.gasped.searchsorted(parts.begin)
+    end: I64 = words.gasped.searchsorted(parts.end)
     some = places(end > begin)
     below, _, sizes = laid_out(begin.take(some), end.take(some))
-    part = np.repeat(np.arange(len(some)), sizes)
+    part = np.arange(len(some)).repeat(sizes)
     place = words.gasped.take(below)
     gasp = words.gasp_ms.take(place)
     live = places(gasp >= (parts.heard_ms.take(some) - GUARD_MS).take(part))
@@ -268,7 +268,7 @@ def _apart(worth: F64, part: I64, gasp: I64) -> None:
 def counted(tree: Tree, evidence: Evidence, nodes: I64, heard_ms: I64, now_ms: int) -> Counted:
     """Count what is said and missed below some nodes, none of which is below another."""
     below, starts, sizes = laid_out(nodes, nodes + tree.size.take(nodes))
-    limit = np.repeat(heard_ms - GUARD_MS, sizes)
+    limit = (heard_ms - GUARD_MS).repeat(sizes)
     gasp, due = evidence.gasp_ms.take(below), evidence.due_ms.take(below) >= limit
     live = (gasp != NEVER) & (gasp >= limit)
     terminal = tree.kind.take(below) == TRANSFORMER
