@@ -147,7 +147,7 @@ def _solved(tree: Tree, evidence: Evidence, priors: Priors, words: Words, now_ms
     place = np.full(len(tree.parent), len(order))
     place[parts.nodes] = np.arange(len(order))
     if words.before is None:
-        runs, own = tree.runs, parts.nodes
+        runs, own = tree.runs.astype(np.int64), parts.nodes
         parents = tree.parent.take(runs)
         parents[0] = 0
     else:
@@ -184,7 +184,7 @@ def _parts(
 
 def _by_level(tree: Tree, nodes: I64) -> tuple[I64, Levels]:
     """Places of some branches, ascending, level by level; and where each level lies."""
-    order = tree.by_level
+    order = tree.by_level.astype(np.int64)
     if len(nodes) < len(order):
         place = np.full(len(order), -1)
         place[np.searchsorted(tree.branches, nodes)] = np.arange(len(nodes))

@@ -4,6 +4,9 @@ A fact has up to two identities: (sender, boot, seq), where its sender counts, a
 happened_at), by which the same fact over two paths is one.  Remembered per device: a window of 64
 sequence numbers and the last two facts; per concentrator: a window of 4,096.  What is older than
 its window is taken for new: rather stored twice than lost.
+
+Of times and numbers the last 32 bits are kept: enough to tell facts apart that are not three days
+(2^28 ms) apart to the millisecond, and numbers that are not two billion apart.
 """
 
 from dataclasses import dataclass
@@ -17,20 +20,20 @@ from grid.network import I64, Bools
 
 WINDOW = 64
 CONCENTRATOR_WINDOW = 4096
-NO_FACT = np.int64(-1)
+NO_FACT = np.uint32(0xFFFF_FFF7)  # a tamper in one millisecond of three days
 ONE = np.uint64(1)
 KINDS = 16  # more than there are
 
 
 @dataclass(slots=True, eq=False)
 class Memory:
-    """One entry a node, 36 bytes each, and one a concentrator."""
+    """One entry a node, 24 bytes each, and one a concentrator."""
 
     boot: NDArray[np.uint32]  # digest of the sender's boot id, 0 where unknown
-    high: I64  # highest sequence number of that boot
-    window: NDArray[np.uint64]  # bit i: high - i was heard
-    fact: I64  # kind and time of the last fact
-    fact_before: I64
+    high: NDArray[np.uint32]  # highest sequence number of that boot
+    window: NDArray[np.uint64]  # bit i: high - i was heard; 0 where nothing was
+    fact: NDArray[np.uint32]  # kind and time of the last fact
+    fact_before: NDArray[np.uint32]
     concentrators: dict[int, tuple[int, int, int]]  # boot, high, window
 
 
@@ -43,10 +46,10 @@ def blank(nodes: int) -> Memory:
     """Nothing heard yet."""
     return Memory(
         boot=np.zeros(nodes, np.uint32),
-        high=np.full(nodes, -1, np.int64),
+        high=np.zeros(nodes, np.uint32),
         window=np.zeros(nodes, np.uint64),
-        fact=np.full(nodes, NO_FACT, np.int64),
-        fact_before=np.full(nodes, NO_FACT, np.int64),
+        fact=np.full(nodes, NO_FACT),
+        fact_before=np.full(nodes, NO_FACT),
         concentrators={},
     )
 
@@ -128,7 +131,7 @@ def _take_facts(memory: Memory, facts: _Facts, new: Bools) -> Bools:
     """Each node at most once among the rows, or in copies; ``new`` as far as their concentrators
     count.
     """
-    node, fact = facts.node, facts.fact
+    node, fact = facts.node, facts.fact.astype(np.uint32)
     last, before = memory.fact.take(node), memory.fact_before.take(node)
     new = new & (last != fact)
     new &= before != fact
@@ -148,13 +151,14 @@ def _take_facts(memory: Memory, facts: _Facts, new: Bools) -> Bools:
 
 def _take_counted(memory: Memory, node: I64, boot: I64, seq: I64) -> Bools:
     """Shifts by 64 and more give 0, and a negative number read as unsigned is such a shift."""
+    number = seq.astype(np.uint32)
     high = memory.high.take(node)
-    ahead = seq - high
-    other = memory.boot.take(node) != boot
-    if np.count_nonzero(other):
-        ahead[other] = WINDOW
-        memory.boot[node] = boot
+    ahead = (number - high).view(np.int32).astype(np.int64)
     window = memory.window.take(node)
+    other = memory.boot.take(node) != boot
+    if np.count_nonzero(other) or np.count_nonzero(window) < len(window):
+        ahead[other | (window == 0)] = WINDOW
+        memory.boot[node] = boot
     bit = ONE << (-ahead).view(np.uint64)
     new: Bools = (window & bit) == 0
     forward = ahead > 0
@@ -162,7 +166,7 @@ def _take_counted(memory: Memory, node: I64, boot: I64, seq: I64) -> Bools:
     moved |= ONE
     window |= bit
     np.copyto(window, moved, where=forward)
-    np.copyto(high, seq, where=forward)
+    np.copyto(high, number, where=forward)
     memory.window[node] = window
     memory.high[node] = high
     return new

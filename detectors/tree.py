@@ -32,10 +32,10 @@ class Tree:
     phased: bool  # somebody has fewer than three
     # nodes below the substation that have others below them, or are transformers; ascending
     branches: I64
-    by_level: I64  # the places of the branches, level by level
-    right_below: I64  # entry a branch: how many nodes have it as their parent
+    by_level: I32  # the places of the branches, level by level
+    right_below: I32  # entry a branch: how many nodes have it as their parent
     terminals: I64  # the transformers; ascending
-    runs: I64  # where each run of nodes with one parent begins
+    runs: I32  # where each run of nodes with one parent begins
 
 
 def tree_of(group: Group) -> Tree:
@@ -43,6 +43,7 @@ def tree_of(group: Group) -> Tree:
     inside = (group.size > 1) | (group.kind == TRANSFORMER)
     inside[0] = False
     branches = np.flatnonzero(inside)
+    below = np.bincount(group.parent[1:], minlength=len(inside))
     return Tree(
         parent=group.parent,
         size=group.size,
@@ -54,9 +55,9 @@ def tree_of(group: Group) -> Tree:
         phases=group.phases,
         phased=bool((group.phases != ALL_PHASES).any()),
         branches=branches,
-        by_level=np.argsort(group.depth[branches], kind="stable"),
-        right_below=np.bincount(group.parent[1:], minlength=len(inside))[branches],
-        runs=runs_of(group.parent),
+        by_level=np.argsort(group.depth[branches], kind="stable").astype(np.int32),
+        right_below=below[branches].astype(np.int32),
+        runs=runs_of(group.parent).astype(np.int32),
         terminals=np.flatnonzero(group.kind == TRANSFORMER),
     )
 

@@ -127,7 +127,7 @@ def parts_of(tree: Tree, evidence: Evidence, words: Words) -> tuple[Parts, I64]:
     """The branches with a reason for doubt below them, ascending, and when the last of it was."""
     nodes = tree.branches
     begin, end = nodes, nodes + tree.size.take(nodes)
-    ends, right_below = end, tree.right_below
+    ends, right_below = end, tree.right_below.astype(np.int64)
     if words.before is not None:
         begin, end = words.before.take(nodes - 1), words.before.take(end - 1)
         some = places(end > begin)

@@ -2,10 +2,13 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from detectors.repeats import CONCENTRATOR_WINDOW, WINDOW, blank, rounds, take
+from detectors.hearing import silence
+from detectors.repeats import CONCENTRATOR_WINDOW, WINDOW, blank, columns, rounds, take
+from detectors.transfer import Heard, arrive, packed, to_bytes
+from detectors.watched import Watched
 from grid.drawing import draw
 from grid.frame import READING
 
@@ -128,6 +131,7 @@ FACTS = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(FACTS)
 def test_rows_taken_at_once_are_judged_as_if_one_by_one(facts) -> None:
     rows = np.zeros(len(facts), READING)
@@ -142,3 +146,39 @@ def test_rows_taken_at_once_are_judged_as_if_one_by_one(facts) -> None:
         bool(take(apart, rows[i : i + 1])[0]) for i in range(len(rows))
     ]
     assert together.concentrators == apart.concentrators
+    for name in columns():
+        assert getattr(together, name).tolist() == getattr(apart, name).tolist(), name
+
+
+def test_a_number_that_has_run_over_is_ahead_of_the_one_before(news) -> None:
+    last = (1 << 32) - 1
+    assert news(counted(M1, 7, last, at=1), counted(M1, 7, last + 1, at=2)) == [True, True]
+    assert news(counted(M1, 7, last, at=3), counted(M1, 7, last + 2, at=4)) == [False, True]
+
+
+def test_what_was_recorded_when_columns_were_wider_is_still_taken_over() -> None:
+    """A recorded stream keeps what a device brought along as it was then."""
+    group = NETWORK.groups[0]
+    old = blank(len(group.ids))
+    take(old, row(M1, seq=5))
+    known = (silence(len(group.ids)), old, Watched())
+    part = packed(known, group, np.array([M1, M2]))
+    wide = {
+        name: np.frombuffer(part.columns[name], np.uint32).astype(np.int64).tobytes()
+        for name in ("high", "fact", "fact_before")
+    }
+    came = to_bytes((Heard(part.ids, part.columns | wide, part.watched),))
+    new = blank(len(group.ids))
+    arrive((silence(len(group.ids)), new, Watched()), group, came)
+    assert take(new, row(M1, seq=5)).tolist() == [False]
+    assert take(new, row(M2, seq=5)).tolist() == [True]
+
+
+def row(node: int, *, seq: int) -> np.ndarray:
+    """One heartbeat."""
+    rows = np.zeros(1, READING)
+    for name, value in zip(
+        ("node", "boot", "seq", "kind", "happened_ms", "dcu"), counted(node, 7, seq), strict=True
+    ):
+        rows[name] = value
+    return rows
