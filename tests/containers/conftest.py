@@ -14,6 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = str(ROOT / "scripts/containers.sh")
 FILES = ("-f", "docker-compose.yml", "-f", "tests/containers/stand-ins.yml")
 HEALTHY_S = 300.0
+CHANNELS = "hook json://127.0.0.1:9/{address}"  # beside texts; nobody wishes for it
 CITY = "city:6000:1"  # the demo's, smaller: two cores have all of the servers to run beside it
 T = TypeVar("T")
 ASK = """
@@ -41,8 +42,9 @@ class Cluster:
     def __init__(self, ports: Callable[[], int]) -> None:
         names = ("DEVICES", "HTTP", "FEEDS", "GRAFANA")
         told = {f"LASTGASP_{name}": f"127.0.0.1:{ports()}" for name in names}
-        told["LASTGASP_CITY"] = CITY
+        told |= {"LASTGASP_CITY": CITY, "LASTGASP_CHANNELS": CHANNELS}
         self._env = {**told, **os.environ}  # noqa: TID251
+        self.channels = CHANNELS
         self.said: list[str] = []
         self.last_token = ""  # whom the API was last asked by
 
@@ -61,9 +63,10 @@ class Cluster:
         return ran.stdout
 
     def compose(self, *words: str) -> None:
-        """podman-compose with the profile of simulators."""
+        """podman-compose with the profiles of simulators and texts."""
         ran = subprocess.run(
-            [SCRIPT, "compose", *FILES, "--profile", "simulators", *words], cwd=ROOT,
+            [SCRIPT, "compose", *FILES, "--profile", "simulators", "--profile", "texts",
+             *words], cwd=ROOT,
             env=self._env, text=True, capture_output=True, timeout=300, check=False,
         )  # fmt: skip
         assert ran.returncode == 0, f"compose {words}: {ran.stderr[-3000:]}"
@@ -88,6 +91,10 @@ class Cluster:
         for service in services:
             name = self.name(service)
             self.wait(lambda name=name: self._checks(name), within_s, f"{service} to be healthy")
+
+    def stop(self, service: str) -> None:
+        """Stop one of them for good."""
+        self.podman("stop", "--time", "10", self.name(service))
 
     def _checks(self, name: str) -> bool:
         ran = subprocess.run(

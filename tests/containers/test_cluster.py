@@ -55,6 +55,7 @@ def test_the_demo_is_found_out_and_outlives_the_death_of_every_part(
 @pytest.mark.timeout(1800)
 def test_a_backup_is_restored_and_withdrawn_rights_count_no_more(cluster) -> None:
     _first_start(cluster)
+    _takes_other_channels(cluster)
     cluster.wait(lambda: _versions(cluster), 300, "dispatch: the first outage")
     cluster.podman("stop", "--time", "2", cluster.name("simulators"))
     _comes_back_from_a_backup(cluster)
@@ -78,6 +79,16 @@ def _first_start(cluster) -> None:
     cluster.start("simulators")
     cluster.healthy("simulators")
     cluster.say("the story begins")
+
+
+def _takes_other_channels(cluster) -> None:
+    """LASTGASP_CHANNELS reaches who decides and who sends, and the sender is ready with it."""
+    cluster.start("texts")
+    for service in ("worker", "dispatch", "texts"):
+        told = cluster.run(service, "printenv", "LASTGASP_CHANNELS").strip()
+        assert told == cluster.channels, service
+    cluster.healthy("texts")
+    cluster.stop("texts")
 
 
 def _perfect(cluster, folder: Path) -> str:
