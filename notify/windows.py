@@ -76,6 +76,14 @@ def span(window: Window, now_ms: int, language: str, zone: tzinfo) -> str:
     return f"{begin}至{end}" if language == "zh" else f"{begin} to {end}"
 
 
+def ahead(window: Window, now_ms: int, language: str, zone: tzinfo) -> str:
+    """A window that is still to come; of one that has begun its end: ``19:00前``, ``by 19:00``."""
+    if window.from_ms > now_ms:
+        return span(window, now_ms, language, zone)
+    end = clock(window.to_ms, now_ms, language, zone)
+    return f"{end}前" if language == "zh" else f"by {end}"
+
+
 def day_and_clock(ms: int, language: str, zone: tzinfo) -> str:
     """``8月3日（周一）08:00``, ``Mon 3 Aug, 08:00``: of planned work, days ahead."""
     at = local(ms, zone)

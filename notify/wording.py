@@ -120,7 +120,7 @@ class Wording:
                 known[name] = windows.clock(ms, now_ms, language, zone)
         if facts.etr is not None:
             window = windows.outward(facts.etr, on_site=site, zone=zone)
-            known["win"] = known["new"] = windows.span(window, now_ms, language, zone)
+            known["win"] = known["new"] = windows.ahead(window, now_ms, language, zone)
         if facts.was is not None:
             window = windows.outward(facts.was, on_site=site, zone=zone)
             known["was"] = windows.span(window, now_ms, language, zone)

@@ -205,7 +205,17 @@ def test_a_cause_that_has_no_word_in_the_language_is_not_said() -> None:
 def test_a_first_estimate_changes_nothing_that_was_said() -> None:
     assert "改为" not in say(Phase.ETR_CHANGED, ZH, was=None, cause=None)
     first = say(Phase.ETR_CHANGED, EN, was=None, cause=None)
-    assert first == "outage at 12 Willow Lane: power back 17:00 to 19:00."
+    assert first == "outage at 12 Willow Lane: power back 17:00 to 19:00 (first estimate)."
+    crew = Window(at("17:10"), at("18:40"), crew=True)
+    assert "first" not in say(Phase.ETR_CHANGED, EN, was=None, cause=None, etr=crew)
+
+
+def test_of_a_window_that_has_begun_its_end_is_said() -> None:
+    begun = Window(at("15:10"), at("18:40"))
+    assert "初步预计19:00前恢复" in say(Phase.CONFIRMED, ZH, etr=begun)
+    assert "Power back by 19:00 (first estimate)." in say(Phase.CONFIRMED, EN, etr=begun)
+    changed = say(Phase.ETR_CHANGED, ZH, etr=begun)
+    assert "预计恢复改为19:00前（原16:00至17:00）" in changed
 
 
 def test_sooner_is_no_reason_to_be_sorry() -> None:

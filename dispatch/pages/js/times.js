@@ -53,6 +53,11 @@ export function times(zone, language) {
     const end = sameDay(start, last) ? time(last) : when(last, now);
     return zh ? `${when(start, now)}至${end}` : `${when(start, now)} to ${end}`;
   };
+  /** A window that is still to come; of one that has begun its end: 19:00前 / by 19:00. */
+  const ahead = (from, to, now) => {
+    if (of(from) > of(now)) return between(from, to, now);
+    return zh ? `${by(to, now)}前` : `by ${by(to, now)}`;
+  };
   /** 3小时50分 / 3 h 50 min; less than a minute is 1. */
   const span = (ms) => {
     const minutes = Math.max(1, Math.round(ms / MINUTE));
@@ -73,7 +78,7 @@ export function times(zone, language) {
   const count = (n) => numbers.format(n);
   const percent = (p) => `${Math.floor(p * 100)}%`;
   const colon = zh ? "：" : ": ";
-  return { colon, time, seconds, day, date, when, by, between, sameDay, span, age, count, percent, zone, language };
+  return { colon, time, seconds, day, date, when, by, between, ahead, sameDay, span, age, count, percent, zone, language };
 }
 
 /** A moment as the site's clock on the wall says it: 2026-07-31T16:45. */

@@ -108,6 +108,9 @@ test("times are the site's and midnight is never said", () => {
   assert.equal(en.when("2026-07-31T08:42:00Z", NOW), "16:42");
   assert.equal(zh.between(at("17:00"), at("19:00"), NOW), "17:00至19:00");
   assert.equal(en.between(at("22:00"), "2026-07-31T16:00:00Z", NOW), "22:00 to 23:59");
+  assert.equal(zh.ahead(NOW, at("19:00"), NOW), "19:00前");
+  assert.equal(en.ahead(NOW, at("19:00"), NOW), "by 19:00");
+  assert.equal(en.ahead(NOW + 1, at("19:00"), NOW), en.between(NOW + 1, at("19:00"), NOW));
   assert.equal(zh.by("2026-07-31T16:00:00Z", NOW), "23:59");
   assert.equal(zh.span(3 * 3_600_000 + 50 * 60_000), "3小时50分");
   assert.equal(en.span(3 * 3_600_000 + 50 * 60_000), "3 h 50 min");

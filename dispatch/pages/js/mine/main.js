@@ -141,7 +141,7 @@ class Mine {
       else if (name === "span") said.span = times.span(value);
       else if (name === "days") said.window = this.#days(value);
       else if (name === "why") said.why = this.#cause(value);
-      else if (Array.isArray(value)) said[name] = times.between(value[0], value[1], now);
+      else if (Array.isArray(value)) said[name] = name === "window" ? times.ahead(...value, now) : times.between(...value, now);
       else said[name] = typeof value === "number" ? times.count(value) : value;
     }
     return { phone: this.session.phone, ...said, ...(said.window ? {} : { window: "" }), say: say("title") };
@@ -189,7 +189,7 @@ class Mine {
     const facts = [];
     if (status.power === "off" && status.off_at) facts.push(["since", times.when(status.off_at, seen.now)]);
     if (status.power === "off" && status.etr && ["assigned", "on_site", "partly"].includes(found.phase)) {
-      facts.push(["etr", say(status.etr.source === "crew" ? "etr.also" : "etr.also.first", { window: times.between(...windowOf(status, seen.zone), seen.now) })]);
+      facts.push(["etr", say(status.etr.source === "crew" ? "etr.also" : "etr.also.first", { window: times.ahead(...windowOf(status, seen.zone), seen.now) })]);
     }
     if (repairs(premises) && status.power === "off") facts.push(["cause", this.#cause(status.cause)]);
     if (status.power === "off" && found.phase !== "yours" && status.homes_out >= 5) facts.push(["homes", say("homes", { n: times.count(rounded(status.homes_out)) })]);
