@@ -2,8 +2,7 @@
 
 import { attribute, byId, debounce, el, text } from "../dom.js";
 import { Feed } from "../feed.js";
-import { choose, fill, keep, kept, language, words } from "../i18n.js";
-import { mark } from "../marks.js";
+import { fill, language, words } from "../i18n.js";
 import { SignedOut, ask, codeOfAddress, feedToken, session as whoAmI, signIn } from "../session.js";
 import { askForCode } from "../signin.js";
 import { times as timesOf } from "../times.js";
@@ -12,15 +11,17 @@ import { SHARED } from "../words/shared.js";
 import { Acts, actionsOf } from "./act.js";
 import { Alarms } from "./alarms.js";
 import { Bell } from "./bell.js";
+import { drawOptions, drawTabs, wireControls } from "./controls.js";
 import { drawDetail } from "./detail.js";
-import { NONE, TABS, passes, read, setCount, write } from "./filters.js";
+import { NONE, passes, read, write } from "./filters.js";
 import { drawFigures, drawHead } from "./head.js";
 import { help, listen } from "./keys.js";
-import { COLUMNS, List } from "./list.js";
+import { List } from "./list.js";
 import { GridMap } from "./map.js";
 import { Model } from "./model.js";
 import { ordered, verifying } from "./order.js";
-import { finding, whyNot } from "./refused.js";
+import { bones, drawSuppressed, empty, grouped } from "./pool.js";
+import { whyNot } from "./refused.js";
 import { cells } from "./rows.js";
 import { Tasks } from "./tasks.js";
 import { Teller } from "./tell.js";
@@ -68,14 +69,13 @@ class Board {
     this.bell = new Bell({ say, times, alarms, now, onSee: (alarm) => this.see(alarm), onOpen: (id) => this.open(id) });
     this.tasks = new Tasks({ say, times, now, live: this.live, toast: (words) => this.acts.toast(words), whyNot: (why) => whyNot(why, say, times.language),
       onOpen: (id) => this.open(id), onNew: (n) => this.#called(n), again: () => this.#tasks(), onSignedOut: () => this.#signedOut() });
-    this.#controls();
-    this.#legend();
+    wireControls(this);
     listen(this);
     this.feed = new Feed({ url: this.session.feeds_url, channel: "dispatch", token: feedToken,
       onSnapshot: (data) => this.#snapshot(data), onPub: (pub) => this.#pub(pub),
       onLink: (link) => this.#linked(link), onSignedOut: () => this.#signedOut() });
     this.feed.start();
-    this.#skeleton();
+    this.list.body.replaceChildren(...bones());
     this.#network();
     this.#sources();
     this.#crews();
@@ -156,7 +156,7 @@ class Board {
     if (!network) { setTimeout(() => this.#network(), 5_000); return; }
     this.model.setNetwork(network);
     this.drawn = await this.map.draw(network);
-    if (!this.drawn) this.#showTree(true);
+    if (!this.drawn) this.showTree(true);
     document.body.dataset.map = this.drawn ? "drawn" : "none";
     this.#powered();
   }
@@ -223,12 +223,14 @@ class Board {
     const now = this.now();
     const passing = all.filter((o) => passes(o, this.filters, now, this.session.subject));
     const wanted = ordered(passing, (id) => this.model.dark(id), now, this.session.arrival_min);
-    this.#suppressed();
-    if (this.loaded && this.filters.tab !== "suppressed") {
-      this.list.draw(wanted, (id) => this.#cells(id, now), { group: this.filters.group ? this.#groups() : null, empty: this.#empty(all.length) });
+    const suppressed = this.filters.tab === "suppressed";
+    this.list.put(!suppressed);
+    drawSuppressed(suppressed ? [...this.model.findings.values()] : null, this, now);
+    if (this.loaded && !suppressed) {
+      this.list.draw(wanted, (id) => this.#cells(id, now), { group: this.filters.group ? grouped(this) : null, empty: empty(this, all.length) });
     }
-    this.#tabs(all);
-    this.#options(all);
+    drawTabs(this, all);
+    drawOptions(this, all);
     if (this.opened && this.opens) this.#drawDetail();
     this.tick();
   }
@@ -243,45 +245,6 @@ class Board {
       arrivalMin: this.session.arrival_min, calls: this.model.power?.calls?.[id], told: this.model.power?.told?.[id] });
     this.memo.set(id, { stamp, cells: made });
     return made;
-  }
-
-  #groups() {
-    const feederOf = (id) => this.model.outages.get(id)?.feeder_id;
-    const title = (feeder, ids) => this.say("pool.group.row", { feeder: feeder || this.say("pool.none.feeder"), n: ids.length,
-      dark: this.times.count(ids.reduce((sum, id) => sum + (this.model.outages.get(id)?.customers_out ?? 0), 0)) });
-    return { feederOf, title };
-  }
-
-  #empty(all) {
-    if (all && (setCount(this.filters) || this.filters.tab !== "all")) return this.say("pool.filtered", { n: all });
-    const { power } = this.model;
-    if (!power) return this.say("pool.empty.unknown");
-    return this.say("pool.empty", { n: this.times.count(power.customers - power.silent.length), all: this.times.count(power.customers) });
-  }
-
-  #skeleton() {
-    const bones = el("tbody", { class: "bones", "aria-hidden": "true" }, ...Array.from({ length: 12 }, () => el("tr", {}, ...Array.from(COLUMNS, () => el("td", {}, el("div"))))));
-    this.list.body.replaceChildren(...bones.children);
-  }
-
-  #suppressed() {
-    const box = byId("list");
-    let table = byId("suppressed");
-    const on = this.filters.tab === "suppressed";
-    this.list.put(!on);
-    if (!on) { table?.remove(); return; }
-    const { say, times } = this;
-    const found = [...this.model.findings.values()].sort((a, b) => Date.parse(b.at) - Date.parse(a.at)).slice(0, 300);
-    const made = found.length ? el("table", { class: "tree found", id: "suppressed", "aria-label": say("suppressed.label") },
-      el("thead", {}, el("tr", {}, ...["kind", "device", "since", "reason"].map((n) => el("th", { scope: "col" }, say(`sup.${n}`))))),
-      el("tbody", {}, ...found.map((f) => el("tr", {}, el("th", { scope: "row" }, this.#finding(f.kind)), el("td", {}, f.device_id), el("td", {}, times.when(f.since, this.now())), el("td", { class: "reason" }, finding(f.reason, times.language))))))
-      : el("p", { class: "empty", id: "suppressed" }, say("suppressed.none"));
-    if (table) table.replaceWith(made); else box.append(made);
-  }
-
-  #finding(kind) {
-    const word = this.say(`finding.${kind}`);
-    return word.startsWith("[") ? kind : word;
   }
 
   #drawDetail() {
@@ -329,7 +292,7 @@ class Board {
     if (this.openedOutage) this.#drawDetail();
     else box.replaceChildren(el("p", { class: "empty" }, this.say("detail.wait")));
     if (focus) box.focus({ preventScroll: true });
-    this.#filter({ open: id });
+    this.filter({ open: id });
     this.#detail();
   }
 
@@ -340,7 +303,7 @@ class Board {
     if (!byId("detail").hidden) {
       byId("detail").hidden = true;
       this.opened = null;
-      this.#filter({ open: "" });
+      this.filter({ open: "" });
       this.list.focus();
     } else if (document.activeElement?.id === "f-text") this.list.focus();
   }
@@ -359,7 +322,7 @@ class Board {
 
   tab(name) {
     if (!name) return;
-    this.#filter({ tab: name });
+    this.filter({ tab: name });
   }
 
   get chosen() {
@@ -374,7 +337,7 @@ class Board {
     p: () => this.acts.act("ping", this.chosen), v: () => this.#verify(), d: () => { if (!byId("task-button").hidden) this.tasks.toggle(); },
     m: () => { if (this.opened) this.back(); (this.map.map?.getCanvas() ?? byId("tree-button")).focus(); },
     t: () => { if (!this.opened && this.chosen) this.open(this.chosen.id); byId("timeline")?.focus(); },
-    r: () => this.list.refresh(true), 0: () => this.#filter({ ...NONE, open: this.filters.open }), "?": () => help(this.say),
+    r: () => this.list.refresh(true), 0: () => this.filter({ ...NONE, open: this.filters.open }), "?": () => help(this.say),
   };
 
   #verify() {
@@ -383,7 +346,8 @@ class Board {
     else if (this.chosen) this.acts.toast(this.say("said.sure"));
   }
 
-  #filter(changes) {
+  /** Change what the list shows, in the address too. */
+  filter(changes) {
     this.filters = { ...this.filters, ...changes };
     history.replaceState(null, "", location.pathname + write(this.filters, location.search));
     if (Object.keys(changes).some((name) => name !== "open")) { this.list.shown = []; this.list.page = 0; this.draw(); }
@@ -397,100 +361,14 @@ class Board {
     text(button, `${this.say("pool.new", { n: ids.length })}${urgent.length ? ` · ${urgent.slice(0, 2).join(", ")}` : ""} · ${this.say("pool.apply")}`);
   }
 
-  #controls() {
-    const { say } = this;
-    const on = (id, event, work) => byId(id).addEventListener(event, work);
-    on("enter-call", "click", () => this.acts.call());
-    on("enter-plan", "click", () => this.acts.plan());
-    on("help-button", "click", () => help(say));
-    on("new-button", "click", () => this.list.refresh(true));
-    on("map-fit", "click", () => this.map.fit());
-    on("tree-button", "click", () => this.#showTree(byId("tree").hidden));
-    on("f-text", "input", () => this.#filter({ text: byId("f-text").value }));
-    on("f-text", "keydown", (event) => { if (event.key === "Enter") this.list.focus(); });
-    for (const name of ["state", "feeder", "district", "crew"]) on(`f-${name}`, "change", () => this.#filter({ [name]: byId(`f-${name}`).value }));
-    for (const name of ["overdue", "mine", "group"]) on(`f-${name}`, "click", () => this.#filter({ [name]: !this.filters[name] }));
-    byId("f-text").value = this.filters.text;
-    const other = language() === "zh" ? "en" : "zh";
-    text(byId("language"), other === "en" ? "EN" : "中文");
-    byId("language").lang = other === "en" ? "en" : "zh-CN";
-    on("language", "click", () => { choose(other); location.search = write(this.filters, location.search); location.reload(); });
-    this.#theme();
-    this.#tabButtons();
-  }
-
-  #theme() {
-    const button = byId("theme");
-    const label = () => {
-      const now = kept("theme") || "auto";
-      text(button, say(`theme.${now}`));
-      button.setAttribute("aria-label", `${say("theme.label")}: ${say(`theme.${now}`)}`);
-    };
-    const { say } = this;
-    button.addEventListener("click", () => {
-      const next = { auto: "dark", dark: "light", light: "auto" }[kept("theme") || "auto"];
-      keep("theme", next === "auto" ? "" : next);
-      if (next === "auto") delete document.documentElement.dataset.theme;
-      else document.documentElement.dataset.theme = next;
-      label();
-      this.map.recolour();
-    });
-    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.map.recolour());
-    label();
-  }
-
-  #tabButtons() {
-    const box = byId("tabs");
-    box.replaceChildren(...TABS.map((name) => el("button", { type: "button", role: "tab", "data-tab": name, id: `tab-${name}`, "aria-controls": "list", onclick: () => this.tab(name) },
-      this.say(`tab.${name}`), el("span", { class: "count" }))));
-    box.addEventListener("keydown", (event) => {
-      const by = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
-      if (!by) return;
-      event.preventDefault();
-      const next = TABS[(TABS.indexOf(this.filters.tab) + by + TABS.length) % TABS.length];
-      this.tab(next);
-      byId(`tab-${next}`).focus();
-    });
-  }
-
-  #tabs(all) {
-    for (const name of TABS) {
-      const tab = byId(`tab-${name}`);
-      const chosen = this.filters.tab === name;
-      attribute(tab, "aria-selected", String(chosen));
-      attribute(tab, "tabindex", chosen ? 0 : -1);
-      const count = name === "all" ? all.length : name === "suppressed" ? this.model.findings.size : all.filter((o) => o.kind === name).length;
-      text(tab.querySelector(".count"), count ? String(count) : "");
-    }
-    for (const name of ["overdue", "mine", "group"]) attribute(byId(`f-${name}`), "aria-pressed", String(this.filters[name]));
-  }
-
-  #options(all) {
-    const { say, model } = this;
-    const set = (name, values, word) => {
-      const select = byId(`f-${name}`);
-      const wanted = [...new Set([...values, this.filters[name]].filter(Boolean))].sort();
-      if (select.dataset.said === wanted.join("|") + wanted.map(word).join("|") || select === document.activeElement) return;
-      select.dataset.said = wanted.join("|") + wanted.map(word).join("|");
-      select.replaceChildren(el("option", { value: "" }, say(`filter.${name}`)), ...wanted.map((v) => el("option", { value: v }, word(v))));
-      select.value = this.filters[name];
-    };
-    set("state", all.map((o) => o.state), (v) => say(`state.${v}`));
-    set("feeder", all.map((o) => o.feeder_id), (v) => v);
-    set("district", all.flatMap((o) => o.districts), (v) => v);
-    set("crew", model.crews.map((c) => c.id), (v) => model.crews.find((c) => c.id === v)?.name ?? v);
-  }
-
-  #showTree(on) {
+  /** The table in the map's place, or the map. */
+  showTree(on) {
     byId("tree").hidden = !on;
     byId("map").hidden = on;
     attribute(byId("tree-button"), "aria-pressed", String(on));
     this.tree.draw(this.model.network, this.model.power);
   }
 
-  #legend() {
-    byId("legend").replaceChildren(...["out", "partly", "predicted", "planned", "unknown"].map((name) => el("li", {}, mark(name), this.say(`legend.${name}`))));
-  }
 }
 
 /** Sign in by the address's code, by the cookie, or by asking. */
