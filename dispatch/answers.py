@@ -1,5 +1,7 @@
 """The objects the API answers with, beside those of grid/public.py.  Every key is always there."""
 
+from typing import Literal
+
 import msgspec
 
 from dispatch.desk import Component
@@ -62,10 +64,23 @@ class Settled(msgspec.Struct, frozen=True):
     outage: PublicOutage | None
 
 
+RefusalCode = Literal[
+    "unauthorized", "not_allowed", "not_found", "method_not_offered", "conflict", "stale_version",
+    "stale_network", "not_taken", "crew_off_duty", "told_already", "task_closed",
+    "phone_of_several", "too_large", "wrong_media_type", "invalid", "failed", "unavailable",
+]  # fmt: skip
+"""What a program may go by: these words stay, sentences may change.
+
+``stale_version`` and ``stale_network``: look again and decide anew; ``not_taken``: the engine
+refuses, and its decision says why; ``conflict``: another reason, in the sentence.
+"""
+
+
 class Conflict(msgspec.Struct, frozen=True):
     """Why it was not taken, and the outage as it is now; no decision: it did not get so far."""
 
     error: str
+    code: RefusalCode
     decision: PublicDecision | None
     outage: PublicOutage | None
 
@@ -103,9 +118,10 @@ class Readiness(msgspec.Struct, frozen=True):
 
 
 class Problem(msgspec.Struct, frozen=True):
-    """What is wrong, in a sentence."""
+    """What is wrong, in a sentence for people and a word for programs."""
 
     error: str
+    code: RefusalCode
 
 
 class Session(msgspec.Struct, frozen=True):

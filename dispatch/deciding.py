@@ -129,7 +129,7 @@ def require_crew(who: Principal, crew_id: str, crews: Sequence[PublicCrew]) -> N
     for crew in crews:
         if crew.id == crew_id and theirs(who, crew):
             if not crew.active:
-                raise Refused(f"crew {crew.name} is not on duty")
+                raise Refused(f"crew {crew.name} is not on duty", code="crew_off_duty")
             return
     raise BadPayload(f"no crew of yours has the id {crew_id!r}; POST /api/crews enters one")
 

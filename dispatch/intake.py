@@ -99,7 +99,8 @@ async def _by_phone(phone: str, who: Principal, desk: Desk) -> str:
     if not found:
         raise access.Denied("no customer of yours has that phone", status=404)
     if len(found) > 1:
-        raise Refused(f"that phone has {len(found)} customers; give customer_id instead")
+        sentence = f"that phone has {len(found)} customers; give customer_id instead"
+        raise Refused(sentence, code="phone_of_several")
     return found[0]
 
 

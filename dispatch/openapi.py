@@ -83,7 +83,8 @@ PROBLEMS: Mapping[int, str] = {
 DESCRIPTION = """\
 Outages, the calls and plans that go with them, and what one customer may know.
 
-Every key of an answer is always there, null where unknown. Times are RFC 3339 UTC. Send
+Every key of an answer is always there, null where unknown. What is refused says why in a sentence
+(`error`) and by a word that does not change (`code`). Times are RFC 3339 UTC. Send
 `Authorization: Bearer TOKEN` (`lastgasp token --role ...` prints one). A dispatcher whose token
 names a district sees what touches that district; a crew its work orders, a customer their own
 premises. Live changes come on the websocket feeds (`docs/feeds.md`).

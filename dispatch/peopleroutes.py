@@ -114,7 +114,7 @@ def _tasks(router: APIRouter, desk: Desk, people: PeopleDesk, trail: Trail) -> N
         if not theirs(who, task):
             return refusals.problem(404, f"no task of yours has the number {number}")
         if not await people.close_task(number, body.outcome, body.note, who.subject):
-            return refusals.problem(409, f"task {number} is closed already")
+            return refusals.problem(409, f"task {number} is closed already", code="task_closed")
         return answer(await people.task(number))
 
 

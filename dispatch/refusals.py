@@ -1,4 +1,7 @@
-"""Every answer that is not what was asked for: ``{"error": sentence}`` and the status it means."""
+"""Every answer that is not what was asked for: a sentence, a code, and the status it means."""
+
+from collections.abc import Mapping
+from typing import cast
 
 import msgspec
 from fastapi import FastAPI, Request
@@ -8,10 +11,10 @@ from starlette.background import BackgroundTask
 from starlette.exceptions import HTTPException
 
 from dispatch.access import Denied
-from dispatch.answers import Problem
+from dispatch.answers import Problem, RefusalCode
 from dispatch.guard import HEADERS, STRICT, UNKEPT, BodyTooLarge
 from dispatch.trail import Trail
-from grid.errors import BadPayload, Refused, Unreachable
+from grid.errors import BadPayload, LastgaspError, Refused, Unreachable
 from grid.people import Principal
 
 
@@ -19,15 +22,24 @@ class Unauthorized(Refused):
     """No token, or one that is not valid: 401."""
 
 
+CODES: Mapping[int, RefusalCode] = {
+    401: "unauthorized", 403: "not_allowed", 404: "not_found", 405: "method_not_offered",
+    409: "conflict", 413: "too_large", 415: "wrong_media_type", 422: "invalid", 500: "failed",
+    503: "unavailable",
+}  # fmt: skip
+"""The code where nothing more is said of it."""
+
+
 def problem(
     status: int,
     sentence: str,
     *,
+    code: RefusalCode | None = None,
     headers: dict[str, str] | None = None,
     then: BackgroundTask | None = None,
 ) -> Response:
     """An answer with a sentence; ``then`` happens after it was sent."""
-    body = msgspec.json.encode(Problem(sentence))
+    body = msgspec.json.encode(Problem(sentence, code or CODES.get(status, "invalid")))
     return Response(body, status, headers, "application/json", then)
 
 
@@ -62,7 +74,13 @@ def install(app: FastAPI, trail: Trail) -> None:
 
 async def _refused(_request: Request, error: Exception) -> Response:
     assert isinstance(error, Refused)
-    return problem(409, error.message)
+    return problem(409, error.message, code=_code(error))
+
+
+def _code(error: LastgaspError) -> RefusalCode | None:
+    """The code that whoever refused has given."""
+    code = error.fields.get("code")
+    return None if code is None else cast("RefusalCode", code)
 
 
 async def _too_large(_request: Request, error: Exception) -> Response:
@@ -72,7 +90,8 @@ async def _too_large(_request: Request, error: Exception) -> Response:
 
 async def _bad(_request: Request, error: Exception) -> Response:
     assert isinstance(error, BadPayload)
-    return problem(415 if error.fields.get("media_type") else 422, error.message)
+    status = 415 if error.fields.get("media_type") else 422
+    return problem(status, error.message, code=_code(error))
 
 
 async def _invalid(_request: Request, error: Exception) -> Response:

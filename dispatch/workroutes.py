@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from dispatch import access
-from dispatch.answers import Calls, Conflict, Crews, Decisions, Settled
+from dispatch.answers import Calls, Conflict, Crews, Decisions, RefusalCode, Settled
 from dispatch.asked import ActionBody, CrewBody, SwitchBody
 from dispatch.bearer import Dispatcher, Worker
 from dispatch.deciding import new_decision, new_switching, require_crew, require_outage, theirs
@@ -56,7 +56,7 @@ def _decisions(
             await trail.keep("decision_stale", subject=who.subject, address=address(request),
                              detail=detail)  # fmt: skip
             sentence = f"outage {outage_id} is at version {outage.version} by now"
-            return _conflict(sentence, None, outage)
+            return _conflict("stale_version", sentence, None, outage)
         if new.crew is not None:
             require_crew(who, new.crew, await desk.work.crews())
         done = await desk.work.decide(new)
@@ -64,7 +64,7 @@ def _decisions(
         await trail.keep("outage_decided", subject=who.subject, address=address(request),
                          detail=f"{body.action} of {outage_id} {word}")  # fmt: skip
         if not done.decision.accepted:
-            return _conflict(done.decision.why, done.decision, done.outage)
+            return _conflict("not_taken", done.decision.why, done.decision, done.outage)
         return answer(Settled(done.decision, done.outage and _plain(done.outage)))
 
 
@@ -135,12 +135,13 @@ def _switches(
         access.require_device(who, device_id, desk.device_districts(device_id))
         new = new_switching(device_id, body, who, settings, now_ms())
         if body.version not in (None, desk.work.network_version()):
-            return _conflict("the network has another version by now; look again", None, None)
+            sentence = "the network has another version by now; look again"
+            return _conflict("stale_network", sentence, None, None)
         done = await desk.work.throw(new)
         word = "taken" if done.accepted else f"not taken: {done.why}"
         await trail.keep("switch_thrown", subject=who.subject, address=address(request),
                          detail=f"{device_id} {body.position}, {word}")  # fmt: skip
-        return answer(done) if done.accepted else _conflict(done.why, done, None)
+        return answer(done) if done.accepted else _conflict("not_taken", done.why, done, None)
 
 
 def _plain(outage: PublicOutage) -> PublicOutage:
@@ -149,6 +150,9 @@ def _plain(outage: PublicOutage) -> PublicOutage:
 
 
 def _conflict(
-    sentence: str, decision: PublicDecision | None, outage: PublicOutage | None
+    code: RefusalCode,
+    sentence: str,
+    decision: PublicDecision | None,
+    outage: PublicOutage | None,
 ) -> Response:
-    return answer(Conflict(sentence, decision, outage and _plain(outage)), 409)
+    return answer(Conflict(sentence, code, decision, outage and _plain(outage)), 409)

@@ -116,7 +116,9 @@ class ServiceWorkDesk:
         standing = [d for d in decisions if d.accepted and d.id not in undone]
         wanted = [d for d in standing if new.undoes in (None, d.id) and d.action not in UNSEEN]
         if wanted and await self._store.work.told_since(new.outage_id, wanted[-1].version):
-            raise Refused("customers were told of it already; decide anew instead")
+            raise Refused(
+                "customers were told of it already; decide anew instead", code="told_already"
+            )
 
     async def _ask(self, command: Command, decision_id: str, group: int) -> PublicDecision:
         """Put a command into the stream and wait for what became of it."""

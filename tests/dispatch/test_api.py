@@ -115,7 +115,8 @@ ROUTES = (
 async def test_without_a_token_there_is_nothing(api: Any, method: str, path: str) -> None:
     answer = await api.ask(method, path, by=None)
     assert answer.status_code == 401
-    assert answer.json() == {"error": "a token is needed: Authorization: Bearer TOKEN"}
+    sentence = "a token is needed: Authorization: Bearer TOKEN"
+    assert answer.json() == {"error": sentence, "code": "unauthorized"}
     assert answer.headers["www-authenticate"] == "Bearer"
     assert api.audit[-1]["event"] == "api_unauthorized"
     assert api.audit[-1]["subject"] is None
@@ -127,7 +128,7 @@ async def test_without_a_token_there_is_nothing(api: Any, method: str, path: str
 async def test_what_is_no_token_of_ours_opens_nothing(api: Any, header: str) -> None:
     answer = await api.get("/api/outages", by=None, headers={"Authorization": header})
     assert answer.status_code == 401
-    assert set(answer.json()) == {"error"}
+    assert set(answer.json()) == {"error", "code"}
 
 
 async def test_a_token_in_the_address_opens_nothing(
@@ -153,7 +154,8 @@ async def test_a_customer_has_nothing_of_the_dispatchers(api: Any, method: str, 
 async def test_a_customer_cannot_tell_whether_another_exists(api: Any, other: str) -> None:
     answer = await api.get(f"/api/customers/{other}/status", by="C-1")
     assert answer.status_code == 403
-    assert answer.json() == {"error": "a customer's token is for their own premises only"}
+    sentence = "a customer's token is for their own premises only"
+    assert answer.json() == {"error": sentence, "code": "not_allowed"}
 
 
 async def test_a_dispatcher_of_a_district_sees_what_touches_it(api: Any) -> None:

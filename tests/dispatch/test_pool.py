@@ -54,7 +54,8 @@ async def test_a_customer_may_not_call_for_others(api: Any, who: dict[str, str])
 async def test_a_phone_of_several_customers_needs_an_id(api: Any) -> None:
     answer = await api.post("/api/calls", {"phone": "0571-8000002", "kind": "no_power"})
     assert answer.status_code == 409
-    assert answer.json() == {"error": "that phone has 3 customers; give customer_id instead"}
+    sentence = "that phone has 3 customers; give customer_id instead"
+    assert answer.json() == {"error": sentence, "code": "phone_of_several"}
     one = await api.post(
         "/api/calls", {"phone": "0571-8000002", "kind": "no_power"}, by="bob of south"
     )
@@ -186,7 +187,7 @@ async def test_what_contradicts_the_desk_is_a_conflict(api: Any) -> None:
     await api.post("/api/planned", PLAN)
     answer = await api.post("/api/planned", PLAN)
     assert answer.status_code == 409
-    assert answer.json() == {"error": "that device has a plan already"}
+    assert answer.json() == {"error": "that device has a plan already", "code": "conflict"}
 
 
 async def test_there_is_no_plan_to_cancel_with_another_id(api: Any) -> None:

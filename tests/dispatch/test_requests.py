@@ -36,7 +36,7 @@ async def test_a_parameter_that_makes_no_sense_is_refused_by_name(
 ) -> None:
     answer = await api.get(path)
     assert answer.status_code == 422
-    assert set(answer.json()) == {"error"}
+    assert set(answer.json()) == {"error", "code"}
     assert word in answer.json()["error"]
 
 
@@ -57,7 +57,7 @@ async def test_other_addresses_and_methods_get_a_sentence_too(
 ) -> None:
     answer = await api.ask(method, path)
     assert answer.status_code == status
-    assert set(answer.json()) == {"error"}
+    assert set(answer.json()) == {"error", "code"}
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ async def test_other_addresses_and_methods_get_a_sentence_too(
 async def test_a_body_that_is_no_json_is_refused(api: Any, why: str, body: bytes) -> None:
     answer = await api.ask("POST", "/api/calls", content=body)
     assert answer.status_code == 422
-    assert set(answer.json()) == {"error"}
+    assert set(answer.json()) == {"error", "code"}
 
 
 async def test_a_body_has_a_limit_whether_it_says_its_length_or_not(
@@ -156,7 +156,7 @@ async def test_a_database_that_is_away_is_said_with_a_time(api: Any) -> None:
     api.desk.away = True
     answer = await api.get("/api/outages")
     assert answer.status_code == 503
-    assert answer.json() == {"error": "the database does not answer"}
+    assert answer.json() == {"error": "the database does not answer", "code": "unavailable"}
     assert answer.headers["retry-after"] == "2"
 
 
@@ -167,7 +167,8 @@ async def test_our_own_mistake_is_a_sentence_without_its_details(
     api.desk.outages = None
     answer = await api.get("/api/outages")
     assert answer.status_code == 500
-    assert answer.json() == {"error": "something went wrong; the log of the service has it"}
+    sentence = "something went wrong; the log of the service has it"
+    assert answer.json() == {"error": sentence, "code": "failed"}
     assert answer.headers["x-content-type-options"] == "nosniff"
 
 

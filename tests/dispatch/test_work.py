@@ -30,6 +30,7 @@ async def test_a_stale_version_is_answered_with_the_outage_as_it_is_now(api: Any
     answer = await api.post(ACTIONS, {**SEEN, "version": 1})
     assert answer.status_code == 409
     assert answer.json()["error"] == "outage S1-2 is at version 2 by now"
+    assert answer.json()["code"] == "stale_version"
     assert answer.json()["outage"]["version"] == 2
     assert api.desk.work.asked == []
     assert api.audit[-1]["event"] == "decision_stale"
@@ -40,6 +41,7 @@ async def test_what_the_engine_does_not_take_is_a_conflict_with_its_reason(api: 
     answer = await api.post(ACTIONS, SEEN)
     assert answer.status_code == 409
     assert answer.json()["error"] == "it is already acknowledged by bob"
+    assert answer.json()["code"] == "not_taken"
     assert not answer.json()["decision"]["accepted"]
     assert answer.json()["outage"]["version"] == 2
 
@@ -81,7 +83,7 @@ async def test_a_decision_that_makes_no_sense_is_refused_with_a_sentence(
 ) -> None:
     answer = await api.post(ACTIONS, {"version": 2, **more})
     assert answer.status_code == 422
-    assert answer.json() == {"error": sentence}
+    assert answer.json() == {"error": sentence, "code": "invalid"}
     assert api.desk.work.asked == []
 
 
@@ -178,7 +180,7 @@ async def test_a_work_order_is_for_a_crew_that_there_is_and_that_is_on_duty(api:
     assert "no crew of yours has the id 'crew-7'" in unknown.json()["error"]
     own = {"id": "crew-7", "name": "Seven", "district": "south", "active": False}
     await api.post("/api/crews", own)
-    assert (await api.post(ACTIONS, order)).status_code == 409
+    assert (await api.post(ACTIONS, order)).json()["code"] == "crew_off_duty"
     await api.post("/api/crews", {**own, "active": True})
     assert (await api.post(ACTIONS, order, by="ann of south")).status_code == 200
     assert api.desk.work.asked[-1].crew == "crew-7"

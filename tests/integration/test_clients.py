@@ -132,4 +132,4 @@ def test_a_token_opens_what_is_its_bearers(village, bearer, path, role, status) 
     answer = httpx.get(f"http://127.0.0.1:{village.http}{path}", headers=headers)
     assert answer.status_code == status
     if status in (401, 403):
-        assert set(answer.json()) == {"error"}
+        assert set(answer.json()) == {"error", "code"}
