@@ -330,7 +330,7 @@ class Engine:
                 gap = (command.from_ms, command.until_ms)
                 self.catching_up[command.source] = self.listening.find(command.source, gap)
             case CaughtUp():
-                self.listening.heard_all(self.catching_up.pop(command.source, None), command.at_ms)
+                self.listening.answered(self.catching_up.pop(command.source, None), command)
                 if not self.catching_up:
                     self._go_through(command.at_ms)
             case PlanEntered():

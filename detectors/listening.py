@@ -1,15 +1,16 @@
 """When we listened.  Only silence that we listened to is evidence.
 
 A heartbeat that was due and did not come before we went deaf stays missed; one that was due while
-we were deaf is granted a new period from when we listened again.  That is when the backlog is in:
-before, a device that nobody has answered yet may hold back what it has to say, and forget a
-heartbeat that a newer one overtakes.  Times by our clock, in ms.
+we were deaf is granted a new period from when we listened again.  That is when devices are answered
+again: before, one may hold back what it has to say, and forget a heartbeat that a newer one
+overtakes.  Times by our clock, in ms.
 """
 
 from dataclasses import dataclass, field
 
 import numpy as np
 
+from grid.frame import CaughtUp
 from grid.network import I32, I64, Bools
 
 STILL = 1 << 60  # the end of a gap that lasts
@@ -41,11 +42,14 @@ class Listening:
             self.past = [(first, max(until, later)), *rest]
         return begin
 
-    def heard_all(self, since_ms: int | None, at_ms: int) -> None:
-        """The backlog of a gap that has ``since_ms`` in it is in: the gap lasted until then."""
+    def answered(self, since_ms: int | None, word: CaughtUp) -> None:
+        """Take in since when devices are answered: the gap with ``since_ms`` in it lasted until
+        then.
+        """
         if since_ms is not None:
+            until_ms = min(word.answered_ms, word.at_ms)
             self.past = [
-                (begin, max(end, at_ms) if begin <= since_ms <= end else end)
+                (begin, max(end, until_ms) if begin <= since_ms <= end else end)
                 for begin, end in self.past
             ]
 

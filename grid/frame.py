@@ -64,8 +64,7 @@ class SourceLost(msgspec.Struct, frozen=True, tag=True):
 class Deaf(msgspec.Struct, frozen=True, tag=True):
     """A source is back after we heard nothing from it: silence in between is no evidence.
 
-    Its backlog comes now; the engine keeps what follows and decides nothing until ``CaughtUp``, and
-    until then silence is no evidence either.
+    Its backlog comes now; the engine keeps what follows and decides nothing until ``CaughtUp``.
     """
 
     at_ms: int  # stream time of the entry
@@ -77,10 +76,14 @@ class Deaf(msgspec.Struct, frozen=True, tag=True):
 class CaughtUp(msgspec.Struct, frozen=True, tag=True):
     """A source's backlog is in: what was kept since its ``Deaf`` is now gone through in the
     devices' own order.
+
+    ``answered_ms`` is since when its devices are answered again (0: since it was there again).
+    Before, they may hold back what they have to say and forget heartbeats: silence is no evidence.
     """
 
     at_ms: int
     source: str
+    answered_ms: int = 0
 
 
 class PlanEntered(msgspec.Struct, frozen=True, tag=True):

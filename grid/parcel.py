@@ -81,8 +81,10 @@ class Intake(Protocol):
         backlog.
         """
 
-    async def caught_up(self, source: str) -> None:
-        """Say that a source's backlog has been handed over."""
+    async def caught_up(self, source: str, answered_ms: int = 0) -> None:
+        """Say that a source's backlog has been handed over, and since when its devices are
+        answered again (0: since it was there again).
+        """
 
 
 class Stream(Intake, Protocol):

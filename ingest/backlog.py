@@ -36,6 +36,7 @@ class Backlog:
         self.old_before_ms = connected_ms - rule.old_ms
         self._owed = 0  # parts of the backlog that are not committed
         self._progress_s: float | None = None  # when the last one was
+        self.answered_s: float | None = None  # when the first one was
         self.subscribed(subscribed_s)
         self._lately: deque[tuple[float, int, int]] = deque()
         self._old = self._all = 0
@@ -48,6 +49,8 @@ class Backlog:
         """Note that a part of the backlog is committed, and its devices are answered."""
         self._owed -= 1
         self._last_old_s = self._progress_s = at_s
+        if self.answered_s is None:
+            self.answered_s = at_s
 
     def heard(self, old: int, readings: int, at_s: float) -> bool:
         """Note some readings, and how many of them happened before ``old_before_ms``; whether they

@@ -171,7 +171,8 @@ class MqttGateway:
         )
         await insist(lambda: self._intake.deaf(SOURCE, from_ms, connected_ms))
         self._greeted_epoch = epoch
-        self._backlog = backlog = Backlog(rule, connected_ms, loop.time())
+        greeted_s = loop.time()
+        self._backlog = backlog = Backlog(rule, connected_ms, greeted_s)
         self._deliveries.open(epoch)
         await self._link.subscribed()
         backlog.subscribed(loop.time())
@@ -181,7 +182,9 @@ class MqttGateway:
             if wait_s <= 0:
                 break
             await asyncio.sleep(min(wait_s, max(settings.caught_up_quiet_s, LOOK_S)))
-        await insist(lambda: self._intake.caught_up(SOURCE))
+        waited_s = 0.0 if backlog.answered_s is None else backlog.answered_s - greeted_s
+        answered_ms = connected_ms + round(1000 * waited_s)
+        await insist(lambda: self._intake.caught_up(SOURCE, answered_ms))
         self._caught_up_epoch = epoch
         log.info("mqtt_caught_up", epoch=epoch)
 

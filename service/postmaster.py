@@ -46,14 +46,14 @@ class System(msgspec.Struct, frozen=True):
         """Run one of the wheel's programs; its output.
 
         Raises:
-            ConfigError: It failed; the sentence ends with what it said last.
+            ConfigError: It failed; the sentence ends with the first that it said of why.
         """
         try:
             done = self._call(command, timeout_s)
         except subprocess.TimeoutExpired as error:
             raise ConfigError(f"{command[0]} did not end within {timeout_s:.0f} s") from error
         if done.returncode:
-            raise ConfigError(f"{command[0]} failed: {_last_line(done.stdout)}")
+            raise ConfigError(f"{command[0]} failed: {_first_line(done.stdout)}")
         return done.stdout
 
     def _call(self, command: list[str], timeout_s: float) -> "subprocess.CompletedProcess[str]":
@@ -245,6 +245,11 @@ def _why(folder: Path) -> str:
     logs = sorted((folder / "log").glob("*.log"), key=lambda path: path.stat().st_mtime)
     began = _read(folder / "start.log")  # what went wrong before the server's own log was open
     return _last_line(began if _telling(began) else "\n".join(map(_read, logs[-1:])) + began)
+
+
+def _first_line(text: str) -> str:
+    """The first line that says why (what it failed to tidy up comes after), else the last line."""
+    return (_telling(text) or [_last_line(text)])[0]
 
 
 def _last_line(text: str) -> str:

@@ -106,9 +106,10 @@ class BusIntake:
         command = Deaf(NOT_YET, self._own(source), from_ms, until_ms)
         await self._enter(_Entry(self._shipment(), command=command))
 
-    async def caught_up(self, source: str) -> None:
+    async def caught_up(self, source: str, answered_ms: int = 0) -> None:
         """A source's backlog is in."""
-        await self._enter(_Entry(self._shipment(), command=CaughtUp(NOT_YET, self._own(source))))
+        command = CaughtUp(NOT_YET, self._own(source), answered_ms)
+        await self._enter(_Entry(self._shipment(), command=command))
 
     async def command(self, command: Command, group: int | None = None) -> None:
         """Put a command into the stream of one group or all; return once it is committed.

@@ -100,9 +100,9 @@ class InProcess:
         since = from_ms or self._sequencer.stream_ms
         await self.command(Deaf(NOT_YET, source, since, until_ms))
 
-    async def caught_up(self, source: str) -> None:
+    async def caught_up(self, source: str, answered_ms: int = 0) -> None:
         """A source's backlog is in."""
-        await self.command(CaughtUp(NOT_YET, source))
+        await self.command(CaughtUp(NOT_YET, source, answered_ms))
 
     async def command(self, command: Command, group: int | None = None) -> None:
         """Put a command into the stream of one group or all, at the stream time that its turn

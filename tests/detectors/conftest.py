@@ -160,7 +160,7 @@ def read_command(at_ms: int, words: list[str]) -> Command | None:
         case ["deaf", source]:
             return Deaf(at_ms, source, ms(fields["from"]), ms(fields.get("until", clock(at_ms))))
         case ["caught_up", source]:
-            return CaughtUp(at_ms, source)
+            return CaughtUp(at_ms, source, ms(fields.get("answered", clock(0))))
         case ["plan", plan, device, span]:
             begin, end = span.split("..")
             kind = fields.get("kind", "planned")

@@ -122,12 +122,12 @@ def test_nothing_is_decided_until_the_backlog_is_in(day) -> None:
     assert told.wake_ms is None, "nor does it ask to be woken"
 
 
-def test_what_nobody_answered_before_the_backlog_was_in_may_be_missing(day) -> None:
+def test_what_was_due_while_nobody_answered_may_be_missing(day) -> None:
     """A device that waits for an answer forgets a heartbeat that a newer one overtakes."""
     told = day(NETWORK, f"""{BEATS}
         12:00:05 deaf mqtt from=12:00:05 until=12:20:00
         12:20:50 M1..M12 heartbeat
-        12:23:00 caught_up mqtt
+        12:23:10 caught_up mqtt answered=12:23
         12:23:20 M13..M18 heartbeat
         12:23:50 M1..M12 heartbeat
         12:24 end

@@ -3,6 +3,7 @@
 import numpy as np
 
 from detectors.listening import GAPS_MAX, STILL, Listening, due
+from grid.frame import CaughtUp
 
 
 def test_a_source_that_is_back_was_deaf_since_it_was_lost() -> None:
@@ -14,12 +15,13 @@ def test_a_source_that_is_back_was_deaf_since_it_was_lost() -> None:
     assert ears.gaps == ((100, 200),)
 
 
-def test_a_gap_lasts_until_its_backlog_is_in() -> None:
+def test_a_gap_lasts_until_devices_are_answered() -> None:
     ears = Listening([(0, 50)])
     since = ears.find("mqtt", (100, 200))
-    ears.heard_all(since, 260)
+    ears.answered(since, CaughtUp(280, "mqtt", 260))
     assert ears.gaps == ((0, 50), (100, 260))
-    ears.heard_all(None, 300)  # a word of a source that was never away
+    ears.answered(since, CaughtUp(290, "mqtt"))
+    ears.answered(None, CaughtUp(310, "mqtt", 300))  # a word of a source that was never away
     assert ears.gaps == ((0, 50), (100, 260))
 
 

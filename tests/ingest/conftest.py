@@ -82,8 +82,8 @@ class RecordingIntake:
     async def deaf(self, source: str, from_ms: int, until_ms: int) -> None:
         await self._note("deaf", source, from_ms, until_ms)
 
-    async def caught_up(self, source: str) -> None:
-        await self._note("caught_up", source)
+    async def caught_up(self, source: str, answered_ms: int = 0) -> None:
+        await self._note("caught_up", source, answered_ms)
 
     def hold(self) -> None:
         self._go.clear()

@@ -214,7 +214,7 @@ async def test_silence_before_the_first_polls_is_no_evidence(relay, poll, intake
     gateway = poll({"B1": (one.port, "fr100")})
     await intake.until(lambda: "caught_up" in intake.words)
     assert intake.said[0][:3] == ("deaf", "modbus", 0)
-    assert intake.said[-1] == ("caught_up", "modbus")
+    assert intake.said[-1] == ("caught_up", "modbus", 0)
     assert intake.words.index("committed") < intake.words.index("caught_up")
     assert gateway.ready
 

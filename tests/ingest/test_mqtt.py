@@ -164,6 +164,8 @@ async def test_what_was_said_while_we_were_down_is_heard_when_we_are_up(
     again = len(words) - 1 - words[::-1].index("deaf")
     assert set(words[again + 1 : -1]) == {"committed"}
     assert words[-1] == "caught_up"
+    there_again_ms = [said for said in intake.said if said[0] == "deaf"][-1][3]
+    assert intake.said[-1][2] >= there_again_ms, "when its devices were answered again"
 
 
 async def test_at_the_limit_we_stop_reading_and_the_connection_stays(

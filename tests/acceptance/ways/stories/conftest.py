@@ -44,6 +44,7 @@ class Member:
     health: int
     log: Path
     process: subprocess.Popen[bytes] | None = None
+    answer: str = ""  # the last of /readyz
 
     @property
     def alive(self) -> bool:
@@ -54,13 +55,16 @@ class Member:
         assert self.alive, f"{self.role} has ended: {self.tail()}"
         try:
             answer = httpx.get(f"http://127.0.0.1:{self.health}/readyz", timeout=2)
-        except httpx.HTTPError:
+        except httpx.HTTPError as error:
+            self.answer = repr(error)
             return False
+        self.answer = answer.text
         return answer.status_code == 200
 
     def tail(self) -> str:
         """The last that it said."""
-        return "\n".join(self.log.read_text(errors="replace").splitlines()[-15:])
+        said = self.log.read_text(errors="replace").splitlines()[-15:]
+        return "\n".join([*said, f"/readyz: {self.answer}"])
 
 
 @dataclass

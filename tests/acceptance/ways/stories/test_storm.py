@@ -7,12 +7,16 @@ gateways, Apache Kafka, Faust and TimescaleDB), while each of its parts is kille
 and started again.  Nothing that any of them says in the end differs.
 """
 
+import os
+import re
+import subprocess
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
 from grid.times import from_rfc3339
@@ -21,6 +25,13 @@ from simulators.verdict import spoken
 pytestmark = [pytest.mark.timeout(600)]
 
 HERE = pytest.mark.services
+ROOT = Path(__file__).parents[4]
+COUNTED = """
+    SELECT (SELECT count(*) FROM outages), (SELECT count(*) FROM changes),
+           (SELECT count(*) FROM recorded_frames WHERE until_at < '{before}'),
+           (SELECT count(*) FROM readings WHERE received_at < '{before}'),
+           (SELECT count(*) FROM notices), (SELECT epoch FROM feed_epoch)
+"""
 
 
 @pytest.fixture(
@@ -144,6 +155,35 @@ def test_the_kill_changed_nothing_of_what_happened(both: tuple[Any, Any]) -> Non
 def test_the_storm_of_the_killed_service_lies_in_one_folder(both: tuple[Any, Any]) -> None:
     data: Path = both[1].service.data
     assert {"postgres", "field", "service.json"} <= {path.name for path in data.iterdir()}
+
+
+@HERE
+def test_the_words_of_the_operations_page_back_it_up_and_restore_it(
+    both: tuple[Any, Any], tmp_path: Path
+) -> None:
+    story = both[1]
+    page = (ROOT / "docs" / "operations.md").read_text()
+    section = page.partition("\n## Backup and restore\n")[2].partition("\n## ")[0]
+    dump, restore = re.findall(r"```sh\n(.*?)```", section, re.DOTALL)
+    socket, file = story.service.data / "postgres.sock", tmp_path / "lastgasp.dump"
+    words = f"""{dump}
+        "$PG/createdb" -h {socket} -U postgres -O lastgasp restored
+        {restore.partition("lastgasp up")[0]}
+    """
+    words = words.replace("$PWD/lastgasp-data/postgres.sock", str(socket))
+    words = words.replace("lastgasp.dump", str(file))
+    elsewhere = f"postgresql://lastgasp@/restored?host={socket}"
+    ((before,),) = story.sql("SELECT now()")
+    subprocess.run(
+        ["bash", "-euc", words], cwd=ROOT, check=True, timeout=120,
+        env={**os.environ, "LASTGASP_DATABASE_URL": elsewhere},  # noqa: TID251
+    )  # fmt: skip
+    *kept, epoch = story.sql(COUNTED.format(before=before))[0]
+    with psycopg.connect(elsewhere) as restored:
+        ((*again, new_epoch),) = restored.execute(COUNTED.format(before=before)).fetchall()
+    assert again == kept
+    assert min(kept) > 0
+    assert new_epoch != epoch, "its clients must not go on where others were"
 
 
 @HERE
