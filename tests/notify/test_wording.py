@@ -208,6 +208,11 @@ def test_a_first_estimate_changes_nothing_that_was_said() -> None:
     assert first == "outage at 12 Willow Lane: power back 17:00 to 19:00 (first estimate)."
     crew = Window(at("17:10"), at("18:40"), crew=True)
     assert "first" not in say(Phase.ETR_CHANGED, EN, was=None, cause=None, etr=crew)
+    named = say(Phase.ETR_CHANGED, EN, was=None, etr=crew)
+    assert named == "outage at 12 Willow Lane (cable fault): power back 17:00 to 19:00."
+    assert "停电（电缆故障）：预计17:00至19:00恢复。" in say(
+        Phase.ETR_CHANGED, ZH, was=None, etr=crew
+    )
 
 
 def test_of_a_window_that_has_begun_its_end_is_said() -> None:
