@@ -258,6 +258,7 @@ class Engine:
             storms=storms(self.book.running.values()),
             tripped=[o.node for o in self.book.running.values() if o.telemetered],
             pinned=pins(self.book),
+            failed=self.history.failed,
             now_ms=now_ms,
             limits=self.limits,
         )

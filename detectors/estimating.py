@@ -15,6 +15,7 @@ from grid.times import to_rfc3339
 
 MATERIAL_MS = 30 * MINUTE_MS
 MATERIAL_PART = 0.25
+SURE_DEVICE = 0.9  # probability at which a fault tells what kind of device failed
 AWAITED = frozenset({State.CONFIRMED, State.PARTIALLY_RESTORED})
 """States in which somebody waits for an estimate: before, it is not known to be an outage."""
 
@@ -41,6 +42,8 @@ def learn(scene: Scene, outage: Running, history: History) -> None:
     if outage.state is State.CLOSED and fault and outage.restored_ms is not None:
         minutes = (outage.restored_ms - outage.start_ms) / MINUTE_MS
         history.learn(_keys(scene, outage), minutes)
+        if outage.probability >= SURE_DEVICE:
+            history.fail(scene.book.group.kind_word(outage.node))
 
 
 def _planned(scene: Scene, outage: Running, plans: Mapping[str, PlanEntered]) -> Etr | None:

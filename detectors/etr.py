@@ -10,7 +10,7 @@ long: with S(t) = 1 - F(t), the quantile q of those that go on is F^-1(1 - (1 - 
 """
 
 from dataclasses import dataclass, field
-from math import exp, log, sqrt
+from math import exp, fsum, log, sqrt
 from statistics import NormalDist
 
 import msgspec
@@ -21,6 +21,7 @@ MEDIAN_MIN = 83.0
 SIGMA = 1.16
 PRIOR_WEIGHT = 5.0
 FORGET_AFTER = 200.0  # older outages count for less once a cell has so many
+FAILED_MAX = 500.0  # faults that are remembered by their kind of device
 CELLS_MAX = 1024  # far more than causes x kinds x hours; at the limit new ones are not kept
 EARLY, LATE = 0.2, 0.8  # the window: not before P20, and by P80
 MINUTE_MS = 60_000
@@ -53,9 +54,10 @@ class Estimate:
 
 @dataclass(slots=True)
 class History:
-    """What outages lasted, by cell."""
+    """What outages lasted, by cell, and which kinds of devices failed how often."""
 
     cells: dict[str, Cell] = field(default_factory=dict)
+    failed: dict[str, float] = field(default_factory=dict)  # faults, by kind; the oldest fade
 
     def learn(self, keys: tuple[str, ...], minutes: float) -> None:
         """One more outage that is over."""
@@ -63,6 +65,12 @@ class History:
         for key in keys:
             if key in self.cells or len(self.cells) < CELLS_MAX:
                 self.cells[key] = self.cells.get(key, Cell()).with_one(x)
+
+    def fail(self, kind: str) -> None:
+        """One more fault of a device of a kind: what counts is its share."""
+        fade = min(1.0, FAILED_MAX / (fsum(self.failed.values()) + 1))
+        self.failed = {known: n * fade for known, n in self.failed.items()}
+        self.failed[kind] = self.failed.get(kind, 0.0) + 1
 
     def law(self, keys: tuple[str, ...]) -> tuple[float, float]:
         """Mean and sigma of ln(minutes) of the next outage of a kind: each cell is drawn to the one

@@ -11,6 +11,10 @@ from detectors.settings import EngineSettings
 from grid.network import F64, Group, NodeKind
 
 SUBSTATION = 1e-9  # a whole substation is what its own people see first
+LEARNED = frozenset({"breaker", "switch", "recloser", "fuse", "transformer"})
+FAULTS_MIN = 20.0  # fewer faults of the past say nothing of classes
+CLASS_WEIGHT = 50.0  # faults that the settings are worth
+FACTOR_MAX = 4.0  # never further from the settings: large outages are found more surely than small
 
 
 def priors_of(
@@ -21,6 +25,7 @@ def priors_of(
     storms: Sequence[int],
     tripped: Sequence[int],
     pinned: Sequence[int],
+    failed: Mapping[str, float],
     now_ms: int,
     limits: EngineSettings,
 ) -> Priors:
@@ -33,6 +38,7 @@ def priors_of(
         storms: When the sure faults that are running began.
         tripped: Nodes of running outages that their own device told.
         pinned: Nodes where a person has put an outage.
+        failed: Faults of the past by kind of device.
         now_ms: Stream time; a position ages.
         limits: Priors by kind.
     """
@@ -46,6 +52,7 @@ def priors_of(
         limits.prior_meter,
     ]
     left = [limits.prior_left] * int(NodeKind.METER) + [limits.prior_left_meter]
+    by_kind = learned(by_kind, group, failed)
     logit = _log_odds(by_kind)[group.kind]
     left_logit = _log_odds(left)[group.kind]
     is_open = np.zeros(len(logit), np.bool_)
@@ -63,6 +70,30 @@ def priors_of(
     is_open[list(pinned)] = True
     began = np.array(storms, np.int64)
     return Priors(logit, is_open, left_logit, began, calm_ll)
+
+
+def learned(by_kind: list[float], group: Group, failed: Mapping[str, float]) -> list[float]:
+    """Priors by kind (``NodeKind``), drawn to the share that each kind of device had in the faults
+    of the past.
+
+    Only between the kinds whose faults are seen whatever their size: how many there are at a time
+    is not learned, and of a single meter few are ever declared.
+    """
+    if not failed:
+        return by_kind
+    count = np.bincount(group.kind, minlength=len(by_kind))
+    kinds = [kind for kind in NodeKind if kind.word in LEARNED and by_kind[kind] * count[kind] > 0]
+    seen = np.array([failed.get(kind.word, 0.0) for kind in kinds])
+    if seen.sum() < FAULTS_MIN:
+        return by_kind
+    thought = np.array([by_kind[kind] * count[kind] for kind in kinds])
+    thought /= thought.sum()
+    share = (CLASS_WEIGHT * thought + seen) / (CLASS_WEIGHT + seen.sum())
+    factor = np.clip(share / thought, 1 / FACTOR_MAX, FACTOR_MAX)
+    drawn = list(by_kind)
+    for kind, times in zip(kinds, factor.tolist(), strict=True):
+        drawn[kind] = by_kind[kind] * times
+    return drawn
 
 
 def _log_odds(probabilities: list[float]) -> F64:

@@ -64,6 +64,7 @@ class Body(msgspec.Struct, frozen=True, array_like=True):
     sent_ms: list[int]
     taken: list[Taken]
     history: dict[str, Cell]
+    failed: dict[str, float]
     watched: Watched
 
 
@@ -133,6 +134,7 @@ def take(engine: Engine) -> bytes:
         sent_ms=engine.asking.sent_ms,
         taken=engine.decisions.taken,
         history=dict(sorted(engine.history.cells.items())),
+        failed=dict(sorted(engine.history.failed.items())),
         watched=engine.watched,
     )
     return zlib.compress(_encode(body), 1)
@@ -193,6 +195,7 @@ def restore(group: Group, body: Body) -> Engine:
     engine.asking = Asking(body.asks, body.sent_ms)
     gasped, dark, false, at_ms, lonely, unexplained, stamps = body.rates
     engine.rates = Rates(gasped, dark, false, at_ms, set(lonely), unexplained, stamps, *body.silent)
-    engine.decisions.taken, engine.history.cells = body.taken, body.history
+    engine.decisions.taken = body.taken
+    engine.history.cells, engine.history.failed = body.history, body.failed
     engine.watched = body.watched
     return engine
