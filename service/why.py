@@ -11,7 +11,7 @@ from store.postgres import Store
 
 SAID: Mapping[str, str] = {
     "due": "it is a phase that is texted",
-    "material_etr": "it is the first estimate, it moved enough to matter, or the old one had passed",
+    "material_etr": "it is the first one, it moved enough to matter, or the old one had passed",
     "correction": "what they were told before was wrong",
     "promised": "the next word was promised by then",
     "ahead": "planned work is told before it begins",
