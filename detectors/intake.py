@@ -67,6 +67,7 @@ def hear(
     urgent |= URGENT.take(rows["kind"])
     last = places(urgent)[-1:].tolist()
     dead = places(words.off)
+    dead = dead[book.group.kind.take(node.take(dead)) == TRANSFORMER]
     stream = rows["stream_ms"]
     return Heard(
         phases,
@@ -77,8 +78,6 @@ def hear(
 
 def _says_more(book: Book, node: int) -> bool:
     """Whether a terminal that is dead is news: no outage has it already."""
-    if book.group.kind[node] != TRANSFORMER:
-        return False
     return not any(book.contains(o.node, node) and o.out.any() for o in book.running.values())
 
 
@@ -86,7 +85,7 @@ def before_answer(book: Book, rows: Rows, limits: EngineSettings) -> int:
     """How many rows there are that a verdict on the first word of a dead terminal has to take in:
     all, where there is none.
     """
-    terminals = places(book.group.kind.take(rows["node"]) == TRANSFORMER)
+    terminals = places(book.group.kind.take(rows["node"].astype(np.int64)) == TRANSFORMER)
     if len(terminals) == 0:
         return len(rows)
     dead = terminals[said(rows.take(terminals), limits).off]
