@@ -5,8 +5,10 @@ and is listed at the end with the command that brings it; with CI set, anything 
 failure.
 """
 
+import contextlib
 import json
 import os
+import random
 import shutil
 import signal
 import socket
@@ -200,12 +202,19 @@ def timescale_url(timescale: Database) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def free_port() -> Callable[[], int]:
-    """A loopback port that nobody listens on."""
+    """A loopback port that nobody listens on, each another; the one above it is given to nobody.
+
+    None of those that connections go out from: one would take it before its server is up.
+    """
+    ports = list(range(12_000, 32_000, 2))
+    random.Random(os.getpid()).shuffle(ports)
 
     def find() -> int:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            return int(probe.getsockname()[1])
+        while True:
+            port = ports.pop()
+            with socket.socket() as probe, contextlib.suppress(OSError):
+                probe.bind(("127.0.0.1", port))
+                return port
 
     return find
 

@@ -54,10 +54,21 @@ def both(tales: dict[str, Future[Any]]) -> tuple[Any, Any]:
     return tales["calm"].result(), tales["killed"].result()
 
 
+def history(story: Any, outages: tuple[str, ...]) -> str:
+    """What was believed of some outages, and when by the stream's clock, in seconds of the story."""
+    begun_ms = story.begun_ms()
+    said = story.sql("SELECT outage_id, at, reason, outage->'evidence' FROM changes ORDER BY at")
+    return "\n".join(
+        f"{at.timestamp() - begun_ms / 1000:.1f} {outage}: {reason} {evidence}"
+        for outage, at, reason, evidence in said
+        if outage in outages
+    )
+
+
 def test_every_fault_is_found_with_exactly_its_customers(storm: Any) -> None:
     verdict = storm.verdict()
     assert verdict.outages == 12
-    assert verdict.perfect, spoken(verdict)
+    assert verdict.perfect, f"{spoken(verdict)}\n{history(storm, verdict.false)}"
 
 
 def test_no_change_is_lost_or_doubled(storm: Any) -> None:
@@ -203,6 +214,6 @@ def test_ten_storms_on_a_cluster_are_lived_through(
     for _ in range(10):
         story = outlived(play_on_cluster("city:2000:7", *storm_text))
         verdict = story.verdict()
-        assert verdict.perfect, spoken(verdict)
+        assert verdict.perfect, f"{spoken(verdict)}\n{history(story, verdict.false)}"
         story.replays_as_committed()
         story.service.tear_down()
