@@ -6,8 +6,12 @@ the engine, the MQTT subscription with its backlog in, and the feeds.
 
 from collections.abc import Callable, Mapping
 
+import structlog
+
 from dispatch.desk import Component
 from grid.times import to_rfc3339
+
+log = structlog.get_logger()
 
 Probe = Callable[[], str | None]
 """Why a part is not ready, as a sentence; None when it is."""
@@ -37,6 +41,11 @@ class Health:
         reason = probe()
         now = (reason is None, self._now_ms())
         last = self._last.get(name)
+        if last is not None and last[0] != now[0]:
+            if reason is None:
+                log.info("part_ready", part=name)
+            else:
+                log.warning("part_not_ready", part=name, reason=reason)
         if last is None or last[0] != now[0]:
             self._last[name] = last = now
         return Component(ready=now[0], since=to_rfc3339(last[1]), reason=reason)

@@ -55,7 +55,7 @@ def both(tales: dict[str, Future[Any]]) -> tuple[Any, Any]:
 
 
 def history(story: Any, outages: tuple[str, ...]) -> str:
-    """What was believed of some outages, and when by the stream's clock, in seconds of the story."""
+    """What was believed of some outages, and when: stream time, in seconds of the story."""
     begun_ms = story.begun_ms()
     said = story.sql("SELECT outage_id, at, reason, outage->'evidence' FROM changes ORDER BY at")
     return "\n".join(
