@@ -21,7 +21,7 @@ NUMBER = re.compile(rb"(?:\+?86)?100\d{8}(?!\d)")
 WORDS = {
     "out": re.compile("起停电|停电，正在抢修|outage at .* (since|We are)"),
     "back": re.compile("恢复供电|power is back"),
-    "estimate": re.compile("停电：预计|: power (now )?back "),
+    "estimate": re.compile("停电(（[^）]*）)?：(初步)?预计|: power (now )?back "),
 }
 HOLD = timedelta(seconds=15)  # the stories' $.notices.hold_s: what is shorter nobody is told of
 
