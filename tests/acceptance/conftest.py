@@ -8,7 +8,7 @@ import json
 import shlex
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from importlib import resources
@@ -330,12 +330,14 @@ def kill_in_the_middle(story: Story, after_s: float) -> None:
     story.service.start()
 
 
-def tell_with_absences(story: Story, heartbeat_s: float, slack_s: float, away_s: float) -> Story:
-    """The service goes away twice: stopped in order, and killed."""
+def tell_with_absences(
+    story: Story, heartbeat_s: float, slack_s: float, away_s: float, leaves: Sequence[str]
+) -> Story:
+    """The service goes away: by each of ``leaves`` once."""
     service = story.begin().service
     story.let_pass(2.5 * heartbeat_s)  # long enough to learn when who is due
-    for leave in (service.stop, service.kill):
-        leave()
+    for leave in leaves:
+        getattr(service, leave)()
         story.let_pass(away_s)
         service.start()
         story.let_pass(1.5 * heartbeat_s + slack_s)
@@ -356,17 +358,24 @@ def story_of() -> Callable[[Any], Story]:
 
 @pytest.fixture(scope="session")
 def quiet_city() -> Callable[..., Story]:
-    """A city in which nothing happens, and a service that goes away from it twice."""
+    """A city in which nothing happens, and a service that goes away from it: stopped in order, and
+    killed.
+    """
 
     def told(
-        play: Callable[..., Story], heartbeat_s: float, slack_s: float, away_s: float
+        play: Callable[..., Story],
+        *,
+        heartbeat_s: float,
+        slack_s: float,
+        away_s: float,
+        leaves: Sequence[str] = ("stop", "kill"),
     ) -> Story:
         story = play(
             "city:2000:7",
             QUIET.format(heartbeat_s=heartbeat_s),
             NEVER_MIND.format(heartbeat_s=heartbeat_s, slack_s=slack_s),
         )
-        return tell_with_absences(story, heartbeat_s, slack_s, away_s)
+        return tell_with_absences(story, heartbeat_s, slack_s, away_s, leaves)
 
     return told
 

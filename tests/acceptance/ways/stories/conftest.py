@@ -348,7 +348,8 @@ def cluster_tales(
         return told(play_on_cluster(*demo_text), 240)
 
     def quiet() -> Any:
-        return quiet_city(play_on_cluster, heartbeat_s=5.0, slack_s=4.0, away_s=11.0)
+        times = {"heartbeat_s": 5.0, "slack_s": 4.0, "away_s": 11.0}
+        return quiet_city(play_on_cluster, **times, leaves=["kill"])  # in order: in process
 
     with ThreadPoolExecutor(2) as pool:
         yield Tales(pool, {"demo": demo, "storm": storm, "quiet": quiet})

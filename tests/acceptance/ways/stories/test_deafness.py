@@ -1,7 +1,8 @@
 """The specification of our own deafness: silence that nobody listened to is no evidence.
 
 A quiet city beats its hearts while the service is away for more than two of their periods: stopped
-in order once, killed once.  Nobody was in the dark, and nobody is said to have been.
+in order once, killed once (on a cluster it is killed only).  Nobody was in the dark, and nobody is
+said to have been.
 """
 
 from collections.abc import Callable
