@@ -330,20 +330,6 @@ def kill_in_the_middle(story: Story, after_s: float) -> None:
     story.service.start()
 
 
-def tell_with_absences(
-    story: Story, heartbeat_s: float, slack_s: float, away_s: float, leaves: Sequence[str]
-) -> Story:
-    """The service goes away: by each of ``leaves`` once."""
-    service = story.begin().service
-    story.let_pass(2.5 * heartbeat_s)  # long enough to learn when who is due
-    for leave in leaves:
-        getattr(service, leave)()
-        story.let_pass(away_s)
-        service.start()
-        story.let_pass(1.5 * heartbeat_s + slack_s)
-    return story
-
-
 @pytest.fixture(scope="session")
 def storm_text() -> tuple[str, str]:
     """The storm's scenario and the engine's hurry, for who plays it another way than in process."""
@@ -358,24 +344,23 @@ def story_of() -> Callable[[Any], Story]:
 
 @pytest.fixture(scope="session")
 def quiet_city() -> Callable[..., Story]:
-    """A city in which nothing happens, and a service that goes away from it: stopped in order, and
-    killed.
-    """
+    """A city in which nothing happens, and a service that goes away from it, each way once."""
 
     def told(
-        play: Callable[..., Story],
-        *,
-        heartbeat_s: float,
-        slack_s: float,
-        away_s: float,
+        play: Callable[..., Story], *, heartbeat_s: float, slack_s: float, away_s: float,
         leaves: Sequence[str] = ("stop", "kill"),
-    ) -> Story:
+    ) -> Story:  # fmt: skip
+        quiet = QUIET.format(heartbeat_s=heartbeat_s)
         story = play(
-            "city:2000:7",
-            QUIET.format(heartbeat_s=heartbeat_s),
-            NEVER_MIND.format(heartbeat_s=heartbeat_s, slack_s=slack_s),
-        )
-        return tell_with_absences(story, heartbeat_s, slack_s, away_s, leaves)
+            "city:2000:7", quiet, NEVER_MIND.format(heartbeat_s=heartbeat_s, slack_s=slack_s)
+        ).begin()
+        story.let_pass(2.5 * heartbeat_s)  # long enough to learn when who is due
+        for leave in leaves:
+            getattr(story.service, leave)()
+            story.let_pass(away_s)
+            story.service.start()
+            story.let_pass(1.5 * heartbeat_s + slack_s)
+        return story
 
     return told
 
