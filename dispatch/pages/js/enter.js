@@ -2,13 +2,13 @@
 
 import { language, words } from "./i18n.js";
 import { Away, SignedOut, codeOfAddress, session, signIn } from "./session.js";
-import { askForCode } from "./signin.js";
+import { askForCode, pageOf } from "./signin.js";
 import { SHARED } from "./words/shared.js";
 
 const say = words(language(), SHARED);
 
 function go(who) {
-  location.replace({ customer: "/mine", crew: "/crew" }[who.role] ?? "/board");
+  location.replace(pageOf(who.role));
 }
 
 async function enter() {

@@ -15,6 +15,14 @@ export function choose(chosen) {
   keep("language", chosen);
 }
 
+/** Let a button, in its own words, lead to the other language. @param {HTMLElement} button */
+export function leadToOther(button) {
+  const other = language() === "zh" ? "en" : "zh";
+  button.textContent = other === "en" ? "English" : "中文";
+  button.lang = other === "en" ? "en" : "zh-CN";
+  button.addEventListener("click", () => { choose(other); location.reload(); });
+}
+
 /** Keep a small choice of this browser; a browser that keeps nothing is fine. */
 export function keep(name, value) {
   try { localStorage.setItem(`lastgasp-${name}`, value); } catch { /* private mode */ }

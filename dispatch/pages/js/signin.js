@@ -1,6 +1,6 @@
 /** The sign-in form: a page of its own, or a slip at the foot that leaves the view where it is. */
 
-import { Away, signIn } from "./session.js";
+import { Away, codeOfAddress, session as whoAmI, signIn } from "./session.js";
 
 /**
  * Ask for a code until one is good; resolves with who is signed in.
@@ -49,4 +49,27 @@ export function askForCode(say, { page = false, why = "sign.over" } = {}) {
       }
     });
   });
+}
+
+/** The page of a role. @param {string} role */
+export function pageOf(role) {
+  return { customer: "/mine", crew: "/crew" }[role] ?? "/board";
+}
+
+/**
+ * Who is signed in as the role that a page is for; whoever is not is asked for a code.  Null: another
+ * role, which is sent to its own page.
+ * @param {string} role @param {import("./i18n.js").Say} say
+ */
+export async function enterAs(role, say) {
+  const code = codeOfAddress();
+  let who;
+  try {
+    who = code ? await signIn(code) : await whoAmI(role);
+  } catch {
+    who = await askForCode(say, { page: true, why: code ? "sign.refused" : "sign.why" });
+  }
+  if (who.role === role) return who;
+  location.replace(pageOf(who.role));
+  return null;
 }

@@ -1,7 +1,7 @@
 /** What a dispatcher does: forms, what the service answered, and undo. */
 
 import { byId, el } from "../dom.js";
-import { CAUSES, matter } from "../matter.js";
+import { CAUSES, NEXT, matter } from "../matter.js";
 import { Answer, SignedOut, ask } from "../session.js";
 import { instant, wall } from "../times.js";
 import { ENDED, RUNNING } from "./model.js";
@@ -24,7 +24,7 @@ export function actionsOf(outage) {
   const near = [];
   if (!outage.acknowledged) near.push("acknowledge");
   if (running) {
-    const next = { assigned: "en_route", en_route: "on_site", on_site: "repaired", cause_found: "repaired" }[outage.stage];
+    const next = NEXT[outage.stage];
     if (next) near.push(next);
     near.push("assign", "etr");
   }

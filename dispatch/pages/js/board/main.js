@@ -3,8 +3,8 @@
 import { attribute, byId, debounce, el, text } from "../dom.js";
 import { Feed } from "../feed.js";
 import { fill, language, words } from "../i18n.js";
-import { SignedOut, ask, codeOfAddress, feedToken, session as whoAmI, signIn } from "../session.js";
-import { askForCode } from "../signin.js";
+import { SignedOut, ask, feedToken } from "../session.js";
+import { askForCode, enterAs } from "../signin.js";
 import { times as timesOf } from "../times.js";
 import { BOARD } from "../words/board.js";
 import { SHARED } from "../words/shared.js";
@@ -374,14 +374,8 @@ class Board {
 /** Sign in by the address's code, by the cookie, or by asking. */
 async function begin() {
   const say = words(language(), SHARED, BOARD);
-  const code = codeOfAddress();
-  let session = null;
-  try {
-    session = code ? await signIn(code) : await whoAmI();
-  } catch {
-    session = await askForCode(say, { page: true, why: code ? "sign.refused" : "sign.why" });
-  }
-  if (session.role !== "dispatcher") { location.replace(session.role === "crew" ? "/crew" : "/mine"); return; }
+  const session = await enterAs("dispatcher", say);
+  if (!session) return;
   const board = new Board(session);
   window.lastgaspBoard = board; // for the tests: what the map says must be what the list says
   board.start();

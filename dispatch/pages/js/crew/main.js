@@ -2,11 +2,11 @@
 
 import { whyNot } from "../board/refused.js";
 import { attribute, byId, el, text } from "../dom.js";
-import { choose, language, words } from "../i18n.js";
+import { language, leadToOther, words } from "../i18n.js";
 import { mark } from "../marks.js";
 import { CAUSES, matter } from "../matter.js";
-import { Answer, SignedOut, ask, codeOfAddress, session as whoAmI, signIn } from "../session.js";
-import { askForCode } from "../signin.js";
+import { Answer, SignedOut, ask } from "../session.js";
+import { askForCode, enterAs } from "../signin.js";
 import { times as timesOf } from "../times.js";
 import { CREW } from "../words/crew.js";
 import { SHARED } from "../words/shared.js";
@@ -36,7 +36,7 @@ class Crew {
     const { say, session } = this;
     document.title = say("title");
     text(byId("who"), say("who", { id: session.subject }));
-    this.#language();
+    leadToOther(byId("language"));
     this.read();
     setInterval(() => { if (document.visibilityState === "visible") this.read(); }, AGAIN_MS);
     document.addEventListener("visibilitychange", () => { if (document.visibilityState === "visible") this.read(); });
@@ -260,13 +260,6 @@ class Crew {
     const mine = outage.crew === this.session.subject;
     this.orders = inOrder([...this.orders.filter((o) => o.id !== outage.id), ...(mine ? [outage] : [])]);
   }
-
-  #language() {
-    const other = language() === "zh" ? "en" : "zh";
-    text(byId("language"), other === "en" ? "English" : "中文");
-    byId("language").lang = other === "en" ? "en" : "zh-CN";
-    byId("language").addEventListener("click", () => { choose(other); location.reload(); });
-  }
 }
 
 /** A name for a decision; pages over plain HTTP have no randomUUID. */
@@ -277,14 +270,8 @@ function fresh() {
 async function begin() {
   const say = words(language(), SHARED, CREW);
   document.title = say("title");
-  const code = codeOfAddress();
-  let session;
-  try {
-    session = code ? await signIn(code) : await whoAmI("crew");
-  } catch {
-    session = await askForCode(say, { page: true, why: code ? "sign.refused" : "sign.why" });
-  }
-  if (session.role !== "crew") { location.replace(session.role === "customer" ? "/mine" : "/board"); return; }
+  const session = await enterAs("crew", say);
+  if (!session) return;
   window.lastgaspCrew = new Crew(session); // for the tests
   window.lastgaspCrew.start();
 }

@@ -2,10 +2,10 @@
 
 import { attribute, byId, debounce, el, text } from "../dom.js";
 import { Feed } from "../feed.js";
-import { choose, keep, kept, language, words } from "../i18n.js";
+import { keep, kept, language, leadToOther, words } from "../i18n.js";
 import { mark } from "../marks.js";
-import { SignedOut, ask, codeOfAddress, feedToken, session as whoAmI, signIn } from "../session.js";
-import { askForCode } from "../signin.js";
+import { SignedOut, ask, feedToken } from "../session.js";
+import { askForCode, enterAs } from "../signin.js";
 import { times as timesOf } from "../times.js";
 import { MINE } from "../words/mine.js";
 import { SHARED } from "../words/shared.js";
@@ -39,7 +39,7 @@ class Mine {
     attribute(byId("steps"), "aria-label", say("steps"));
     byId("off").addEventListener("click", () => this.call("no_power"));
     byId("on").addEventListener("click", () => this.call("restored"));
-    this.#language();
+    leadToOther(byId("language"));
     this.feed = new Feed({ url: session.feeds_url, channel: `customer:${session.subject}`, token: feedToken,
       onSnapshot: (status) => this.#status(status), onPub: (pub) => this.#status(pub.data),
       onLink: (link) => this.#linked(link), onSignedOut: () => this.#signedOut() });
@@ -228,26 +228,13 @@ class Mine {
       this.draw();
     }
   }
-
-  #language() {
-    const other = language() === "zh" ? "en" : "zh";
-    text(byId("language"), other === "en" ? "English" : "中文");
-    byId("language").lang = other === "en" ? "en" : "zh-CN";
-    byId("language").addEventListener("click", () => { choose(other); location.reload(); });
-  }
 }
 
 async function begin() {
   const say = words(language(), SHARED, MINE);
   document.title = say("title");
-  const code = codeOfAddress();
-  let session;
-  try {
-    session = code ? await signIn(code) : await whoAmI("customer");
-  } catch {
-    session = await askForCode(say, { page: true, why: code ? "sign.refused" : "sign.why" });
-  }
-  if (session.role !== "customer") { location.replace(session.role === "crew" ? "/crew" : "/board"); return; }
+  const session = await enterAs("customer", say);
+  if (!session) return;
   window.lastgaspMine = new Mine(session); // for the tests
   window.lastgaspMine.start();
 }

@@ -1,6 +1,9 @@
 /** The board's words. */
+import { FIELD } from "./field.js";
+
 export const BOARD = {
   zh: {
+    ...FIELD.zh,
     "title": "调度看板", "skip": "跳到停电列表", "zone": "辖区", "zone.all": "全部辖区",
     "link.live": "实时", "link.catching_up": "补传中", "link.lost": "已断开", "link.connecting": "连接中",
     "link.retry": "{at} 重连", "age.oldest": "最久数据", "age.none": "尚无数据",
@@ -26,8 +29,6 @@ export const BOARD = {
     "state.closed": "已归档", "state.verify": "待核实", "state.rejected": "已驳回", "state.momentary": "瞬时",
     "kind.fault": "故障", "kind.planned": "计划", "kind.temporary": "临时", "kind.arrears": "欠费", "kind.curtailment": "限电",
     "kind.customer_owned": "客户侧", "kind.unknown": "未知",
-    "device.substation": "变电站", "device.breaker": "出线断路器", "device.switch": "分段开关", "device.recloser": "重合器", "device.fuse": "熔断器",
-    "device.transformer": "配变", "device.meter": "电表", "device.bus": "母线",
     "need.key": "重要用户", "need.unseen": "未确认", "need.late": "超时", "need.crew": "待派单", "need.verify": "待核实", "need.work": "处理中", "need.restored": "待验证", "need.verified": "已验证",
     "need.vulnerable": "特殊用户",
     "stage.none": "未派单", "stage.assigned": "已派单", "stage.en_route": "在途", "stage.on_site": "已到达", "stage.cause_found": "已查明", "stage.repaired": "已修复", "stage.verified": "已验证",
@@ -70,10 +71,10 @@ export const BOARD = {
     "k.n": "备注", "k.p": "召测电表", "k.v": "核实停电 / 确认复电", "k.m": "地图", "k.t": "时间线", "k.r": "显示新停电", "k.19": "切换标签", "k.0": "待处理优先", "k.?": "本帮助",
     "legend.out": "停电", "legend.partly": "部分恢复", "legend.predicted": "疑似", "legend.planned": "计划", "legend.restored": "已恢复", "legend.unknown": "无数据", "legend.closed": "合", "legend.open": "分",
     "region.head": "状态栏",
-    "cause.cable_fault": "电缆故障", "cause.line_fault": "线路故障", "cause.transformer_fault": "配变故障", "cause.switchgear_fault": "开关设备故障", "cause.fuse_blown": "熔丝熔断", "cause.overload": "过载",
-    "cause.third_party": "外力破坏", "cause.vehicle": "车辆碰撞", "cause.tree": "树障", "cause.animal": "小动物", "cause.lightning": "雷击", "cause.wind": "大风", "cause.flood": "水淹", "cause.customer_side": "客户侧", "cause.upstream": "上级电源", "cause.unknown": "不明", "cause.none": "待查",
+    "cause.none": "待查",
   },
   en: {
+    ...FIELD.en,
     "title": "Dispatch board", "skip": "Skip to the outages", "zone": "Zone", "zone.all": "All districts",
     "link.live": "Live", "link.catching_up": "Catching up", "link.lost": "Disconnected", "link.connecting": "Connecting",
     "link.retry": "again at {at}", "age.oldest": "Oldest source", "age.none": "No data yet",
@@ -99,8 +100,6 @@ export const BOARD = {
     "state.closed": "Closed", "state.verify": "To verify", "state.rejected": "Rejected", "state.momentary": "Momentary",
     "kind.fault": "Fault", "kind.planned": "Planned", "kind.temporary": "Temporary", "kind.arrears": "Arrears", "kind.curtailment": "Curtailment",
     "kind.customer_owned": "Customer's", "kind.unknown": "Unknown",
-    "device.substation": "Substation", "device.breaker": "Breaker", "device.switch": "Section switch", "device.recloser": "Recloser", "device.fuse": "Fuse",
-    "device.transformer": "Transformer", "device.meter": "Meter", "device.bus": "Bus",
     "need.key": "Key", "need.unseen": "Unseen", "need.late": "Late", "need.crew": "No crew", "need.verify": "Verify", "need.work": "In work", "need.restored": "Verify", "need.verified": "Verified",
     "need.vulnerable": "At risk",
     "stage.none": "No crew", "stage.assigned": "Assigned", "stage.en_route": "En route", "stage.on_site": "On site", "stage.cause_found": "Cause found", "stage.repaired": "Repaired", "stage.verified": "Verified",
@@ -143,7 +142,6 @@ export const BOARD = {
     "k.n": "note", "k.p": "ping its meters", "k.v": "verify the outage, or that power is back", "k.m": "map", "k.t": "timeline", "k.r": "show new outages", "k.19": "tabs", "k.0": "needs-you order", "k.?": "this help",
     "legend.out": "Out", "legend.partly": "Partly back", "legend.predicted": "Predicted", "legend.planned": "Planned", "legend.restored": "Restored", "legend.unknown": "No data", "legend.closed": "closed", "legend.open": "open",
     "region.head": "Status",
-    "cause.cable_fault": "Cable fault", "cause.line_fault": "Line fault", "cause.transformer_fault": "Transformer fault", "cause.switchgear_fault": "Switchgear fault", "cause.fuse_blown": "Fuse blown", "cause.overload": "Overload",
-    "cause.third_party": "Third party", "cause.vehicle": "Vehicle", "cause.tree": "Tree", "cause.animal": "Animal", "cause.lightning": "Lightning", "cause.wind": "Wind", "cause.flood": "Flood", "cause.customer_side": "Customer side", "cause.upstream": "Upstream", "cause.unknown": "Unknown", "cause.none": "cause open",
+    "cause.none": "cause open",
   },
 };
