@@ -16,9 +16,9 @@ import numpy as np
 from detectors.arriving import METERS, TERMINAL_DELIVERY, TERMINALS, Way
 from detectors.evidence import BURST_MS
 from detectors.hearing import BEATS_TO_LEARN, PERIOD_S_MAX, PERIOD_S_MIN
-from detectors.inference import CLOCK_MS, GUARD_MS, WRONG_CLOCK
 from detectors.priors import SUBSTATION
 from detectors.settings import EngineSettings
+from detectors.weighing import CLOCK_MS, GUARD_MS, WRONG_CLOCK
 from grid.network import Group, NodeKind
 from grid.reading import Kind, Quality
 

@@ -7,9 +7,10 @@ outage leaves it and its members alone.
 import numpy as np
 
 from detectors.book import NOBODY, Book
-from detectors.inference import GUARD_MS, Declared
+from detectors.inference import Declared
 from detectors.running import Running
 from detectors.scene import Scene
+from detectors.weighing import GUARD_MS
 from grid.network import ALL_PHASES, I64
 from grid.outage import State
 

@@ -4,10 +4,11 @@ import numpy as np
 
 from detectors.currents import currents_of
 from detectors.hearing import NEVER
-from detectors.inference import GUARD_MS, Declared
+from detectors.inference import Declared
 from detectors.running import Running
 from detectors.scene import Scene
 from detectors.tree import TRANSFORMER, among
+from detectors.weighing import GUARD_MS
 from grid.network import ALL_PHASES, phase_letters
 from grid.reasons import Evidence
 from grid.times import to_rfc3339

@@ -31,9 +31,7 @@ from detectors.sweeps import (
 )
 from detectors.tree import Tree, places, reduced, runs_of, spans
 from detectors.weighing import (
-    CLOCK_MS,
     GUARD_MS,
-    WRONG_CLOCK,
     Parts,
     Weighed,
     Words,
@@ -45,8 +43,6 @@ from detectors.weighing import (
     words_of,
 )
 from grid.network import ALL_PHASES, F64, I64, Bools
-
-__all__ = ["CLOCK_MS", "GUARD_MS", "WRONG_CLOCK", "Declared", "Priors", "Verdict", "solve"]
 
 STORM_NEAR_MS = 60_000  # faults of one cause strike within about this
 RIPE = 0.9  # of what silence is worth, once so much holds
@@ -190,9 +186,8 @@ def _by_level(tree: Tree, nodes: I64) -> tuple[I64, Levels]:
         place[np.searchsorted(tree.branches, nodes)] = np.arange(len(nodes))
         order = place.take(order)
         order = order[order >= 0]
-    depth = tree.depth.take(nodes.take(order))
-    cuts = (places(depth[1:] != depth[:-1]) + 1).tolist()
-    return order, list(pairwise([0, *cuts, len(order)]))
+    begins = runs_of(tree.depth.take(nodes.take(order))).tolist()
+    return order, list(pairwise([*begins, len(order)]))
 
 
 def _scored(

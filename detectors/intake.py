@@ -11,14 +11,13 @@ from detectors.findings import PhaseWord, phase_words
 from detectors.hearing import NEVER, NO_LAG, URGENT, Hearing, fold, said
 from detectors.repeats import rounds
 from detectors.settings import EngineSettings
-from detectors.tree import places
+from detectors.tree import TRANSFORMER, places
 from detectors.waking import soon_after
 from grid.frame import Rows
 from grid.network import I64, Bools, NodeKind
 from grid.reading import Kind
 
 PING_REPLY = int(Kind.PING_REPLY)
-TRANSFORMER = int(NodeKind.TRANSFORMER)
 SWITCHGEAR = np.array([NodeKind.BREAKER <= kind <= NodeKind.FUSE for kind in NodeKind])
 
 

@@ -4,11 +4,12 @@ import numpy as np
 
 from detectors.explaining import evidence_of, sentences
 from detectors.hearing import NEVER
-from detectors.inference import GUARD_MS, Declared
+from detectors.inference import Declared
 from detectors.positions import Moved, Position, Switching
 from detectors.restoration import expect
 from detectors.running import NOT_EXPLAINED, Running
 from detectors.scene import Scene
+from detectors.weighing import GUARD_MS
 from grid.network import ALL_PHASES
 from grid.outage import State
 from grid.times import to_rfc3339

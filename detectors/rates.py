@@ -12,7 +12,7 @@ import numpy as np
 
 from detectors.arriving import METERS, Gasping
 from detectors.evidence import Evidence
-from detectors.hearing import NEVER, Hearing
+from detectors.hearing import LAST_GASP, NEVER, Hearing
 from detectors.inference import STORM_NEAR_MS, Verdict
 from detectors.listening import Relays
 from detectors.running import Running
@@ -21,9 +21,7 @@ from detectors.tree import places
 from grid.frame import Rows
 from grid.network import F64, I32, I64, Bools, Group
 from grid.outage import State
-from grid.reading import Kind
 
-LAST_GASP = int(Kind.LAST_GASP)
 SURE = 0.98  # probability of an outage that teaches
 SETTLED_MS = 60_000  # after so long all last gasps are in
 OUTAGES_KEPT = 0.9  # of what outages taught, this much weighs on after each further one

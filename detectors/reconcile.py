@@ -12,9 +12,10 @@ import numpy as np
 from detectors.book import NOBODY, Book
 from detectors.bound import bound, keep_bound
 from detectors.hearing import NEVER
-from detectors.inference import GUARD_MS, Declared
+from detectors.inference import Declared
 from detectors.running import NOT_EXPLAINED, OUT, Running
 from detectors.scene import Scene
+from detectors.weighing import GUARD_MS
 from grid.network import ALL_PHASES, I64, Bools, NodeKind, phase_letters
 from grid.outage import ENDED, OutageKind, State
 from grid.times import to_rfc3339

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.tree import places
+from detectors.tree import places, runs_of
 from grid.frame import Rows
 from grid.network import I64, Bools
 
@@ -206,6 +206,6 @@ def rounds(node: I64) -> list[I64]:
         return [rows]
     order = np.argsort(node, kind="stable")
     ordered = node[order]
-    first = places(np.append(True, ordered[1:] != ordered[:-1]))
+    first = runs_of(ordered)
     nth = rows - np.repeat(first, np.diff(np.append(first, len(node))))
     return [np.sort(order[nth == k]) for k in range(int(nth.max()) + 1)]

@@ -10,11 +10,11 @@ import numpy as np
 from detectors.book import Book
 from detectors.evidence import FAR, Ear
 from detectors.hearing import NEVER, Hearing
-from detectors.inference import GUARD_MS
 from detectors.listening import due
 from detectors.running import STEP_GAP_MS, Running
 from detectors.settings import EngineSettings
 from detectors.tree import among, distinct, places, transformers
+from detectors.weighing import GUARD_MS
 from grid.network import ALL_PHASES, I64, Bools
 from grid.outage import State
 

@@ -6,9 +6,9 @@ from detectors.book import Book
 from detectors.currents import Load
 from detectors.evidence import Evidence
 from detectors.hearing import NEVER, Hearing
-from detectors.inference import GUARD_MS
 from detectors.positions import Position
 from detectors.settings import EngineSettings
+from detectors.weighing import GUARD_MS
 from grid.network import I64, Bools
 
 

@@ -14,19 +14,17 @@ import numpy as np
 
 from detectors.book import NOBODY, Book
 from detectors.findings import Findings
-from detectors.hearing import NEVER, Hearing
+from detectors.hearing import LAST_GASP, NEVER, Hearing
 from detectors.scene import Scene
 from detectors.settings import EngineSettings
 from detectors.tree import places, transformers
 from grid.frame import Rows
 from grid.network import I64, Bools
 from grid.outage import RUNNING, State
-from grid.reading import Kind
 
 T = TypeVar("T")
 
 HOUR_MS = 3_600_000
-LAST_GASP = int(Kind.LAST_GASP)
 NAMED = 3  # meters that a finding names
 OTHERS = 3  # so many others of its feeder gasp as well: then it is the supply that flaps
 

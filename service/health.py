@@ -41,11 +41,12 @@ class Health:
         reason = probe()
         now = (reason is None, self._now_ms())
         last = self._last.get(name)
-        if last is not None and last[0] != now[0]:
+        if last is None:
+            self._last[name] = last = now
+        elif last[0] != now[0]:
+            self._last[name] = last = now
             if reason is None:
                 log.info("part_ready", part=name)
             else:
                 log.warning("part_not_ready", part=name, reason=reason)
-        if last is None or last[0] != now[0]:
-            self._last[name] = last = now
         return Component(ready=now[0], since=to_rfc3339(last[1]), reason=reason)

@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 from detectors.arriving import Gasping
 from detectors.evidence import FAR, Evidence
 from detectors.hearing import NEVER
-from detectors.inference import CERTAIN, CLOCK_MS, GUARD_MS, WRONG_CLOCK, Priors, solve
+from detectors.inference import CERTAIN, Priors, solve
 from detectors.tree import Tree, tree_of
+from detectors.weighing import CLOCK_MS, GUARD_MS, WRONG_CLOCK
 from grid.drawing import draw
 from grid.network import NodeKind
 
