@@ -36,6 +36,10 @@ SOON_MS = 20_000  # a gasp that comes so soon after its own time was given the t
 STALE_MS = 75_000  # and one so late waited somewhere
 STAMPS_MAX = 1000
 STORM_WORDS = 3  # so many devices' own words make an outage sure enough to expect others
+PAIR_WORDS = 2  # of each of several outages: what makes them sure together
+SILENT_MS = (
+    1_800_000  # no fault goes unnoticed for longer, and what is believed of it would say less
+)
 ONE_BLOW_MS = 40_000  # what begins within may have one cause: gasps come as much apart
 STORM_PAUSE_MS = 300_000  # sure faults that are no further apart are of one storm
 
@@ -227,12 +231,17 @@ def count_gasps(outage: Running, hearing: Hearing, dcu: I32, rates: tuple[float,
 def storms(running: Iterable[Running]) -> list[int]:
     """About when further faults are likely: weather does not strike once.
 
-    That is when each of the sure faults that are running began; and where these do not come at one
-    blow, all the time between them, and as long before and after as storms pause.
+    That is when each of the sure faults that are running began, or may have begun where silence
+    alone speaks of it; and where these do not come at one blow, all the time between them, and as
+    long before and after as storms pause.
     """
-    sure = [o for o in running if _sure(o)]
+    sure = _sure(running)
     seen = sorted(o.since_ms for o in sure if o.telemetered or o.counted[0] > 0)
     moments = {o.since_ms for o in sure}
+    for outage in sure:
+        if not (outage.telemetered or outage.counted[0] > 0):  # by when something had been missed
+            begin_ms = max(outage.since_ms, outage.detected_ms - SILENT_MS)
+            moments.update(range(begin_ms, outage.detected_ms, STORM_NEAR_MS))
     for one, other in pairwise(seen):
         if ONE_BLOW_MS < other - one <= STORM_PAUSE_MS:
             begin, end = one - STORM_PAUSE_MS // 2, other + STORM_PAUSE_MS // 2
@@ -240,6 +249,12 @@ def storms(running: Iterable[Running]) -> list[int]:
     return sorted(moments)
 
 
-def _sure(outage: Running) -> bool:
-    fault = outage.state is not State.RESTORED and outage.plan_id is None
-    return fault and (outage.telemetered or sum(outage.counted) >= STORM_WORDS)
+def _sure(running: Iterable[Running]) -> list[Running]:
+    """Faults that are sure enough to expect others: by their device, by enough words of each, or
+    several by two words each.
+    """
+    faults = [o for o in running if o.state is not State.RESTORED and o.plan_id is None]
+    pairs = [o for o in faults if o.telemetered or sum(o.counted) >= PAIR_WORDS]
+    if len(pairs) > 1:
+        return pairs
+    return [o for o in pairs if o.telemetered or sum(o.counted) >= STORM_WORDS]

@@ -261,8 +261,12 @@ def _unsupported(scene: Scene, outage: Running, held: Bools) -> None:
     waited = scene.now_ms - outage.unsupported_ms >= patience_ms
     if waited or not outage.out.any():
         members = outage.members
+        heard = scene.evidence.heard_ms[below] > outage.since_ms + GUARD_MS
+        why = ("withdrawn: its meters have power", "withdrawn")
+        if not heard.any():
+            why = ("withdrawn: too little speaks for it", "unsupported")
         book.let_go(outage, members)
-        book.end(outage, State.REJECTED, "withdrawn: its meters have power", code="withdrawn")
+        book.end(outage, State.REJECTED, why[0], code=why[1])
         book.note(outage, "no customer of it is without power", members, code="nobody_out")
 
 

@@ -20,6 +20,18 @@ source S1
     transformer T4
       meter M45..M48
 """)
+SMALL = draw("""
+source S1
+  breaker B1
+    transformer T1
+      meter M1..M40
+    transformer T2
+      meter M41..M42
+    transformer T3
+      meter M43..M44
+    transformer T4
+      meter M45..M46
+""")
 WARM = "11:55 12:00 M1..M48 heartbeat\n"
 LIVE = "12:02:20 M43..M48 heartbeat\n"
 LIMITS = EngineSettings(pings_per_minute=0.0)  # nobody would answer
@@ -90,6 +102,28 @@ def test_a_late_heartbeat_that_comes_at_last_ends_at_once_what_it_had_opened(day
     opened, ended = (line for line in told.log if "S1-2" in line)
     assert "transformer T2 detected" in opened
     assert ended.startswith("12:06:09 S1-2 rejected")
+
+
+def test_a_fault_that_silence_alone_tells_may_have_begun_whenever_it_was_last_heard(day) -> None:
+    told = day(NETWORK, """
+        11:50 11:55 12:00 12:05 M1..M40,M43..M44 heartbeat
+        11:50 11:55 12:00 M45..M48 heartbeat
+        11:51 11:56 12:01 M41 heartbeat
+        11:54 11:59 12:04 M42 heartbeat
+        12:08 end
+    """)  # fmt: skip
+    assert "transformer T4: predicted fault" in told.outages
+    assert "transformer T2: predicted fault" in told.outages  # one of two is overdue
+
+
+def test_several_small_faults_of_two_words_each_make_a_storm(day) -> None:
+    gasps = "12:02:00 M41,M42 last_gasp\n 12:02:20 M45 last_gasp\n"
+    living = "12:02:20 M1..M40 heartbeat\n 12:03:30 end"
+    warm = "11:55 12:00 M1..M46 heartbeat\n"
+    one = day(SMALL, f"{warm} {gasps} {living}")
+    two = day(SMALL, f"{warm} {gasps} 12:02:10 M43,M44 last_gasp\n {living}")
+    assert "transformer T4: predicted fault" not in one.outages
+    assert "transformer T4: predicted fault" in two.outages
 
 
 def test_at_one_blow_it_is_not_long_after(day) -> None:

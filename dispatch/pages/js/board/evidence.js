@@ -23,7 +23,7 @@ const SAID = {
   merged: (f) => f.outage && `已并入${f.outage}`, more_behind: (f) => f.n && `另有${f.n}表在其后`, not_behind: (f) => f.n && `${f.n}表不在其后`,
   relocated: (f) => `改定位：${f.before} → ${f.after}`, merged_at: (f) => `合并定位：${f.after}`, to_verify: (f) => f.n && `${f.n}表待核实`, split: () => "拆分", split_off: () => "由拆分产生",
   etr: () => "预计恢复时间更新", verified: (f) => f.n && `${f.n}表确认复电`, as_before: () => "撤销后恢复原状",
-  withdrawn: () => "撤回：电表有电", nobody_out: () => "无用户停电", device_gone: () => "设备已不在网络中", began: () => "起始时间更正",
+  withdrawn: () => "撤回：电表有电", unsupported: () => "撤回：证据不足", nobody_out: () => "无用户停电", device_gone: () => "设备已不在网络中", began: () => "起始时间更正",
 };
 
 /** By code: evidence, with its own numbers. */
