@@ -16,7 +16,7 @@ from service.clock import now_ms
 from service.cluster_roles import Parts, credentials_of
 from service.pulse import Pulse
 from service.roles import of_environment
-from service.tasks import Failure
+from service.tasks import Failure, leave_within
 from service.worker_parts import Mouth, engines_for, worker_figures
 from stream.faust_worker import make_app
 from stream.kafka_clients import topic_of
@@ -52,6 +52,7 @@ async def opened(crash: Callable[[BaseException], Awaitable[None]]) -> AsyncIter
         watching = asyncio.create_task(_fail(failure, crash))
         stack.callback(watching.cancel)
         yield
+        leave_within(run.settings.care.leave_s)
 
 
 async def _fail(failure: Failure, crash: Callable[[BaseException], Awaitable[None]]) -> None:

@@ -27,7 +27,7 @@ from service import logging as our_logging
 from service.cluster_roles import PARTS
 from service.role_run import RoleRun
 from service.settings import environment
-from service.tasks import Failure, first_of
+from service.tasks import Failure, first_of, leave_within
 
 ROLES = ("admin", "mqtt-gateway", "modbus-gateway", "worker", "push", "texts", "dispatch")
 
@@ -133,6 +133,7 @@ async def _until_stopped(wanted: RoleRun) -> BaseException | None:
         loop.add_signal_handler(number, stop.set)
     work = asyncio.create_task(PARTS[wanted.role](wanted, failure), name=wanted.role)
     await first_of(stop.wait(), failure.wait(), asyncio.wait({work}))
+    leave_within(wanted.settings.care.leave_s)
     work.cancel()
     await asyncio.wait({work})
     broken = None if work.cancelled() else work.exception()

@@ -1,6 +1,7 @@
 """The task boundary: what runs beside, what becomes of it when it fails, and how it is stopped."""
 
 import asyncio
+import faulthandler
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
@@ -76,3 +77,12 @@ async def first_of(*waits: Coroutine[Any, Any, Any]) -> None:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def leave_within(limit_s: float) -> None:
+    """End this process then, whatever hangs; standard error says where each thread was.
+
+    Threads that wait for a peer cannot be stopped, and Python waits for every one of them before
+    it ends.  What is committed stands; what is not comes again.
+    """
+    faulthandler.dump_traceback_later(limit_s, exit=True)

@@ -126,7 +126,8 @@ class BusIntake:
             Unreachable: It is on its way and not committed yet.
         """
         try:
-            await asyncio.wait_for(receipt, self._settings.commit_wait_s)
+            async with asyncio.timeout(self._settings.commit_wait_s):
+                await receipt
         except TimeoutError as late:
             raise Unreachable(
                 "it is kept on the bus, but the worker of its feeder group is behind; look again "
@@ -180,7 +181,8 @@ class BusIntake:
             soonest = min(self._told_ms.values(), default=self._now_ms()) + self._beat_ms
             pause_s = min(max(soonest - self._now_ms(), 0) / 1000, self._settings.beat_s)
             try:
-                await asyncio.wait_for(self._arrived.wait(), max(pause_s, 0.01))
+                async with asyncio.timeout(max(pause_s, 0.01)):
+                    await self._arrived.wait()
             except TimeoutError:
                 return
         await asyncio.sleep(self._settings.linger_ms / 1000)

@@ -176,7 +176,8 @@ class InProcess:
             self._arrived.clear()
             pause_s = max(self._next_frame_ms() - self._now_ms(), 0) / 1000
             try:
-                await asyncio.wait_for(self._arrived.wait(), pause_s)
+                async with asyncio.timeout(pause_s):
+                    await self._arrived.wait()
             except TimeoutError:
                 return
         if self._waiting_rows < self._settings.frame_rows_max:

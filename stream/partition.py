@@ -186,7 +186,8 @@ class Partition:
             self._room.set()
             if under_way is not None:
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(under_way, self._settings.stop_s)
+                    async with asyncio.timeout(self._settings.stop_s):
+                        await under_way
 
     async def _gather(self) -> list[Incoming]:
         while not self._waiting:

@@ -6,6 +6,7 @@ again by its device.
 
 import asyncio
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import structlog
@@ -19,6 +20,7 @@ from stream.settings import BusSettings
 
 log = structlog.get_logger()
 POLL_MS = 250
+CLOSE_MS = 1000
 AGAIN_S = 1.0
 
 
@@ -51,16 +53,22 @@ class Words:
             await asyncio.sleep(AGAIN_S)
 
     async def _listen(self) -> None:
-        consumer = await asyncio.to_thread(self._open)
-        self.ready.set()
+        """A consumer bears one thread at a time: in its own it is opened, polled and closed, so the
+        close of who is cancelled in the middle of a poll comes after that poll.
+        """
+        thread = ThreadPoolExecutor(1, thread_name_prefix="kafka-words")
+        opening = thread.submit(self._open)
         try:
+            consumer = await asyncio.wrap_future(opening)
+            self.ready.set()
             while True:
-                polled = await asyncio.to_thread(consumer.poll, timeout_ms=POLL_MS)
-                for records in polled.values():
+                polling = thread.submit(consumer.poll, timeout_ms=POLL_MS)
+                for records in (await asyncio.wrap_future(polling)).values():
                     for record in records:
                         self._take(record)
         finally:
-            await asyncio.shield(asyncio.to_thread(consumer.close))
+            thread.submit(lambda: opening.result().close(timeout_ms=CLOSE_MS))
+            thread.shutdown(wait=False)
 
     def _open(self) -> Any:
         consumer = KafkaConsumer(
