@@ -6,7 +6,7 @@ The worker's is service/faust_app.py, for Faust wants an app that it can import.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
 from typing import Any, TypeVar
@@ -48,6 +48,7 @@ from service.heard import Heard
 from service.maps import Maps
 from service.metrics import Metrics
 from service.outbox_metrics import OutboxFigures
+from service.rerooting import Heir, Rerooting
 from service.role_run import RoleRun
 from service.run import Run
 from service.seeing import Seeing
@@ -103,13 +104,13 @@ class Parts:
         part = running(name, work, self.failure, stop_s=self.run.settings.care.stop_s)
         await self.opened.enter_async_context(part)
 
-    async def store(self, opened: AsyncExitStack | None = None) -> Store:
-        """The database, once it answers; as long as the role runs, or as ``opened`` is."""
-        found, opened = self.run, opened or self.opened
+    async def store(self) -> Store:
+        """The database, once it answers."""
+        found = self.run
         sealed = sealing.Keys(found.keys.phone, found.keys.index)
         decide = decider(texting.rules_of(found.settings))
         return await self.patiently(
-            lambda: opened.enter_async_context(
+            lambda: self.opened.enter_async_context(
                 open_store(found.database_url, sealed, found.settings.store, decide)
             )
         )
@@ -117,11 +118,6 @@ class Parts:
     async def network(self, store: Store) -> Network:
         """The network in force."""
         return (await self.graph(store))[1]
-
-    async def network_alone(self) -> Network:
-        """The network in force, for a role that needs no database after its start."""
-        async with AsyncExitStack() as briefly:
-            return await self.network(await self.store(briefly))
 
     async def graph(self, store: Store) -> tuple[Graph, Network]:
         """The network in force, and what it was made of."""
@@ -135,6 +131,18 @@ class Parts:
             "lastgasp run admin --network SOURCE",
             retry_in_s=NETWORK_AGAIN_S,
         )
+
+    async def follow(self, store: Store, network: Network, heirs: Sequence[Heir]) -> None:
+        """Take up newer versions of the network: workers first, who look for them as often, so that
+        a device that is new is known to them when it is first heard.
+        """
+        every_s = self.run.settings.care.network_s
+
+        async def by_workers(_before: Network, _after: Network) -> None:
+            await asyncio.sleep(2 * every_s)
+
+        rerooting = Rerooting(store, network, lambda _: None, by_workers, heirs)
+        await self.beside("network", rerooting.run(every_s))
 
     async def answering(self) -> None:
         """Answer /livez, /readyz and /metrics."""
@@ -176,7 +184,6 @@ class Parts:
             settings,
             sender=sender,
             groups=[group.slug for group in network.groups],
-            network=network.version,
             now_ms=now_ms,
         )
 
@@ -209,7 +216,8 @@ async def _mqtt_gateway(run: RoleRun, failure: Failure) -> None:
     async with AsyncExitStack() as opened:
         parts = Parts(run, opened, failure)
         await parts.answering()
-        network = await parts.network_alone()
+        store = await parts.store()
+        network = await parts.network(store)
         gateways: list[MqttGateway] = []
 
         async def ask(word: Ask) -> None:
@@ -231,6 +239,7 @@ async def _mqtt_gateway(run: RoleRun, failure: Failure) -> None:
         reason = f"no subscription at {settings.mqtt.url}, or its backlog is coming in"
         parts.health.watch("mqtt", lambda: None if mqtt.ready else reason)
         await parts.beside("mqtt", mqtt.run())
+        await parts.follow(store, network, [lambda _, new: mqtt.replace_network(new)])
         parts.started()
         await asyncio.Event().wait()
 
@@ -239,7 +248,8 @@ async def _modbus_gateway(run: RoleRun, failure: Failure) -> None:
     async with AsyncExitStack() as opened:
         parts = Parts(run, opened, failure)
         await parts.answering()
-        network = await parts.network_alone()
+        store = await parts.store()
+        network = await parts.network(store)
         intake = await parts.intake(network)
         modbus = ModbusGateway(
             run.settings.modbus,
@@ -252,6 +262,7 @@ async def _modbus_gateway(run: RoleRun, failure: Failure) -> None:
         reason = "not every breaker was asked yet"
         parts.health.watch("modbus", lambda: None if modbus.ready else reason)
         await parts.beside("modbus", modbus.run())
+        await parts.follow(store, network, [lambda _, new: modbus.replace_network(new)])
         parts.started()
         await asyncio.Event().wait()
 
@@ -308,6 +319,7 @@ async def _texts(run: RoleRun, failure: Failure) -> None:
         await parts.beside("outbox figures", figures.look())
         rules = texting.rules_of(settings)
         await parts.beside("texts", texting.send(senders, store.outbox, rules, now_ms))
+        await parts.follow(store, network, [lambda _, new: desk.replace_network(new)])
         parts.started()
         await asyncio.Event().wait()
 
@@ -338,6 +350,13 @@ async def _dispatch(run: RoleRun, failure: Failure) -> None:
         await opened.enter_async_context(http.serving(app, settings.http, failure))
         await parts.beside("glimpse", glimpse.run(store, settings.stream.snapshot_s))
         await parts.beside("care", care.keep_house(store, now_ms, settings.care.every_s))
+        heirs: list[Heir] = [
+            lambda _, new: desk.replace_network(new),
+            lambda _, new: heard.know(new),
+            lambda _, new: glimpse.replace_network(new),
+            maps.replace_network,
+        ]
+        await parts.follow(store, network, heirs)
         parts.started()
         await asyncio.Event().wait()
 

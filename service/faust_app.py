@@ -9,12 +9,15 @@ import sys
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
 
+from grid.network import Network
 from service import logging as our_logging
 from service.clock import now_ms
 from service.cluster_roles import Parts, credentials_of
 from service.pulse import Pulse
+from service.rerooting import Rerooting
 from service.roles import of_environment
 from service.tasks import Failure, leave_within
 from service.worker_parts import Mouth, engines_for, worker_figures
@@ -42,12 +45,19 @@ async def opened(crash: Callable[[BaseException], Awaitable[None]]) -> AsyncIter
         for outage in await store.outages():
             pulse.dark.stands(outage.id, outage.state, outage.customers_out)
         mouth = Mouth(run, await parts.producer())
-        worker.use(engines_for(run, store, network, pulse=pulse, mouth=mouth))
+        engines = partial(engines_for, run, store, pulse=pulse, mouth=mouth)
+        worker.use(engines(network))
+
+        async def replaced(_before: Network, after: Network) -> None:
+            worker.replace_network(after, engines(after))
+
+        rerooting = Rerooting(store, network, pulse.expect, replaced, ())
         stack.push_async_callback(worker.stop)
         parts.health.watch("database", pulse.trouble)
         parts.health.watch("partitions", lambda: worker.trouble)
         worker_figures(parts.metrics, worker, now_ms)
         await parts.beside("partitions", worker.watch())
+        await parts.beside("network", rerooting.run(run.settings.care.network_s))
         parts.started()
         watching = asyncio.create_task(_fail(failure, crash))
         stack.callback(watching.cancel)

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 import structlog
 
 from detectors.engine import Engine
+from detectors.moving import moved
 from detectors.settings import EngineSettings
 from detectors.snapshot import opened, restore
 from grid.errors import BadPayload, Unreachable
@@ -34,6 +35,11 @@ class Glimpse(Mapping[int, Engine]):
 
     def __len__(self) -> int:
         return len(self._engines)
+
+    def replace_network(self, network: Network) -> None:
+        """The groups are those of another version from now on."""
+        self._engines = {g.no: moved(self._engines[g.no], g) for g in network.groups}
+        self._network = network
 
     async def run(self, store: Store, every_s: float) -> None:
         """Look again now and then, for ever."""

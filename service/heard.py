@@ -6,6 +6,7 @@ from grid.network import Network, NodeKind
 from grid.outage import RUNNING, Outage
 from grid.parcel import Batch
 
+VERSIONS_MAX = 4
 MADE_UP = 12  # grid.reading.Kind: from here on a gateway's or a person's word, not the device's
 
 
@@ -18,8 +19,10 @@ class Heard:
         self._last_ms: dict[str, int] = {}
 
     def know(self, network: Network) -> None:
-        """Another version of the network is about to be in force; the one before that is let go."""
-        last = list(self._groups.items())[-1:]
+        """Another version of the network is about to be in force; frames of those before come
+        still, and the oldest of too many is let go.
+        """
+        last = list(self._groups.items())[1 - VERSIONS_MAX :]
         self._groups = dict([*last, (network.version, network.groups)])
 
     def committed(self, batch: Batch) -> None:

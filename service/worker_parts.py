@@ -17,8 +17,8 @@ from service.metrics import Metrics
 from service.pulse import Pulse
 from service.role_run import RoleRun
 from store.postgres import Store
+from stream.holding import Done
 from stream.kafka_clients import topic_of
-from stream.partition import Done
 from stream.producing import Producer
 from stream.records import Ask, Committed, Record, Word, partition_of, word_bytes
 from stream.worker import Engines, Worker
@@ -86,7 +86,7 @@ def engines_for(
         commit=pulse.commit,
         committed=mouth.committed,
         opening=partial(settings_to_tell, wanted),
-        renumber=partial(renumbered, network, group_in),
+        renumber=partial(renumbered, group_in),
     )
 
 
@@ -99,13 +99,13 @@ def settings_to_tell(
     return tuple((number, SettingsChanged(NOT_YET, numbers)) for number in others)
 
 
-async def renumbered(network: Network, group_in: GroupIn, record: Record, rows: Rows) -> Rows:
-    """The rows of a record by the network that we run: devices are the same where their ids are.
+async def renumbered(group_in: GroupIn, record: Record, rows: Rows, new: Group) -> Rows:
+    """The rows of a record by the group that we run: devices are the same where their ids are, and
+    what is said of one that is not here is let go.
 
     Raises:
         BadPayload: The database does not hold that version.
     """
-    new = next(group for group in network.groups if group.slug == record.group)
     try:
         old = await group_in(record.group, record.network)
     except ConfigError as unknown:
@@ -116,7 +116,11 @@ async def renumbered(network: Network, group_in: GroupIn, record: Record, rows: 
     moved["group"] = new.no
     moved["node"] = nodes[rows["node"]]
     moved["dcu"] = np.where(rows["dcu"] < 0, -1, dcus[rows["dcu"]]) if len(dcus) else -1
-    return moved[moved["node"] >= 0]
+    here: Rows = moved[moved["node"] >= 0]
+    if len(here) < len(rows):
+        log.warning("readings_of_devices_elsewhere", readings=len(rows) - len(here),
+                    group=record.group, numbered_by=record.network)  # fmt: skip
+    return here
 
 
 def _translation(

@@ -48,11 +48,16 @@ class _Entry:
 class _Draft:
     """A record in the making."""
 
+    network: str = ""
     rows: list[Rows] = field(default_factory=list)
     count: int = 0
     commands: tuple[Command, ...] = ()
     quarantined: tuple[Quarantined, ...] = ()
     shipments: list[_Shipment] = field(default_factory=list)
+
+
+Drafts = dict[tuple[str, str], _Draft]
+"""By the slug of the group and the version of the network that its rows are numbered by."""
 
 
 class BusIntake:
@@ -65,14 +70,12 @@ class BusIntake:
         *,
         sender: str,
         groups: Sequence[str],
-        network: str,
         now_ms: Callable[[], int],
     ) -> None:
         self._producer = producer
         self._settings = settings
         self._sender = sender
         self._groups = tuple(groups)
-        self._network = network
         self._now_ms = now_ms
         self._frames = topic_of(settings, "frames")
         self._quarantine = topic_of(settings, "quarantine")
@@ -147,7 +150,7 @@ class BusIntake:
         while True:
             await self._gather()
             entries, self._entries = self._entries, []
-            drafts: dict[tuple[str, str], _Draft] = {}
+            drafts: Drafts = {}
             for entry in entries:
                 if entry.parcel is not None:
                     await self._pack(entry.parcel, entry.shipment, drafts)
@@ -193,19 +196,17 @@ class BusIntake:
 
     # -- making records ----------------------------------------------------------------------------
 
-    async def _pack(
-        self, parcel: Parcel, shipment: _Shipment, drafts: dict[tuple[str, str], _Draft]
-    ) -> None:
+    async def _pack(self, parcel: Parcel, shipment: _Shipment, drafts: Drafts) -> None:
         groups = parcel.rows["group"]
         for group in sorted(set(groups.tolist())):
             rows = parcel.rows.take(np.flatnonzero(groups == group))
-            key = (self._frames, self._groups[group])
+            key = self._groups[group], parcel.network
             for begin in range(0, len(rows), self._settings.record_rows_max):
                 part = rows[begin : begin + self._settings.record_rows_max]
-                draft = drafts.setdefault(key, _Draft())
+                draft = drafts.setdefault(key, _Draft(parcel.network))
                 if draft.count and draft.count + len(part) > self._settings.record_rows_max:
-                    await self._send(*key, drafts.pop(key))
-                    draft = drafts.setdefault(key, _Draft())
+                    await self._send(self._frames, key[0], drafts.pop(key))
+                    draft = drafts.setdefault(key, _Draft(parcel.network))
                 draft.rows.append(part)
                 draft.count += len(part)
                 self._add(draft, shipment)
@@ -219,9 +220,9 @@ class BusIntake:
         shipment.unsafe += 1
         shipment.uncommitted += 1
 
-    async def _flush(self, drafts: dict[tuple[str, str], _Draft]) -> None:
+    async def _flush(self, drafts: Drafts) -> None:
         for key in tuple(drafts):
-            await self._send(*key, drafts.pop(key))
+            await self._send(self._frames, key[0], drafts.pop(key))
 
     async def _say(self, command: Command, group: int | None, shipment: _Shipment) -> None:
         """One record where it is for one group, else one for each partition."""
@@ -256,7 +257,7 @@ class BusIntake:
             sender=self._sender,
             sent_ms=self._sent_ms,
             ticket=self._ticket_for(draft.shipments),
-            network=self._network,
+            network=draft.network,
             group=group if topic == self._frames else EVERY_GROUP,
             rows=b"".join(rows.tobytes() for rows in draft.rows),
             commands=draft.commands,

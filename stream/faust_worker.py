@@ -20,8 +20,8 @@ from faust.assignor.partition_assignor import PartitionAssignor
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
+from stream.holding import Incoming
 from stream.kafka_clients import Credentials, brokers_of, tls_of, topic_of
-from stream.partition import Incoming
 from stream.settings import BusSettings
 from stream.worker import Worker
 

@@ -13,7 +13,7 @@ import contextlib
 import hashlib
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TypeVar
 
 import msgspec
@@ -22,8 +22,9 @@ import structlog
 from detectors.engine import Engine
 from grid.errors import BadPayload, Fenced, Unreachable
 from grid.frame import Command, Rows
-from grid.outage import Ping
-from grid.parcel import BODY_BYTES_MAX, Advance, Applied, Batch, Claim, Quarantined
+from grid.network import Network
+from grid.parcel import BODY_BYTES_MAX, Advance, Applied, Claim, Quarantined
+from stream.holding import Commit, Done, Holding, Incoming, Renumber
 from stream.records import EVERY_GROUP, Record, read_record
 from stream.sequencing import Sequencer
 from stream.settings import BusSettings, StreamSettings
@@ -32,41 +33,8 @@ from stream.watermarks import Marks, Watermarks
 log = structlog.get_logger()
 T = TypeVar("T")
 
-Commit = Callable[[Batch, Sequence[Quarantined], Advance], Awaitable[None]]
-Renumber = Callable[[Record, Rows], Awaitable[Rows]]
-"""A record's rows, numbered by another version of the network, by the one that the worker runs."""
-
 _marks = msgspec.msgpack.Decoder(Marks).decode
 _encode = msgspec.msgpack.Encoder().encode
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Incoming:
-    """A record as the bus has it.  ``done`` is called once it is behind us."""
-
-    offset: int
-    appended_ms: int  # the broker's clock
-    body: bytes
-    done: Callable[[], object]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Holding:
-    """A partition that was taken over, and its engines as they were at its offset."""
-
-    claim: Claim
-    engines: Mapping[int, Engine]
-    opening: tuple[tuple[int, Command], ...] = ()  # what an engine is told first, by group
-
-
-@dataclass(slots=True, eq=False)
-class Done:
-    """What a committed batch has to say: to whom which tickets, and who is to be asked."""
-
-    batch: list[Applied] = field(default_factory=list)
-    tickets: dict[str, list[int]] = field(default_factory=dict)
-    asked: str | None = None  # the gateway that is to ask
-    pings: list[Ping] = field(default_factory=list)
 
 
 @dataclass(slots=True, eq=False)
@@ -90,7 +58,6 @@ class Partition:
         holding: Holding,
         *,
         slugs: Mapping[str, int],
-        network: str,
         commit: Commit,
         committed: Callable[[Done], Awaitable[None]],
         begin_again: Callable[[Claim], Awaitable[Holding]],
@@ -99,7 +66,6 @@ class Partition:
         stream: StreamSettings,
     ) -> None:
         self._slugs = slugs
-        self._network = network
         self._commit = commit
         self._committed = committed
         self._begin_again = begin_again
@@ -110,14 +76,22 @@ class Partition:
         self._arrived = asyncio.Event()
         self._room = asyncio.Event()
         self._stopping = False
+        self._newer: Network | None = None
         self.fenced = False
         self._set(holding)
+
+    def replace_network(self, network: Network) -> None:
+        """From the next record on the groups are those of another version of the network.
+
+        What comes to a group from one that is another partition's begins there as never heard.
+        """
+        self._newer = network
 
     def _set(self, holding: Holding) -> None:
         claim = holding.claim
         marks = _marks(claim.marks) if claim.marks else Marks()
         self.claim = claim
-        self.engines = holding.engines
+        self.network = holding.network
         self._opening = holding.opening
         self.next_offset = claim.next_offset  # of what is applied
         self.committed_offset = claim.next_offset
@@ -125,11 +99,16 @@ class Partition:
         self._watermarks = Watermarks(marks, self._settings)
         self._sequencer = Sequencer(
             dict(holding.engines),
-            network=self._network,
+            network=self.network,
             settings=self._stream,
             stream_ms=marks.stream_ms,
             behind=marks.behind,
         )
+
+    @property
+    def engines(self) -> Mapping[int, Engine]:
+        """As of the last record that was applied."""
+        return self._sequencer.engines
 
     @property
     def stream_ms(self) -> int:
@@ -215,7 +194,7 @@ class Partition:
             return None
 
     async def _apply(self, records: Sequence[Incoming]) -> _Step:
-        sequencer, done = self._sequencer, Done()
+        sequencer, done = self._sequencer, Done(self._another_network())
         quarantined: list[Quarantined] = []
         for incoming in records:
             if self.next_offset is not None and incoming.offset < self.next_offset:
@@ -231,7 +210,7 @@ class Partition:
                 if record.ticket:
                     done.tickets.setdefault(record.sender, []).append(record.ticket)
             self.next_offset = incoming.offset + 1
-        done.batch = sequencer.cut()
+        done.batch += sequencer.cut()
         self._ahead += bool(done.batch)
         done.pings = [ping for applied in done.batch for ping in applied.outcome.pings]
         done.asked = next(iter(self._watermarks.listeners("mqtt-gateway")), None)
@@ -243,8 +222,16 @@ class Partition:
         )
         return _Step(records, quarantined, advance, done)
 
+    def _another_network(self) -> list[Applied]:
+        """Take up the version that waits; before time has begun nothing is to be carried over."""
+        newer = self._newer
+        if newer is None or newer.version == self.network or self._sequencer.stream_ms == 0:
+            return []
+        self.network = newer.version
+        return self._sequencer.replace(newer)
+
     async def _rows(self, record: Record) -> Rows:
-        """The readings of a record, numbered by our network.
+        """The readings of a record, numbered by the network that runs.
 
         Raises:
             BadPayload: They are of nobody here.
@@ -254,9 +241,9 @@ class Partition:
             raise BadPayload(f"feeder group {record.group!r} is not of this partition")
         if len(rows) == 0:
             return rows
-        if record.network != self._network:
-            rows = await self._renumber(record, rows)
         group = self.engines[self._slugs[record.group]].group
+        if record.network and record.network != self.network:
+            rows = await self._renumber(record, rows, group)
         known = (rows["group"] == group.no) & (rows["node"] >= 0) & (rows["node"] < len(group.ids))
         if not (known & (rows["dcu"] >= -1) & (rows["dcu"] < len(group.dcus))).all():
             raise BadPayload(f"rows of the record are not of feeder group {record.group!r}")

@@ -26,7 +26,7 @@ class Record(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
     sender: str  # an instance of a role, like "mqtt-gateway@north-1"
     sent_ms: int  # the sender's clock; never falls within a sender and partition
     ticket: int = 0
-    network: str = ""  # version that ``rows`` are numbered by
+    network: str = ""  # version that ``rows`` are numbered by; blank: the one in force
     group: str = EVERY_GROUP  # slug
     rows: bytes = b""  # grid.frame.READING
     commands: tuple[Command, ...] = ()

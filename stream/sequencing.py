@@ -79,6 +79,11 @@ class Sequencer:
         self._snapshot_ms = dict.fromkeys(engines, 0)
         self._stretches = {group: _Stretch() for group in engines}
 
+    @property
+    def engines(self) -> Mapping[int, Engine]:
+        """By the number of their group."""
+        return self._engines
+
     def move_to(self, now_ms: int) -> None:
         """Let stream time pass; it never falls.  A source that is behind too long is waited for no
         more.
@@ -125,7 +130,7 @@ class Sequencer:
         """From this moment on the groups are those of another version of the network.
 
         What came until now is cut and applied by the old numbers, then the engines are carried
-        over, with what was heard of devices that go from one group to another.
+        over, with what was heard of devices that go from one of these groups to another.
         """
         done = self.cut()
         gone = {no: leaving(engine.group, network) for no, engine in self._engines.items()}
@@ -138,6 +143,8 @@ class Sequencer:
         handed: list[tuple[int, PlanEntered]] = []
         for group, engine in self._engines.items():
             for other, leavers in gone[group].items():
+                if other not in parts:
+                    continue
                 known = (engine.hearing, engine.memory, engine.watched)
                 heard = packed(known, engine.group, leavers)
                 parts[other].append(heard)
@@ -149,7 +156,8 @@ class Sequencer:
             came_bytes = to_bytes(tuple(came))
             self.command(NetworkChanged(NOT_YET, network.version, came_bytes), group)
         for group, plan in handed:
-            self.command(plan, group)
+            if group in self._engines:
+                self.command(plan, group)
         return [*done, *self.cut()]
 
     def cut(self) -> list[Applied]:

@@ -15,8 +15,10 @@ import structlog
 from detectors.engine import Engine
 from grid.errors import Fenced, Unreachable
 from grid.frame import Command
+from grid.network import Network
 from grid.parcel import Claim
-from stream.partition import Commit, Done, Holding, Incoming, Partition, Renumber
+from stream.holding import Commit, Done, Holding, Incoming, Renumber
+from stream.partition import Partition
 from stream.settings import BusSettings, StreamSettings
 
 log = structlog.get_logger()
@@ -51,6 +53,7 @@ class Worker:
         self._settings = settings
         self._stream = stream
         self._held: dict[Place, tuple[Partition, asyncio.Task[None]]] = {}
+        self._newest: Network | None = None  # that came while we ran
         self._assigning = asyncio.Lock()
         self.assigned = asyncio.Event()  # once, at the first assignment
         self.assignment_s = 0.0  # how long the last one took
@@ -58,6 +61,12 @@ class Worker:
     def use(self, engines: Engines) -> None:
         """Where engines come from; said once, before the first assignment."""
         self._engines = engines
+
+    def replace_network(self, network: Network, engines: Engines) -> None:
+        """Run another version of the network, in each partition from its next record on."""
+        self._engines, self._newest = engines, network
+        for partition in self.partitions.values():
+            partition.replace_network(network)
 
     @property
     def partitions(self) -> Mapping[Place, Partition]:
@@ -127,11 +136,13 @@ class Worker:
         topic, number = place
         claim = await self._engines.claim(topic, number, None)
         kept = idle is not None and idle.as_committed and idle.committed_offset == claim.next_offset
-        engines = idle.engines if idle is not None and kept else await self._load(place)
+        if idle is not None and kept:
+            holding = self._holding(claim, idle.engines, idle.network)
+        else:
+            holding = await self._loaded(claim)
         partition = Partition(
-            Holding(claim, engines, self._engines.opening(engines)),
+            holding,
             slugs=self._engines.slugs(number) if topic == self._frames else {},
-            network=self._engines.network,
             commit=self._engines.commit,
             committed=self._engines.committed,
             begin_again=self._begin_again,
@@ -139,18 +150,24 @@ class Worker:
             settings=self._settings,
             stream=self._stream,
         )
+        if self._newest is not None:
+            partition.replace_network(self._newest)
         task = asyncio.create_task(partition.run(), name=f"{topic}/{number}")
         self._held[place] = (partition, task)
         return claim.next_offset
 
     async def _begin_again(self, claim: Claim) -> Holding:
         again = await self._engines.claim(claim.topic, claim.partition, claim.generation)
-        engines = await self._load((claim.topic, claim.partition))
-        return Holding(again, engines, self._engines.opening(engines))
+        return await self._loaded(again)
 
-    async def _load(self, place: Place) -> Mapping[int, Engine]:
-        topic, number = place
-        return await self._engines.load(number) if topic == self._frames else {}
+    async def _loaded(self, claim: Claim) -> Holding:
+        source = self._engines  # of one version of the network, whatever comes meanwhile
+        ours = claim.topic == self._frames
+        engines = await source.load(claim.partition) if ours else {}
+        return self._holding(claim, engines, source.network)
+
+    def _holding(self, claim: Claim, engines: Mapping[int, Engine], network: str) -> Holding:
+        return Holding(claim, engines, network, self._engines.opening(engines))
 
     async def _stop(self, place: Place) -> Partition:
         partition, task = self._held.pop(place)

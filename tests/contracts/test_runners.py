@@ -19,8 +19,9 @@ from grid.frame import NOT_YET, PlanEntered
 from grid.parcel import Claim, Parcel
 from grid.reading import Kind
 from stream.bus_intake import BusIntake
+from stream.holding import Done, Holding, Incoming
 from stream.inprocess import InProcess
-from stream.partition import Done, Holding, Incoming, Partition
+from stream.partition import Partition
 from stream.settings import BusSettings, StreamSettings
 
 DEADLINE_S = 30.0
@@ -109,7 +110,7 @@ async def on_a_bus(runner: Runner, store: Any, house: Any) -> AsyncIterator[None
     groups = house.network.groups
     made = BusIntake(
         rope, BUS, sender="mqtt-gateway@a", groups=[g.slug for g in groups],  # type: ignore[arg-type]
-        network=house.network.version, now_ms=runner.clock,
+        now_ms=runner.clock,
     )  # fmt: skip
 
     async def committed(done: Done) -> None:
@@ -121,8 +122,8 @@ async def on_a_bus(runner: Runner, store: Any, house: Any) -> AsyncIterator[None
     for topic, owned in (("lastgasp.frames", groups), ("lastgasp.quarantine", ())):
         claim: Claim = await store.claim(topic, 0, "worker@a")
         rope.partitions[topic] = Partition(
-            Holding(claim, {g.no: Engine(g, LIMITS) for g in owned}),
-            slugs={g.slug: g.no for g in owned}, network=house.network.version,
+            Holding(claim, {g.no: Engine(g, LIMITS) for g in owned}, house.network.version),
+            slugs={g.slug: g.no for g in owned},
             commit=store.commit, committed=committed, begin_again=none, renumber=none,
             settings=BUS, stream=StreamSettings(),
         )  # fmt: skip

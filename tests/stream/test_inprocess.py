@@ -272,7 +272,9 @@ async def alone(engines, log, clock, network):
         engines, network=network.version, commit=log.commit, now_ms=clock,
         sources=(), settings=StreamSettings(frame_rows_max=1),
     )  # fmt: skip
-    return runner, asyncio.create_task(runner.run())
+    task = asyncio.create_task(runner.run())
+    await log.until(lambda: log.batches)  # time itself begins
+    return runner, task
 
 
 @pytest.mark.parametrize("waiting", [0, 1, 2])
@@ -285,7 +287,7 @@ async def test_when_stopped_what_is_under_way_is_committed_and_the_rest_not_ackn
         asyncio.create_task(runner.deliver(parcel(f"12:00:00 M{n} heartbeat")))
         for n in range(1, waiting + 2)
     ]
-    await log.until(lambda: log.offered)
+    await log.until(lambda: any(len(a.frame.rows) for batch in log.offered for a in batch))
     for _ in range(20):
         await asyncio.sleep(0)  # the next is applied meanwhile, and waits for its turn
     task.cancel()
@@ -313,7 +315,7 @@ async def test_when_stopped_while_the_database_is_away_it_stops(alone, log, parc
             await task
         with pytest.raises(asyncio.CancelledError):
             await delivery
-    assert log.batches == []
+    assert log.rows() == []
 
 
 async def test_a_commit_that_fails_for_good_ends_the_runner_and_acknowledges_nothing(
@@ -331,7 +333,7 @@ async def test_a_commit_that_fails_for_good_ends_the_runner_and_acknowledges_not
             await task
         with pytest.raises(asyncio.CancelledError):
             await delivery
-    assert log.batches == []
+    assert log.rows() == []
 
 
 async def test_who_gives_up_waiting_does_not_stop_the_others(start, parcel, log) -> None:

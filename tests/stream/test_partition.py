@@ -20,7 +20,8 @@ from grid.network import Network
 from grid.parcel import Advance, Applied, Claim, Parcel, Quarantined
 from grid.reading import Kind
 from stream.bus_intake import BusIntake
-from stream.partition import Done, Holding, Incoming, Partition
+from stream.holding import Done, Holding, Incoming
+from stream.partition import Partition
 from stream.records import partition_of
 from stream.settings import BusSettings, StreamSettings
 
@@ -101,7 +102,7 @@ class Ledger:
         engines = {g.no: Engine(g, EngineSettings(heartbeat_s=60.0)) for g in self.network.groups}
         for frame in self.frames:
             engines[frame.group].apply(frame)
-        return Holding(claim, engines)
+        return Holding(claim, engines, self.network.version)
 
     @property
     def changes(self) -> list[tuple[str, int, str, str]]:
@@ -152,7 +153,6 @@ async def gateway(
             limits,
             sender=sender,
             groups=[group.slug for group in network.groups],
-            network=network.version,
             now_ms=clock,
         )
         tasks.append(asyncio.create_task(intake.run()))
@@ -183,7 +183,6 @@ def work(bus: Bus, ledger: Ledger, network: Network, limits: BusSettings) -> Cal
         partition = Partition(
             holding,
             slugs={group.slug: group.no for group in network.groups},
-            network=network.version,
             commit=ledger.commit,
             committed=committed,
             begin_again=again,
