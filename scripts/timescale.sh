@@ -51,7 +51,6 @@ unix_socket_directories = '/tmp'
 shared_buffers = 64MB
 fsync = off
 full_page_writes = off
-synchronous_commit = off
 CONF
     touch "$root/.ready"
 }

@@ -1,6 +1,8 @@
 """What a worker is made of beside Faust: the store, the engines it loads, the words it says."""
 
 import asyncio
+import os
+import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 
@@ -65,6 +67,8 @@ def engines_for(
         mine = by_partition.setdefault(partition_of(group.slug, partitions), {})
         mine[group.slug] = group.no
 
+    owner = f"{run.sender}/{os.getpid()}-{secrets.token_hex(4)}"
+
     async def load(partition: int) -> Mapping[int, Engine]:
         room = asyncio.Semaphore(LOADING_MAX)
 
@@ -79,7 +83,7 @@ def engines_for(
         return await stored.group_of(store, network, slug, version)
 
     return Engines(
-        claim=lambda topic, partition, held: store.claim(topic, partition, run.sender, held=held),
+        claim=lambda topic, partition, held: store.claim(topic, partition, owner, held=held),
         load=load,
         slugs=lambda partition: by_partition.get(partition, {}),
         network=network.version,

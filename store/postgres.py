@@ -150,7 +150,8 @@ class Store:
     ) -> Claim:
         """Take a partition of the bus over; whoever had it can commit no more.
 
-        ``held``: only if that generation of ours is still in force, else ``Fenced``.
+        ``owner`` is of one process alone.  ``held``: only if that generation of ours is still in
+        force, else ``Fenced``; again is harmless.
         """
         async with self._reach.connection() as connection:
             return await recording.claim(connection, topic, partition, owner=owner, held=held)

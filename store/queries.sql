@@ -140,11 +140,13 @@ INSERT INTO snapshots (group_slug, position, until_at, body)
 SELECT * FROM unnest(%b::text[], %b::bigint[], %b::timestamptz[], %b::bytea[])
 
 -- name: claim_partition
--- Take a partition of the bus over: waits for a commit under way, and fences whoever had it.
-INSERT INTO bus_partitions (topic, partition, generation, owner) VALUES (%s, %s, 1, %s)
+-- Take a partition of the bus over: waits for a commit under way, and fences whoever had it.  Who
+-- holds a generation may ask again: the answer to a first time may have been lost.
+INSERT INTO bus_partitions (topic, partition, generation, owner) VALUES (%(topic)s, %(partition)s, 1, %(owner)s)
 ON CONFLICT (topic, partition) DO UPDATE
 SET generation = bus_partitions.generation + 1, owner = excluded.owner, claimed_at = now()
-WHERE %s::bigint IS NULL OR bus_partitions.generation = %s
+WHERE %(held)s::bigint IS NULL OR bus_partitions.generation = %(held)s
+   OR (bus_partitions.generation = %(held)s + 1 AND bus_partitions.owner = excluded.owner)
 RETURNING generation, next_offset, marks
 
 -- name: hold_partition

@@ -23,6 +23,10 @@ AWAY = (
     TimeoutError,
 )
 
+LASTING = """
+    SELECT set_config('synchronous_commit', 'on', false)
+    WHERE current_setting('synchronous_commit') = 'off'
+"""
 APPLICATION = "lastgasp"  # what pg_stat_activity shows
 
 log = structlog.get_logger()
@@ -104,10 +108,20 @@ async def reach(url: str, settings: StoreSettings) -> AsyncIterator[Reach]:
         max_size=settings.connections_max,
         timeout=settings.connection_wait_s,
         kwargs={"application_name": APPLICATION},
+        configure=_lasting,
         open=False,
     )
     async with pool:
         yield Reach(pool, settings)
+
+
+async def _lasting(connection: Connection) -> None:
+    """What is committed outlives a server that is killed, whatever its default is: devices and
+    Kafka are told that they may forget it.
+    """
+    await connection.set_autocommit(True)
+    await connection.execute(LASTING)
+    await connection.set_autocommit(False)
 
 
 def _sentence(error: BaseException) -> str:

@@ -89,7 +89,7 @@ async def claim(
     Raises:
         Fenced: It is not.
     """
-    wanted = (topic, partition, owner, held, held)
+    wanted = {"topic": topic, "partition": partition, "owner": owner, "held": held}
     cursor = await connection.execute(SQL["claim_partition"], wanted)
     row = await cursor.fetchone()
     if row is None:

@@ -44,7 +44,23 @@ async def test_the_same_commit_again_changes_nothing(store: Any, ask: Any) -> No
 
 async def test_only_who_still_has_it_begins_again(store: Any) -> None:
     first = await store.claim("frames", 3, "worker@a")
-    again = await store.claim("frames", 3, "worker@a", held=first.generation)
-    assert again.generation == 2
+    assert (await store.claim("frames", 3, "worker@a", held=first.generation)).generation == 2
+    await store.claim("frames", 3, "worker@b")
+    with pytest.raises(Fenced):
+        await store.claim("frames", 3, "worker@a", held=2)
+
+
+async def test_who_begins_again_may_ask_twice_for_an_answer_may_be_lost(store: Any) -> None:
+    first = await store.claim("frames", 3, "worker@a")
+    await store.claim("frames", 3, "worker@a", held=first.generation)
+    last = await store.claim("frames", 3, "worker@a", held=first.generation)
+    await store.commit((), (BAD,), to(last, 8))
+    with pytest.raises(Fenced):
+        await store.commit((), (BAD,), to(first, 9))
+
+
+async def test_of_two_that_begin_again_from_one_generation_only_one_may(store: Any) -> None:
+    first = await store.claim("frames", 3, "worker@a")
+    await store.claim("frames", 3, "worker@b", held=first.generation)
     with pytest.raises(Fenced):
         await store.claim("frames", 3, "worker@a", held=first.generation)

@@ -103,6 +103,16 @@ async def test_a_database_that_falls_silent_is_away(keys, drawn, go_between, cou
         assert count("recorded_frames") == 1
 
 
+@pytest.mark.parametrize(("default", "ours"), [("off", "on"), ("remote_apply", "remote_apply")])
+async def test_what_is_committed_outlives_a_kill_of_the_server_whatever_its_default(
+    keys, postgres_url, default: str, ours: str
+) -> None:
+    url = f"{postgres_url}&options=-csynchronous_commit%3D{default}"
+    async with open_store(url, keys, SETTINGS) as store, store._reach.connection() as connection:
+        cursor = await connection.execute("SHOW synchronous_commit")
+        assert await cursor.fetchone() == (ours,)
+
+
 async def test_more_callers_than_connections_wait_for_one_another(keys, postgres_url) -> None:
     async with open_store(postgres_url, keys, SETTINGS) as store:
         found = await asyncio.gather(*(store.feed_position("dispatch") for _ in range(50)))
