@@ -62,7 +62,6 @@ async def opened(crash: Callable[[BaseException], Awaitable[None]]) -> AsyncIter
         watching = asyncio.create_task(_fail(failure, crash))
         stack.callback(watching.cancel)
         yield
-        leave_within(run.settings.care.leave_s)
 
 
 async def _fail(failure: Failure, crash: Callable[[BaseException], Awaitable[None]]) -> None:
@@ -78,4 +77,5 @@ app = make_app(
     client_id=run.sender,
     folder=Path(tempfile.mkdtemp(prefix="lastgasp-faust-")),
     beside=opened,
+    leaving=partial(leave_within, run.settings.care.leave_s),
 )

@@ -91,6 +91,7 @@ class Rerooting:
         for heir in self._heirs:
             heir(graph, network)
         self.network = network
+        log.info("network_taken_up", version=version)
         return True
 
     def _pass_over(self, version: str, reason: str) -> bool:

@@ -36,8 +36,8 @@ def add_switch(app: typer.Typer, with_store: WithStore) -> None:
     ) -> None:
         """Switch the network in the database: back-feeds, cuts and jumpers, all in one step.
 
-        A service that runs takes it up within seconds, and outages that run go on; a cluster does
-        at its next start.
+        A service that runs, and every role of a cluster, takes it up within seconds, and outages
+        that run go on.
         """
         switching = Switching(
             closed=tuple(close or ()),

@@ -2,6 +2,7 @@
 
 import asyncio
 import faulthandler
+import sys
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
@@ -85,4 +86,5 @@ def leave_within(limit_s: float) -> None:
     Threads that wait for a peer cannot be stopped, and Python waits for every one of them before
     it ends.  What is committed stands; what is not comes again.
     """
-    faulthandler.dump_traceback_later(limit_s, exit=True)
+    # Faust has put something of its own in the place of sys.stderr
+    faulthandler.dump_traceback_later(limit_s, exit=True, file=sys.__stderr__ or 2)

@@ -88,9 +88,13 @@ log = structlog.get_logger()
 
 
 class WorkerApp(faust.App):
-    """An app that opens what stands beside it before it consumes, and closes it last."""
+    """An app that opens what stands beside it before it consumes, and closes it last.
+
+    ``leaving`` is called when it is told to stop.
+    """
 
     beside: Beside
+    leaving: Callable[[], None]
 
     async def on_first_start(self) -> None:
         """Open it."""
@@ -104,6 +108,7 @@ class WorkerApp(faust.App):
 
     async def on_stop(self) -> None:
         """Stop consuming, then close it."""
+        self.leaving()
         await super().on_stop()
         await self.opened.__aexit__(None, None, None)
 
@@ -116,6 +121,7 @@ def make_app(
     client_id: str,
     folder: Path,
     beside: Beside,
+    leaving: Callable[[], None],
 ) -> faust.App:
     """The app of a worker; ``faust worker`` runs it."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -143,7 +149,7 @@ def make_app(
         value_serializer="raw",
         autodiscover=False,
     )
-    app.beside = beside
+    app.beside, app.leaving = beside, leaving
     transport = StoredTransport(app.conf.broker_consumer, app, app.loop)
     transport.worker = worker
     names = [topic_of(settings, "frames"), topic_of(settings, "quarantine")]

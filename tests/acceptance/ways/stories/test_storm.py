@@ -198,6 +198,26 @@ def test_the_words_of_the_operations_page_back_it_up_and_restore_it(
 
 
 @HERE
+def test_another_network_is_taken_up_by_every_role_while_it_runs_on_a_cluster(
+    cluster_tales: dict[str, Future[Any]],
+) -> None:
+    cluster = cluster_tales["storm"].result().service
+    (before,) = cluster.sql("SELECT count(*) FROM outages")
+    cluster.command("network switch", "--close", "TIE01", "--open", "S1-F01-SW3")
+    numbered_by = "SELECT DISTINCT network FROM progress"
+    ((new,),) = cluster.sql("SELECT version FROM network_versions ORDER BY valid_from DESC LIMIT 1")
+    cluster.wait(lambda: cluster.sql(numbered_by) == [(new,)], 30, "the engines over it")
+    following = [member for role, member in cluster.members.items() if not role.startswith("push")]
+    said = [f"version={new}", "network_taken_up"]
+    cluster.wait(
+        lambda: all(all(word in m.log.read_text() for word in said) for m in following), 30,
+        "every role to number by it",
+    )  # fmt: skip
+    assert cluster.get("/api/network")["version"] == new
+    assert cluster.sql("SELECT count(*) FROM outages") == [before]
+
+
+@HERE
 def test_a_worker_that_is_told_to_stop_ends_within_fifteen_seconds_on_a_cluster(
     cluster_tales: dict[str, Future[Any]],
 ) -> None:
