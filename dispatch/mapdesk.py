@@ -74,7 +74,7 @@ class MapDesk(Protocol):
     async def power(self, district: str | None) -> Power:
         """Who is dark and who is silent now."""
 
-    def sources(self) -> Sequence[Source]:
+    async def sources(self) -> Sequence[Source]:
         """What we hear and depend on, and how old its last word is."""
 
     def spot(self, device_id: str) -> Spot:

@@ -47,7 +47,7 @@ def routes(desk: Desk, maps: MapDesk, trail: Trail) -> APIRouter:
     )
     async def sources(_who: Dispatcher) -> Response:
         """What we hear and depend on, and how old its last word is."""
-        return answer(Sources(tuple(maps.sources())))
+        return answer(Sources(tuple(await maps.sources())))
 
     @router.get(
         "/outages/{outage_id}/place",

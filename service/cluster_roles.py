@@ -44,7 +44,6 @@ from service.feeddesk import ServiceFeedDesk
 from service.garbage import collect_rarely
 from service.glimpse import Glimpse
 from service.health import Health
-from service.heard import Heard
 from service.maps import Maps
 from service.metrics import Metrics
 from service.outbox_metrics import OutboxFigures
@@ -330,8 +329,8 @@ async def _dispatch(run: RoleRun, failure: Failure) -> None:
         store, settings = await parts.store(), run.settings
         graph, network = await parts.graph(store)
         intake = await parts.intake(network)
-        glimpse, heard = Glimpse(network, settings.engine), Heard(network, now_ms)
-        maps = Maps(store, (graph, network), glimpse, parts.health, heard.ages_s, now_ms)
+        glimpse = Glimpse(network, settings.engine)
+        maps = Maps(store, (graph, network), glimpse, parts.health, now_ms)
         whole = Run(
             settings=settings, data=run.data, keys=run.keys, psql="", network=None,
             database_url=run.database_url, scenario=None, revivers={}, again=False, board=False,
@@ -352,7 +351,6 @@ async def _dispatch(run: RoleRun, failure: Failure) -> None:
         await parts.beside("care", care.keep_house(store, now_ms, settings.care.every_s))
         heirs: list[Heir] = [
             lambda _, new: desk.replace_network(new),
-            lambda _, new: heard.know(new),
             lambda _, new: glimpse.replace_network(new),
             maps.replace_network,
         ]

@@ -14,6 +14,7 @@ import numpy as np
 from detectors.engine import Engine
 from detectors.hearing import NEVER
 from dispatch.mapdesk import Power, Premises, PremisesCall, Source, Spot
+from grid.errors import Unreachable
 from grid.geography import Geography, geography, of_district
 from grid.graph import Graph
 from grid.network import I64, Network, NodeKind
@@ -25,6 +26,8 @@ from store.postgres import Store
 PERIODS_SILENT = 3  # reports that a meter may miss before it counts as without data
 CALLED_OFF_MS = 86_400_000  # a plan that was cancelled is still told of for so long
 CALLS_MS = 86_400_000
+DEVICES = {"meter": "meters", "concentrator": "concentrators", "terminal": "terminals",
+           "breaker": "breakers"}  # fmt: skip
 
 
 class Maps:
@@ -36,14 +39,12 @@ class Maps:
         network: tuple[Graph, Network],
         engines: Mapping[int, Engine],
         health: Health,
-        ages_s: Callable[[], Mapping[str, float]],
         now_ms: Callable[[], int],
     ) -> None:
         self._store = store
         self._graph, self._network = network
         self._engines = engines
         self._health = health
-        self._ages_s = ages_s
         self._now_ms = now_ms
         self._whole: Geography | None = None
         self._drawn: dict[str | None, tuple[bytes, Mapping[int, int] | None, int]] = {}
@@ -83,14 +84,25 @@ class Maps:
             told={outage: n for outage, n in now.texts.items() if outage in dark},
         )
 
-    def sources(self) -> Sequence[Source]:
-        """What we hear and depend on, and how old its last word is."""
-        ages = self._ages_s()
+    async def sources(self) -> Sequence[Source]:
+        """What we hear and depend on, and how old its last word is: devices by kind, gateways by
+        whether their backlog is awaited.
+        """
         parts = self._health.ready()
-        found = [Source(name, part.ready, ages.get(name), part.reason)
-                 for name, part in parts.items()]  # fmt: skip
-        found += [Source(name, True, round(age, 1), None)
-                  for name, age in ages.items() if name not in parts]  # fmt: skip
+        found = [Source(name, part.ready, None, part.reason) for name, part in parts.items()]
+        try:
+            ages = await self._store.source_ages()
+        except Unreachable:  # the part "database" says so
+            return found
+        now = self._now_ms()
+        for age in ages:
+            devices = DEVICES.get(age.source)
+            if devices is not None and age.heard_ms is not None:
+                found.append(
+                    Source(devices, True, round(max(0, now - age.heard_ms) / 1000, 1), None)
+                )
+            elif age.deaf_since_ms is not None and age.source not in parts:
+                found.append(Source(age.source, False, None, "its backlog is coming in"))
         return found
 
     def spot(self, device_id: str) -> Spot:

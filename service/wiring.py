@@ -101,7 +101,7 @@ async def _serve(run: Run, told: Progress, failure: Failure) -> None:
         spine = await _spine(run, store, network, engines, beside)
         signing = signin.of(run, now_ms)
         pulse = spine.pulse
-        maps = Maps(store, (graph, network), engines, spine.health, pulse.heard.ages_s, now_ms)
+        maps = Maps(store, (graph, network), engines, spine.health, now_ms)
         app = make_app(
             spine.desk, _accept(run), store.audit, settings.api, now_ms, signin=signing,
             maps=maps, phones=_phones(run, field), metrics_token=settings.secrets.metrics_token,

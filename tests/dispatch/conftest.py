@@ -279,7 +279,7 @@ class MemoryMaps:
         self.desk._reach()
         return Power("v", to_rfc3339(NOW), {"S1-3": [3]}, [5], 2, {"S1-3": 1}, {})
 
-    def sources(self) -> Sequence[Source]:
+    async def sources(self) -> Sequence[Source]:
         return [Source("meters", True, 1.5, None), Source("mqtt", False, None, "no subscription")]
 
     async def premises(self, customer_id: str) -> Premises | None:

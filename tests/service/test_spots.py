@@ -22,7 +22,7 @@ def maps(*places: tuple[float | None, float | None]) -> Maps:
     network = build(graph).network
     assert network is not None
     nobody: Any = None  # the store, the engines and health have no part in it
-    return Maps(nobody, (graph, network), nobody, nobody, dict, lambda: 0)
+    return Maps(nobody, (graph, network), nobody, nobody, lambda: 0)
 
 
 def test_a_transformer_stands_where_the_network_says() -> None:

@@ -197,6 +197,12 @@ def test_the_words_of_the_operations_page_back_it_up_and_restore_it(
     assert new_epoch != epoch, "its clients must not go on where others were"
 
 
+def test_it_says_how_long_ago_each_kind_of_device_was_heard(storm: Any) -> None:
+    sources = storm.service.get("/api/sources")["sources"]
+    heard = {source["name"] for source in sources if source["age_s"] is not None}
+    assert {"meters", "breakers"} <= heard
+
+
 @HERE
 def test_another_network_is_taken_up_by_every_role_while_it_runs_on_a_cluster(
     cluster_tales: dict[str, Future[Any]],
