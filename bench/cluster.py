@@ -30,7 +30,8 @@ import psycopg
 from kafka import KafkaAdminClient
 
 from bench import kafka as brokers
-from bench.kafka import Kafka, free_port
+from bench.kafka import Kafka
+from bench.ports import free_port
 from bench.store import readings
 from grid.network import Network, NodeKind
 from service.clock import now_ms

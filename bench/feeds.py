@@ -16,7 +16,6 @@ the commit to the moment at which the client's process has the bytes:
 import asyncio
 import os
 import resource
-import socket
 import sys
 import tempfile
 import time
@@ -34,6 +33,7 @@ from bench.feed_server import STORE_KEYS
 from bench.latency import percentile
 from bench.measure import alternate
 from bench.pipes import Process
+from bench.ports import free_port
 from grid.build import build
 from grid.frame import READING, Frame
 from grid.graph import Branch, Customer, Graph, Node
@@ -142,7 +142,7 @@ async def _push(folder: Path) -> dict[str, object]:
         await store.save_network(graph, network, now_ms(), "bench")
         desk = Desk(store, network, tuple(c.customer_id for c in graph.customers))
         await desk.commit()
-        port = _free_port()
+        port = free_port()
         with _process("bench.feed_server", "push", database.url, str(port)) as server:
             server.hear()
             _warm_up(server, port)
@@ -277,9 +277,3 @@ def _graph() -> Graph:
         branches.append(Branch(f"L{n}", "T1", f"M{n}", "service"))
         customers.append(Customer(f"C{n}", f"M{n}"))
     return Graph(tuple(nodes), tuple(branches), tuple(customers))
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -4,30 +4,16 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
+from bench.ports import free_port
+
 SCRIPT = Path(__file__).resolve().parent.parent / "scripts" / "kafka.sh"
 READY_S = 60.0
-
-
-def free_port() -> int:
-    """A loopback port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def pair_of_ports() -> int:
-    """A free port whose next one is free as well: a broker's and its controller's."""
-    while True:
-        port = free_port()
-        with socket.socket() as probe, suppress(OSError, OverflowError):
-            probe.bind(("127.0.0.1", port + 1))
-            return port
 
 
 @dataclass(frozen=True)
@@ -83,7 +69,7 @@ def running(folder: Path) -> Iterator[Kafka]:
     Raises:
         RuntimeError: It does not start.
     """
-    port = pair_of_ports()
+    port = free_port()  # the one above it is the controller's
     subprocess.run([SCRIPT, "format", str(folder), str(port)], check=True, timeout=60)
     with (folder / "log.txt").open("wb") as log:
         process = subprocess.Popen([SCRIPT, "run", str(folder)], stdout=log, stderr=log)

@@ -20,6 +20,7 @@ from statistics import median
 
 from websockets.asyncio.client import connect
 
+from bench.ports import free_port
 from grid.csvfolder import write
 from grid.graph import Branch, Customer, Graph, Node
 from grid.people import Principal, Role
@@ -104,7 +105,7 @@ def _story() -> str:
 
 
 def _play(folder: Path) -> list[float]:
-    http, feeds, mqtt = (_free_port() for _ in range(3))
+    http, feeds, mqtt = (free_port() for _ in range(3))
     data = folder / "data"
     with (folder / "up.log").open("wb") as log:
         service = subprocess.Popen(
@@ -124,12 +125,6 @@ def _play(folder: Path) -> list[float]:
     finally:
         os.killpg(service.pid, signal.SIGINT)
         service.wait(30)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _wait_for(port: int, service: "subprocess.Popen[bytes]") -> None:

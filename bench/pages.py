@@ -20,7 +20,8 @@ from typing import Any
 import paho.mqtt.client as mqtt
 import psycopg
 
-from bench.latency import _free_port, _wait_for, percentile
+from bench.latency import _wait_for, percentile
+from bench.ports import free_port
 from service.clock import now_ms
 from simulators.city import city
 
@@ -79,7 +80,7 @@ def run() -> dict[str, object]:
 
 
 def _with_service(folder: Path, chromium: str) -> dict[str, object]:
-    http, feeds, broker = (_free_port() for _ in range(3))
+    http, feeds, broker = (free_port() for _ in range(3))
     data = folder / "data"
     lastgasp = str(Path(sys.executable).with_name("lastgasp"))
     with (folder / "up.log").open("wb") as log:

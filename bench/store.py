@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 import psycopg
 
-from bench.kafka import free_port
 from bench.measure import alternate
+from bench.ports import free_port
 from grid.frame import READING, Rows
 from grid.reading import Kind
 from service.clock import now_ms
