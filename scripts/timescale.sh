@@ -4,6 +4,7 @@
 #   scripts/timescale.sh install            once; about a minute and 700 MB, kept between runs
 #   scripts/timescale.sh start NAME PORT    a fresh cluster on 127.0.0.1:PORT, superuser postgres, no password
 #   scripts/timescale.sh kill NAME          kill -9 of all its processes
+#   scripts/timescale.sh freeze NAME        they hold their connections and say nothing, until "thaw NAME"
 #   scripts/timescale.sh again NAME PORT    starts it again, as it was
 #   scripts/timescale.sh stop NAME          stops it and throws it away
 #
@@ -68,9 +69,13 @@ again() {
     }
 }
 
-kill_all() {
+signal_all() {
     leader=$(head -n 1 "$root$clusters/$1/postmaster.pid")
-    kill -9 "$leader" $(cat "/proc/$leader/task/$leader/children")
+    kill "$2" "$leader" $(cat "/proc/$leader/task/$leader/children")
+}
+
+kill_all() {
+    signal_all "$1" -KILL
     while kill -0 "$leader" 2>/dev/null; do sleep 0.05; done
 }
 
@@ -84,10 +89,12 @@ case "${1-}" in
     install) install ;;
     start) start "$2" "$3" ;;
     kill) kill_all "$2" ;;
+    freeze) signal_all "$2" -STOP ;;
+    thaw) signal_all "$2" -CONT ;;
     again) again "$2" "$3" ;;
     stop) stop "$2" ;;
     *)
-        sed -n '2,11s/^# \{0,1\}//p' "$0" >&2
+        sed -n '2,12s/^# \{0,1\}//p' "$0" >&2
         exit 2
         ;;
 esac

@@ -37,15 +37,20 @@ async def running(
     """Run a part beside the block, and stop it when the block is left.
 
     A part that fails ends the service: half of one is worse than none, and a supervisor starts it
-    again.  A part that does not stop in time is left behind with a line in the log.
+    again.  A part that has not stopped after half of its time is told again, which cuts off a
+    clean-up that waits for a silent peer; one that does not stop even then is left behind with a
+    line in the log.
     """
     task = asyncio.get_running_loop().create_task(_boundary(name, work, failure), name=name)
     try:
         yield
     finally:
-        task.cancel()
-        _, late = await asyncio.wait({task}, timeout=stop_s)
-        if late:
+        for _ in range(2):
+            task.cancel()
+            _, late = await asyncio.wait({task}, timeout=stop_s / 2)
+            if not late:
+                break
+        else:
             log.error("task_did_not_stop", task=name, within_s=stop_s)
 
 

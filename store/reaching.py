@@ -29,6 +29,8 @@ LASTING = """
 """
 APPLICATION = "lastgasp"  # what pg_stat_activity shows
 
+CLOSE_S = 2.0  # connections that a silent server holds are left to it
+
 log = structlog.get_logger()
 
 
@@ -111,8 +113,11 @@ async def reach(url: str, settings: StoreSettings) -> AsyncIterator[Reach]:
         configure=_lasting,
         open=False,
     )
-    async with pool:
+    await pool.open()
+    try:
         yield Reach(pool, settings)
+    finally:
+        await pool.close(CLOSE_S)
 
 
 async def _lasting(connection: Connection) -> None:

@@ -38,8 +38,15 @@ async def open_producer(
     try:
         yield Producer(client, thread, settings)
     finally:
-        await loop.run_in_executor(thread, lambda: client.close(timeout=settings.request_s / 4))
+        await loop.run_in_executor(thread, _close, client, settings.request_s / 4)
         thread.shutdown(wait=False)
+
+
+def _close(client: Any, within_s: float) -> None:
+    try:
+        client.close(timeout=within_s)
+    except KafkaError as error:  # its sender has them still
+        log.warning("records_given_up", reason=repr(error))
 
 
 def _client(settings: BusSettings, credentials: Credentials) -> Any:

@@ -49,6 +49,6 @@ class BusSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     batch_bytes_max: int = 4 << 20
     waiting_records_max: int = 128  # of a partition, read ahead; above: no more are read
     tries_max: int = 3  # then a record that cannot be applied goes to quarantine
-    stop_s: float = 8.0  # what a worker has under way when it is stopped is given this long
+    stop_s: float = 6.0  # what a worker has under way when it is stopped is given this long
     session_s: float = 10.0  # a worker that is silent for this long loses its partitions
     start_from: str = "earliest"  # a partition that the database knows no offset of; or "latest"

@@ -85,7 +85,7 @@ class Worker:
         """Hold these partitions and no others; where to read each from (None: it never began)."""
         async with self._assigning:
             began_s, wanted = monotonic(), set(places)
-            idle = {place: await self._stop(place) for place in tuple(self._held)}
+            idle = await self._stop_all()
             offsets: dict[Place, int | None] = {}
             for place in sorted(wanted):
                 offsets[place] = await self._insist(place, idle.get(place))
@@ -120,8 +120,12 @@ class Worker:
     async def stop(self) -> None:
         """Hold nothing."""
         async with self._assigning:
-            for place in tuple(self._held):
-                await self._stop(place)
+            await self._stop_all()
+
+    async def _stop_all(self) -> Mapping[Place, Partition]:
+        """At the same time, for each may wait for its commit."""
+        held = tuple(self._held)
+        return dict(zip(held, await asyncio.gather(*map(self._stop, held)), strict=True))
 
     async def _insist(self, place: Place, idle: Partition | None) -> int | None:
         """Hold a partition; while the database is away nothing is assigned."""

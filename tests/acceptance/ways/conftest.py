@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import uuid
@@ -70,6 +71,16 @@ class Kafka:
                 [script, "run", str(self.folder)], stdout=log, stderr=log
             )
         self.wait_for_port(self.port, self.process, 120)
+
+    @contextlib.contextmanager
+    def frozen(self) -> Iterator[None]:
+        """It holds its connections and says nothing."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self.process.send_signal(signal.SIGCONT)
 
     def stop(self, *, kill: bool = False) -> None:
         """Stop it."""
@@ -158,6 +169,15 @@ class Timescale:
     def kill(self) -> None:
         """``kill -9`` of all its processes."""
         self._run("kill", self.name)
+
+    @contextlib.contextmanager
+    def frozen(self) -> Iterator[None]:
+        """It holds its connections and says nothing."""
+        self._run("freeze", self.name)
+        try:
+            yield
+        finally:
+            self._run("thaw", self.name)
 
     def again(self) -> None:
         """Start it again, as it was."""

@@ -10,6 +10,7 @@ and started again.  Nothing that any of them says in the end differs.
 import os
 import re
 import subprocess
+import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -25,6 +26,7 @@ from simulators.verdict import spoken
 pytestmark = [pytest.mark.timeout(600)]
 
 HERE = pytest.mark.services
+NETWORK_S = 2.0  # $.care.network_s
 ROOT = Path(__file__).parents[4]
 COUNTED = """
     SELECT (SELECT count(*) FROM outages), (SELECT count(*) FROM changes),
@@ -228,6 +230,16 @@ def test_a_worker_that_is_told_to_stop_ends_within_fifteen_seconds_on_a_cluster(
     cluster_tales: dict[str, Future[Any]],
 ) -> None:
     assert cluster_tales["storm"].result().service.end("worker") < 15
+
+
+@HERE
+def test_dispatch_ends_as_soon_where_kafka_and_the_database_have_fallen_silent_on_a_cluster(
+    cluster_tales: dict[str, Future[Any]],
+) -> None:
+    cluster = cluster_tales["storm"].result().service
+    with cluster.kafka.frozen(), cluster.database.frozen():
+        time.sleep(2 * NETWORK_S)  # somebody has asked the database by then
+        assert cluster.end("dispatch") < 15
 
 
 @pytest.mark.soak
