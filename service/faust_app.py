@@ -20,7 +20,7 @@ from service.pulse import Pulse
 from service.rerooting import Rerooting
 from service.roles import of_environment
 from service.tasks import Failure, leave_within
-from service.worker_parts import Mouth, engines_for, worker_figures
+from service.worker_parts import Mouth, Numberings, engines_for, worker_figures
 from stream.faust_worker import make_app
 from stream.kafka_clients import topic_of
 from stream.worker import Worker
@@ -45,10 +45,12 @@ async def opened(crash: Callable[[BaseException], Awaitable[None]]) -> AsyncIter
         for outage in await store.outages():
             pulse.dark.stands(outage.id, outage.state, outage.customers_out)
         mouth = Mouth(run, await parts.producer())
-        engines = partial(engines_for, run, store, pulse=pulse, mouth=mouth)
+        numberings = Numberings(store, network, run.settings.stream.numberings_max)
+        engines = partial(engines_for, run, store, numberings=numberings, pulse=pulse, mouth=mouth)
         worker.use(engines(network))
 
         async def replaced(_before: Network, after: Network) -> None:
+            numberings.know(after)
             worker.replace_network(after, engines(after))
 
         rerooting = Rerooting(store, network, pulse.expect, replaced, ())

@@ -30,9 +30,10 @@ class Heard:
         for applied in batch:
             rows = applied.frame.rows
             rows = rows[rows["kind"] < MADE_UP]
-            if len(rows) == 0:
+            groups = self._groups.get(applied.frame.network)
+            if len(rows) == 0 or groups is None:
                 continue
-            kinds = self._groups[applied.frame.network][applied.frame.group].kind[rows["node"]]
+            kinds = groups[applied.frame.group].kind[rows["node"]]
             via = rows["dcu"] >= 0
             for name, which in (
                 ("meters", (kinds == NodeKind.METER) & ~via),

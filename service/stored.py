@@ -84,12 +84,31 @@ async def group_of(store: Store, network: Network, slug: str, version: str) -> G
         ConfigError: The database does not hold that version, or the group was not in it.
     """
     if version != network.version:
-        for held in await store.versions():
-            if held.version == version:
-                loaded = await store.load_graph(held.valid_from_ms)
-                assert loaded is not None
-                network = await asyncio.to_thread(accepted, loaded[0], f"version {version}")
+        network = await network_in(store, version)
+    return group_in(network, slug)
+
+
+async def network_in(store: Store, version: str) -> Network:
+    """The network as it was in a version.
+
+    Raises:
+        ConfigError: The database does not hold it.
+    """
+    for held in await store.versions():
+        if held.version == version:
+            loaded = await store.load_graph(held.valid_from_ms)
+            assert loaded is not None
+            return await asyncio.to_thread(accepted, loaded[0], f"version {version}")
+    raise ConfigError(f"version {version} of the network is not in the database")
+
+
+def group_in(network: Network, slug: str) -> Group:
+    """A group of a network.
+
+    Raises:
+        ConfigError: It is not in it.
+    """
     for group in network.groups:
         if group.slug == slug:
             return group
-    raise ConfigError(f"version {version} of the network, with {slug}, is not in the database")
+    raise ConfigError(f"version {network.version} of the network has no {slug}")

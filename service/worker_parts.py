@@ -32,6 +32,33 @@ GroupIn = Callable[[str, str], Awaitable[Group]]
 """A group, by its slug, in a version of the network."""
 
 
+class Numberings:
+    """Versions of the network that gateways may number their rows by, each read once."""
+
+    def __init__(self, store: Store, network: Network, limit: int) -> None:
+        self._store = store
+        self._limit = limit
+        self._reading = asyncio.Lock()
+        self._known = {network.version: network}
+
+    def know(self, network: Network) -> None:
+        """One more; the oldest of too many is let go."""
+        self._known[network.version] = network
+        while len(self._known) > self._limit:
+            del self._known[next(iter(self._known))]
+
+    async def group(self, slug: str, version: str) -> Group:
+        """A group as it is in a version.
+
+        Raises:
+            ConfigError: The database does not hold that version, or the group was not in it.
+        """
+        async with self._reading:
+            if version not in self._known:
+                self.know(await stored.network_in(self._store, version))
+        return stored.group_in(self._known[version], slug)
+
+
 class Mouth:
     """Says words to gateways and desks: those that nobody hears are said again by nobody."""
 
@@ -58,8 +85,9 @@ class Mouth:
 
 
 def engines_for(
-    run: RoleRun, store: Store, network: Network, *, pulse: Pulse, mouth: Mouth
-) -> Engines:
+    run: RoleRun, store: Store, network: Network, *, numberings: Numberings, pulse: Pulse,
+    mouth: Mouth,
+) -> Engines:  # fmt: skip
     """How a worker loads, commits and tells."""
     partitions, wanted = run.settings.kafka.partitions, run.settings.engine
     by_partition: dict[int, dict[str, int]] = {}
@@ -79,9 +107,6 @@ def engines_for(
         numbers = list(by_partition.get(partition, {}).values())
         return dict(zip(numbers, await asyncio.gather(*map(one, numbers)), strict=True))
 
-    async def group_in(slug: str, version: str) -> Group:
-        return await stored.group_of(store, network, slug, version)
-
     return Engines(
         claim=lambda topic, partition, held: store.claim(topic, partition, owner, held=held),
         load=load,
@@ -90,7 +115,7 @@ def engines_for(
         commit=pulse.commit,
         committed=mouth.committed,
         opening=partial(settings_to_tell, wanted),
-        renumber=partial(renumbered, group_in),
+        renumber=partial(renumbered, numberings.group),
     )
 
 
