@@ -192,6 +192,7 @@ def _inside(url: str, now_ms: Callable[[], int]) -> Iterator[Check]:
         with psycopg.connect(url, connect_timeout=5, autocommit=True) as connection:
             yield from _role(connection)
             yield from _schema(connection)
+            yield _lasting(connection)
             row = connection.execute(
                 "select extract(epoch from clock_timestamp()) * 1000"
             ).fetchone()
@@ -218,6 +219,18 @@ def _role(connection: "Connection[Any]") -> Iterator[Check]:
         yield Check("database", "notice", f"{says}, who is a superuser", fix)
     else:
         yield Check("database", "ok", says)
+
+
+def _lasting(connection: "Connection[Any]") -> Check:
+    """Devices forget what we committed; ``synchronous_commit`` each session of ours sees to."""
+    off = connection.execute(
+        "select name from pg_settings where name in ('fsync', 'full_page_writes')"
+        " and setting = 'off' order by name"
+    ).fetchall()
+    if not off:
+        return Check("durability", "ok", "what is committed outlives a loss of power")
+    says = f"{' and '.join(name for (name,) in off)} off: a loss of power loses what was committed"
+    return Check("durability", "notice", says, "turn it on in postgresql.conf")
 
 
 def _schema(connection: "Connection[Any]") -> Iterator[Check]:

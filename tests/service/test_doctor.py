@@ -102,3 +102,13 @@ def test_a_database_is_looked_into(tmp_path: Path, postgres_url: str) -> None:
     assert "as lastgasp" in checks["database"].says
     assert checks["schema"].says == "the database is empty"
     assert "agrees" in checks["time"].says
+
+
+@pytest.mark.services
+def test_a_server_that_forgets_what_it_committed_is_found(
+    tmp_path: Path, postgres_url: str
+) -> None:
+    check = look(tmp_path, database=postgres_url)["durability"]  # the tests' own is in a hurry
+    assert check.state == "notice"
+    assert check.says.startswith("fsync and full_page_writes off")
+    assert "postgresql.conf" in check.fix
