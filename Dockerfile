@@ -21,7 +21,9 @@ COPY simulators simulators
 COPY service service
 RUN /opt/lastgasp/bin/python -m pip install --no-cache-dir --disable-pip-version-check --no-deps . \
     && /opt/lastgasp/bin/python -m pip uninstall --yes pip setuptools \
-    && /opt/lastgasp/bin/python -m compileall -q /opt/lastgasp/lib
+    && /opt/lastgasp/bin/python -m compileall -q /opt/lastgasp/lib \
+# The engine's loops, for any machine of this kind: a container starts without compiling.
+    && /opt/lastgasp/bin/python -c "import detectors.engine"
 
 FROM ${PYTHON}
 # Nothing of ours is installed by root, and nobody but root may change it.

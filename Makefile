@@ -56,6 +56,8 @@ lint: install
 
 unit: install
 	$(PYTEST) -q -m "not services and not soak" -n 2 --cov --cov-report= $(ARGS)
+	# compiled loops are not seen by coverage: those that test them run once more, as plain Python
+	NUMBA_DISABLE_JIT=1 $(PYTEST) -q -m loops --cov --cov-append --cov-report=
 	$(BIN)/python scripts/branch_floor.py
 
 peers: install

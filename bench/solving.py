@@ -14,8 +14,9 @@ import numpy as np
 from detectors.arriving import Gasping
 from detectors.evidence import FAR, Evidence
 from detectors.hearing import NEVER
-from detectors.inference import Priors, solve
+from detectors.inference import solve
 from detectors.tree import Tree, tree_of
+from detectors.weighing import Priors
 from grid.network import F64, I64, Group, NodeKind
 
 NODES = 1_000_000

@@ -5,68 +5,64 @@ terminal judges each second; then comes the way to us.  Until then silence says 
 when all of it is in does it say log(1 - delivery).
 """
 
-from dataclasses import dataclass
-from math import log
+from math import exp, log, log1p
+from typing import NamedTuple
 
-import numpy as np
-
-from grid.network import F64, I64
+from detectors.compiled import compiled
 
 WAYS = 40  # after so many mean delays what is still on its way is less than a number can tell
 TERMINAL_DELIVERY = 0.9  # terminals have a battery and their own modem
 
 
-@dataclass(frozen=True, slots=True)
-class Way:
+class Way(NamedTuple):
     """From the failure to our hearing of it, for one class of devices.  Times in ms."""
 
     first: int  # nobody speaks sooner
     spread: int  # from the first to the last of them, evenly
     delay: int  # mean of the way, exponential
 
-    def arrived(self, since_ms: F64) -> F64:
-        """The share of all words that will come which are there so long after the failure."""
-        waited = np.maximum(since_ms - self.first, 0.0)
-        beyond = np.maximum(waited - self.spread, 0.0)
-        late = self.delay * (np.exp(-beyond / self.delay) - np.exp(-waited / self.delay))
-        share: F64 = (np.minimum(waited, self.spread) - late) / self.spread
-        return share
-
 
 METERS = Way(first=30_000, spread=15_000, delay=5_000)
 TERMINALS = Way(first=1_000, spread=1_000, delay=1_000)
 
 
-@dataclass(frozen=True, slots=True)
-class Gasping:
+class Gasping(NamedTuple):
     """What is known of last gasps: how many arrive, and what their time means."""
 
     delivery: float  # P(a dead meter's last gasp arrives)
     stamp_ms: int = METERS.first  # how long after the failure a meter's own clock has it
 
-    def failed(self, gasp_ms: I64, terminal_ms: I64) -> I64:
-        """When power failed, by the first gasps of meters and of terminals."""
-        failed: I64 = np.minimum(gasp_ms - self.stamp_ms, terminal_ms)
-        return failed
 
-    def silence(self, since_ms: I64) -> tuple[F64, F64]:
-        """Of the full worth of a meter's and a terminal's silence, how much holds so long after
-        the failure.
-        """
-        return self.silence_of_meters(since_ms), _worth(TERMINALS, since_ms, TERMINAL_DELIVERY)
-
-    def silence_of_meters(self, since_ms: I64) -> F64:
-        """The same of meters alone."""
-        return _worth(METERS, since_ms, self.delivery)
+@compiled
+def arrived(way: Way, since_ms: int) -> float:
+    """The share of all words that will come which are there so long after the failure."""
+    waited = max(since_ms - way.first, 0)
+    beyond = max(waited - way.spread, 0)
+    late = way.delay * (exp(-beyond / way.delay) - exp(-waited / way.delay))
+    return (min(waited, way.spread) - late) / way.spread
 
 
-def _worth(way: Way, since_ms: I64, delivery: float) -> F64:
-    """Looked at are those of whom something may still be on its way: of the others all is worth
-    the same.
-    """
-    worth = np.full(len(since_ms), np.log1p(-delivery) / log(1 - delivery))
-    early = np.flatnonzero(since_ms < way.first + way.spread + WAYS * way.delay)
-    if len(early):
-        arrived = way.arrived(since_ms.take(early).astype(np.float64))
-        worth[early] = np.log1p(-delivery * arrived) / log(1 - delivery)
-    return worth
+@compiled
+def worth(way: Way, since_ms: int, delivery: float) -> float:
+    """How much of the full worth of silence holds so long after the failure."""
+    if since_ms >= way.first + way.spread + WAYS * way.delay:
+        return 1.0
+    return log1p(-delivery * arrived(way, since_ms)) / log(1 - delivery)
+
+
+@compiled
+def worth_of_meters(gasping: Gasping, since_ms: int) -> float:
+    """The same of a meter's silence."""
+    return worth(METERS, since_ms, gasping.delivery)
+
+
+@compiled
+def worth_of_terminals(since_ms: int) -> float:
+    """And of a terminal's."""
+    return worth(TERMINALS, since_ms, TERMINAL_DELIVERY)
+
+
+@compiled
+def failed(gasping: Gasping, gasp_ms: int, terminal_ms: int) -> int:
+    """When power failed, by the first gasps of meters and of terminals."""
+    return min(gasp_ms - gasping.stamp_ms, terminal_ms)

@@ -6,15 +6,14 @@ never declare anything by themselves.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from math import log, pi
 
 import msgspec
 import numpy as np
 
 from detectors.book import Book
-from detectors.inference import Priors
 from detectors.settings import EngineSettings
+from detectors.weighing import Priors
 from grid.frame import Rows
 from grid.network import F64
 from grid.reasons import Evidence
@@ -76,7 +75,7 @@ def weighed(book: Book, priors: Priors, loads: Mapping[int, Load], now_ms: int) 
         if load.lost and _speaks(load.lost_ms, LOSS_MS, now_ms):
             logit = logit.copy() if logit is priors.logit else logit
             logit[below] += _narrows(book, node, load.lost)
-    return priors if logit is priors.logit else replace(priors, logit=logit)
+    return priors if logit is priors.logit else priors._replace(logit=logit)
 
 
 def currents_of(

@@ -21,7 +21,6 @@ from detectors.etr import History
 from detectors.evidence import Ear, Evidence, gather
 from detectors.findings import Findings, note_position, note_verdict
 from detectors.hearing import NEVER, Hearing, hear_live, silence
-from detectors.inference import Priors
 from detectors.intake import before_answer, calm, hear, switchgear
 from detectors.lifecycle import close, explain, switched
 from detectors.listening import Listening, Relays, relayed_ms
@@ -41,6 +40,7 @@ from detectors.tree import places, tree_of
 from detectors.waking import TICK_MS, Waking
 from detectors.watched import Watched, note_gasps, watch
 from detectors.weak import note_weak
+from detectors.weighing import Priors
 from detectors.work import verify
 from grid.frame import (
     CaughtUp,

@@ -9,6 +9,7 @@ concentrator explains, on both sides.
 
 from dataclasses import dataclass
 from math import log
+from typing import NamedTuple
 
 import numpy as np
 
@@ -19,7 +20,7 @@ from detectors.settings import EngineSettings
 from detectors.tree import TRANSFORMER, places
 from grid.network import F64, I64, U8, Bools, Group
 
-FAR = np.int64(1 << 60)
+FAR = 1 << 60
 
 MUTE_MISSING = 3  # so many that were due since its last word, and did not come, make it mute
 MUTE_NOW = 0.1  # of those that go mute in quiet times, at the moment of a restoration
@@ -35,8 +36,7 @@ POWER_UP_WAIT_MS = (
 )  # power-ups arrive from the first to the sum of the two after restoration
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Evidence:
+class Evidence(NamedTuple):
     """One entry a node, at one moment.  Times by our clock."""
 
     heard_ms: I64  # last word that it has power; NEVER

@@ -20,7 +20,7 @@ from grid.reading import Kind, Quality
 
 T = TypeVar("T", bound=np.generic)
 
-NEVER = np.int64(-1 << 60)
+NEVER = -1 << 60
 NO_LAG = np.int32((1 << 31) - 1)
 EVERYONE = slice(None)
 

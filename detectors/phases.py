@@ -17,8 +17,9 @@ from detectors.book import Book
 from detectors.evidence import FAR, Evidence
 from detectors.findings import Findings, PhaseWord, note_phases
 from detectors.hearing import NEVER, PHASES, TELLS, Hearing
-from detectors.inference import Declared, Priors, Verdict, solve
+from detectors.inference import Declared, Verdict, solve
 from detectors.tree import Tree, places
+from detectors.weighing import Priors
 from grid.network import ALL_PHASES, I64, U8, Bools, Group
 
 SHARE_LL = log(0.3)  # of the faults of a device that it takes one phase alone
@@ -122,7 +123,7 @@ def _since(hearing: Hearing, group: Group, findings: Findings, nodes: I64) -> I6
 def _weaker(tree: Tree, priors: Priors, bit: int) -> Priors:
     """One phase is lost less often than all; no position of a switch says that it is."""
     logit = np.where(tree.phases & np.uint8(bit) > 0, priors.logit + SHARE_LL, -np.inf)
-    return replace(priors, logit=logit, open=np.zeros(len(logit), np.bool_))
+    return priors._replace(logit=logit, open=np.zeros(len(logit), np.bool_))
 
 
 def _evidence_of(
@@ -136,8 +137,7 @@ def _evidence_of(
     several = (tree.phases & np.uint8(bit) > 0) & (tree.phases != bit)
     speaks = only | (several & words.tells & ~lost)
     alone = _only(evidence, only)
-    return replace(
-        alone,
+    return alone._replace(
         heard_ms=np.where(speaks, evidence.heard_ms, NEVER),
         gasp_ms=np.where(lost, words.since_ms, alone.gasp_ms),
         gasp_ll=np.where(lost, LOST_LL, alone.gasp_ll),
@@ -180,8 +180,7 @@ def _without(tree: Tree, evidence: Evidence, found: Declared, bit: int) -> Evide
 
 def _only(evidence: Evidence, keep: Bools) -> Evidence:
     """What some of the nodes say; of the others nothing is known."""
-    return replace(
-        evidence,
+    return evidence._replace(
         heard_ms=np.where(keep, evidence.heard_ms, NEVER),
         gasp_ms=np.where(keep, evidence.gasp_ms, NEVER),
         gasp_ll=np.where(keep, evidence.gasp_ll, 0.0),

@@ -5,9 +5,9 @@ from math import log
 
 import numpy as np
 
-from detectors.inference import Priors
 from detectors.positions import Position
 from detectors.settings import EngineSettings
+from detectors.weighing import Priors
 from grid.network import F64, Group, NodeKind
 
 SUBSTATION = 1e-9  # a whole substation is what its own people see first
@@ -68,7 +68,7 @@ def priors_of(
         if positions[node].closed is None:
             logit[node] = left_logit[node] = -calm_ll  # it was open when last heard
     is_open[list(pinned)] = True
-    began = np.array(storms, np.int64)
+    began = np.array(sorted(storms), np.int64)
     return Priors(logit, is_open, left_logit, began, calm_ll)
 
 

@@ -13,11 +13,12 @@ import numpy as np
 from detectors.arriving import METERS, Gasping
 from detectors.evidence import Evidence
 from detectors.hearing import LAST_GASP, NEVER, Hearing
-from detectors.inference import STORM_NEAR_MS, Verdict
+from detectors.inference import Verdict
 from detectors.listening import Relays
 from detectors.running import Running
 from detectors.settings import EngineSettings
 from detectors.tree import places
+from detectors.weighing import STORM_NEAR_MS
 from grid.frame import Rows
 from grid.network import F64, I32, I64, Bools, Group
 from grid.outage import State

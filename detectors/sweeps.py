@@ -1,113 +1,83 @@
-"""Up and down a tree, level by level: the sums that exact inference is made of.
+"""Up and down the tree: the sums that exact inference is made of."""
 
-Places are those of the branches that anything points to, each level after the one above it; the
-last place, one after them, stands for the substation.  Leaves have been added to their parents
-before: nothing here is done for one of them alone.
-"""
-
-from collections.abc import Sequence
+from math import exp, log, log1p
 from typing import NamedTuple
 
 import numpy as np
 
-from grid.network import F64, I64, Bools
-
-Levels = Sequence[tuple[int, int]]
-"""The places of each level, from the top: the first, and the one after the last."""
+from detectors.compiled import compiled
+from detectors.tree import Tree
+from grid.network import F64, Bools
 
 SURELY = 1e-9  # by so much the whole must beat its parts
-
-
-class Leaves(NamedTuple):
-    """What leaves are worth.  One entry a leaf; neighbours have one parent, most often."""
-
-    first: F64  # log-odds that it is the open point; -inf where nothing says so
-    log_z: F64
-    shut: F64  # P(it is not open | nothing above it is)
-    runs: I64  # where each run of leaves with one parent begins
-    parents: I64  # and that parent's place
-
-    def up(self, leaves: I64) -> I64:
-        """The places of the parents of some."""
-        return self.parents.take(self.runs.searchsorted(leaves, "right") - 1)
-
-    def in_run(self) -> I64:
-        """How many there are in each run."""
-        ends = np.concatenate((self.runs[1:], [len(self.first)]))
-        return ends - self.runs
+MUCH = 1e200  # a product of leaves' Z that may not become much larger
 
 
 class Sums(NamedTuple):
-    """What the branches are worth.  One entry a place, and one for the substation."""
+    """What nodes are worth.  One entry each."""
 
     best: F64  # of the best set of open points below each
+    loss: F64  # what that loses where somebody there is to be alive
     open_here: F64  # P(it is open | nothing above it is)
-    alive: F64  # P(nothing above it is open)
     through: F64  # P(nothing above it is open, nor is it itself)
 
 
-def leaves_of(first: F64, runs: I64, parents: I64) -> Leaves:
-    """Leaves with their probabilities, and what each adds to log Z of its parent.
+@compiled
+def swept(tree: Tree, first: F64, odds: F64, points: Bools, is_open: Bools) -> Sums:
+    """Up for the sums and the best below each node, down for what is above it.
 
-    A leaf has one word, so its odds are far from the largest number there is.
+    Leaves are many, and a logarithm takes as long as all else that is done for one: their Z are
+    multiplied, and the logarithm of that is taken once.
+
+    Args:
+        tree: The tree.
+        first: Log-odds of each node that it is the open point.
+        odds: The same, no logarithms; of nodes with nobody below them.
+        points: Where anything points to it or to what is below it.
+        is_open: Which are so for sure: whatever is below them does not count.
     """
-    odds = np.exp(first)
-    log_z = np.log1p(odds)
-    odds += 1.0
-    return Leaves(first, log_z, np.divide(1.0, odds, out=odds), runs, parents)
+    parent, size, depth = tree.parent, tree.size, tree.depth
+    best, loss = np.zeros(len(first)), np.full(len(first), np.inf)
+    open_here, through = np.zeros(len(first)), np.ones(len(first))
+    # by depth: of those of one parent, as far as they were gone through
+    log_z, leaves_z = np.zeros(tree.depth_max + 2), np.ones(tree.depth_max + 2)
+    for node in range(len(first) - 1, 0, -1):
+        up, mine, level = parent[node], first[node], depth[node]
+        if not points[node]:
+            loss[up] = 0.0
+        elif size[node] == 1:
+            z = 1.0 + odds[node]
+            open_here[node] = odds[node] / z
+            leaves_z[level] *= z
+            if leaves_z[level] > MUCH:
+                log_z[level] += log(leaves_z[level])
+                leaves_z[level] = 1.0
+            best[up] += max(mine, 0.0)
+            loss[node] = 0.0
+            loss[up] = min(loss[up], max(mine, 0.0))
+        else:
+            z_below = log_z[level + 1] + log(leaves_z[level + 1])
+            log_z[level + 1], leaves_z[level + 1] = 0.0, 1.0
+            if is_open[node]:
+                z_below = -np.inf
+            less = exp(-abs(mine - z_below))
+            open_here[node] = (1.0 if mine > z_below else less) / (1.0 + less)
+            log_z[level] += max(mine, z_below) + log1p(less)
+            whole = mine if is_open[node] else max(mine, best[node])
+            best[up] += whole
+            loss[up] = min(loss[up], whole - best[node] + loss[node])
+    for node in range(1, len(first)):
+        through[node] = through[parent[node]] * (1.0 - open_here[node])
+    return Sums(best, loss, open_here, through)
 
 
-def dead_leaves(leaves: Leaves, through: F64) -> F64:
-    """P(dead) of each leaf."""
-    dead = through.take(leaves.parents).repeat(leaves.in_run())
-    dead *= leaves.shut
-    return np.subtract(1.0, dead, out=dead)
-
-
-def gathered(of: np.ufunc, leaves: Leaves, column: F64, start: F64) -> F64:
-    """A column of the leaves gathered into that of their parents.  Changes ``start``."""
-    if len(column):
-        of.at(start, leaves.parents, of.reduceat(column, leaves.runs))
-    return start
-
-
-def swept(levels: Levels, up: I64, own: tuple[F64, Bools | None], leaves: Leaves) -> Sums:
-    """Up for the sums and the best of each part, down for what is above each.
-
-    ``own``: each branch's log-odds that it is the open point, and which are so for sure.
-    """
-    first, hard = own
-    count = len(first)
-    log_z = gathered(np.add, leaves, leaves.log_z, np.zeros(count + 1))
-    best = gathered(np.add, leaves, np.maximum(leaves.first, 0.0), np.zeros(count + 1))
-    total = np.empty(count)
-    if hard is not None:  # whatever is below it does not count
-        log_z[:-1][hard] = -np.inf
-    for begin, end in reversed(levels):
-        mine, parents = first[begin:end], up[begin:end]
-        here = np.logaddexp(mine, log_z[begin:end], out=total[begin:end])
-        np.add.at(log_z, parents, here)
-        whole = np.maximum(mine, best[begin:end])
-        if hard is not None:
-            np.copyto(whole, mine, where=hard[begin:end])
-        np.add.at(best, parents, whole)
-    open_here = np.exp(first - total)
-    shut = 1.0 - open_here
-    alive, through = np.empty(count), np.ones(count + 1)
-    for begin, end in levels:
-        above = through.take(up[begin:end], out=alive[begin:end], mode="clip")
-        np.multiply(above, shut[begin:end], out=through[begin:end])
-    return Sums(best[:-1], open_here, alive, through)
-
-
-def spared(levels: Levels, up: I64, whole: F64, best: F64, least: F64) -> F64:
-    """Entry a place: the worth of the best set below it that leaves somebody there alive.
-
-    Somebody is alive where a part is left out that nothing points to, or else where it costs least
-    not to have a whole part: ``least`` is what the leaves right below cost, 0 where there is such a
-    part.  Changes ``least``.
-    """
-    gain = whole - best
-    for begin, end in reversed(levels):
-        np.minimum.at(least, up[begin:end], gain[begin:end] + least[begin:end])
-    return best - least[:-1]
+@compiled
+def topmost(tree: Tree, first: F64, best: F64, is_open: Bools) -> Bools:
+    """Nodes that beat the best of what is below them, and none of which is below another."""
+    chosen = np.zeros(len(first), np.bool_)
+    end = 0
+    for node in range(1, len(first)):
+        if node >= end and (is_open[node] or first[node] > best[node] + SURELY):
+            chosen[node] = True
+            end = node + tree.size[node]
+    return chosen

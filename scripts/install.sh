@@ -27,4 +27,5 @@ done
 }
 .venv/bin/python -m pip install --disable-pip-version-check --retries 10 -e '.[cluster,simbench,test]'
 .venv/bin/lastgasp --help >/dev/null
+.venv/bin/python -c "import detectors.engine"  # compiles its loops, for all who start it later
 touch .venv/.installed

@@ -42,9 +42,7 @@ from service.clock import now_ms
 from service.desk import ServiceDesk
 from service.feeddesk import ServiceFeedDesk
 from service.garbage import collect_rarely
-from service.glimpse import Glimpse
 from service.health import Health
-from service.maps import Maps
 from service.metrics import Metrics
 from service.outbox_metrics import OutboxFigures
 from service.rerooting import Heir, Rerooting
@@ -324,6 +322,10 @@ async def _texts(run: RoleRun, failure: Failure) -> None:
 
 
 async def _dispatch(run: RoleRun, failure: Failure) -> None:
+    # the only role here that holds engines, which take a second and 100 MB to load
+    from service.glimpse import Glimpse
+    from service.maps import Maps
+
     async with AsyncExitStack() as opened:
         parts = Parts(run, opened, failure)
         store, settings = await parts.store(), run.settings

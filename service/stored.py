@@ -3,10 +3,10 @@
 import asyncio
 from collections.abc import Callable
 from functools import partial
+from typing import TYPE_CHECKING
 
 import structlog
 
-from detectors.engine import Engine
 from detectors.settings import EngineSettings
 from grid.errors import ConfigError
 from grid.graph import Graph
@@ -14,7 +14,9 @@ from grid.network import Group, Network
 from service.accepted import accepted
 from service.sources import load_graph
 from store.postgres import Store
-from stream.recovery import recover
+
+if TYPE_CHECKING:  # most roles of a cluster have no engine, and loading one takes a second
+    from detectors.engine import Engine
 
 MADE = ("city:", "simbench:")  # the name says it all: no need to make it again at each start
 
@@ -51,7 +53,9 @@ def _read(source: str) -> tuple[Graph, Network]:
     return graph, accepted(graph, source, problems)
 
 
-async def engines_of(store: Store, network: Network, settings: EngineSettings) -> dict[int, Engine]:
+async def engines_of(
+    store: Store, network: Network, settings: EngineSettings
+) -> "dict[int, Engine]":
     """An engine for each feeder group, as it was after the last frame that was committed."""
     engines = {}
     for group in network.groups:
@@ -61,8 +65,10 @@ async def engines_of(store: Store, network: Network, settings: EngineSettings) -
 
 async def engine_of(
     store: Store, network: Network, number: int, settings: EngineSettings
-) -> Engine:
+) -> "Engine":
     """The engine of one group, as it was after the last frame that was committed."""
+    from stream.recovery import recover
+
     group = network.groups[number]
     progress = await store.progress(group.slug)
     engine = await recover(

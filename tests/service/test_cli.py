@@ -74,6 +74,12 @@ def test_nothing_heavy_is_imported_before_a_command_needs_it() -> None:
     assert ran.stdout.strip() == "[]"
 
 
+def test_a_role_of_a_cluster_without_engines_loads_none() -> None:
+    code = "import sys, service.roles; print({'detectors.engine', 'numba'} & {*sys.modules})"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == "set()"
+
+
 def test_a_token_is_printed_alone_and_needs_no_server(lastgasp: Run, tmp_path: Path) -> None:
     ran = lastgasp("token", "--role", "dispatcher", "--subject", "anna", "--district", "north",
                    "--data", "d", "--ttl", "60")  # fmt: skip
