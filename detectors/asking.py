@@ -17,6 +17,7 @@ from detectors.inference import Verdict
 from detectors.running import Running
 from detectors.scene import Scene
 from detectors.settings import EngineSettings
+from grid.english import meters
 from grid.errors import Refused
 from grid.frame import Decided
 from grid.network import I64, Bools, Group, NodeKind
@@ -114,7 +115,7 @@ class Asking:
                 raise Refused("meters cannot be heard now, so none is asked")
             chosen = self._by_hand(scene, outage)
             pings.extend(Ping(scene.now_ms, scene.book.group.ids[node]) for node in chosen)
-            text = f"{len(chosen)} meters asked whether they have power, by {command.by}"
+            text = f"{meters(len(chosen))} asked whether they have power, by {command.by}"
             scene.book.note(outage, text, code="pinged", n=len(chosen), by=command.by)
 
         return ping

@@ -11,6 +11,7 @@ from detectors.inference import Declared
 from detectors.running import Running
 from detectors.scene import Scene
 from detectors.weighing import GUARD_MS
+from grid.english import count
 from grid.network import ALL_PHASES, I64
 from grid.outage import State
 
@@ -59,7 +60,8 @@ def take_missing(scene: Scene, outage: Running) -> I64:
     taken = book.take_in(outage, members, mute, off)
     n = len(taken)
     if n:
-        book.note(outage, f"{n} more meters are behind it", taken, code="more_behind", n=n)
+        text = f"{count(n, 'more meter is', 'more meters are')} behind it"
+        book.note(outage, text, taken, code="more_behind", n=n)
     return taken
 
 

@@ -9,6 +9,7 @@ from detectors.running import Running
 from detectors.scene import Scene
 from detectors.tree import TRANSFORMER, among
 from detectors.weighing import GUARD_MS
+from grid.english import count, form, meters
 from grid.network import ALL_PHASES, phase_letters
 from grid.reasons import Evidence
 from grid.times import to_rfc3339
@@ -66,24 +67,27 @@ def _silence(scene: Scene, outage: Running, found: Declared) -> list[Evidence]:
     below = group.below(found.node)
     gasps = evidence.gasp_ms[below] >= found.since_ms - GUARD_MS
     terminals = int((gasps & (group.kind[below] == TRANSFORMER)).sum())
-    count, own = len(outage.members), found.gasps - terminals - found.lost
+    all_, own = len(outage.members), found.gasps - terminals - found.lost
     lines = []
     if terminals:
-        text = f"{terminals} transformer terminals report no voltage"
+        which = count(terminals, "transformer terminal reports", "transformer terminals report")
+        text = f"{which} no voltage"
         lines.append(Evidence(code="terminals", text=text, n=terminals))
     if found.lost:
         letters = phase_letters(found.phases)
-        text = f"{found.lost} devices of three phases have lost phase {letters} and keep another"
+        which = count(found.lost, "device of three phases has", "devices of three phases have")
+        kept = form(found.lost, "keeps", "keep")
+        text = f"{which} lost phase {letters} and {kept} another"
         lines.append(Evidence(code="phase_lost", text=text, n=found.lost))
     if own > 0:
-        text = f"{own} of {count} meters sent a last gasp"
-        lines.append(Evidence(code="gasps", text=text, n=own, of=count))
+        text = f"{own} of {meters(all_)} sent a last gasp"
+        lines.append(Evidence(code="gasps", text=text, n=own, of=all_))
     if found.overdue:
-        text = f"{found.overdue} heartbeats were due and did not come"
-        lines.append(Evidence(code="overdue", text=text, n=found.overdue, of=count))
+        text = f"{count(found.overdue, 'heartbeat was', 'heartbeats were')} due and did not come"
+        lines.append(Evidence(code="overdue", text=text, n=found.overdue, of=all_))
     if found.unanswered:
-        text = f"{found.unanswered} meters were asked and did not answer"
-        lines.append(Evidence(code="unanswered", text=text, n=found.unanswered, of=count))
+        text = f"{count(found.unanswered, 'meter was', 'meters were')} asked and did not answer"
+        lines.append(Evidence(code="unanswered", text=text, n=found.unanswered, of=all_))
     if outage.parent is not None:
         text = "dark since before the power above came back"
         lines.append(Evidence(code="left_behind", text=text))
@@ -103,15 +107,17 @@ def _against(scene: Scene, outage: Running, found: Declared) -> list[Evidence]:
     mute = int(evidence.mute_dcu[relay[relay >= 0]].sum())
     lines = _other_phases(scene, found)
     if powered:
-        text = f"{powered} of {len(members)} meters behind it report power"
+        report = form(powered, "reports", "report")
+        text = f"{powered} of {meters(len(members))} behind it {report} power"
         lines.append(
             Evidence(code="report_power", text=text, for_=False, n=powered, of=len(members))
         )
     if quiet:
-        text = f"{quiet} of {len(out)} meters sent no last gasp"
+        text = f"{quiet} of {meters(len(out))} sent no last gasp"
         lines.append(Evidence(code="no_gasp", text=text, for_=False, n=quiet, of=len(out)))
     if mute:
-        text = f"{mute} of {len(out)} meters are behind a concentrator that is mute"
+        are = form(mute, "is", "are")
+        text = f"{mute} of {meters(len(out))} {are} behind a concentrator that is mute"
         lines.append(Evidence(code="mute", text=text, for_=False, n=mute, of=len(out)))
     return lines
 
@@ -125,6 +131,7 @@ def _other_phases(scene: Scene, found: Declared) -> list[Evidence]:
     others = below[book.tree.phases[below] & np.uint8(found.phases) == 0]
     live = int((scene.evidence.heard_ms[others] > found.since_ms + GUARD_MS).sum())
     letters = phase_letters(ALL_PHASES & ~found.phases)
-    text = f"{live} of {len(others)} meters on phase {letters} report power"
+    report = form(live, "reports", "report")
+    text = f"{live} of {meters(len(others))} on phase {letters} {report} power"
     line = Evidence(code="phase_live", text=text, for_=None, n=live, of=len(others))
     return [line] if live else []

@@ -16,6 +16,7 @@ from detectors.hearing import NEVER, PHASES, Hearing
 from detectors.positions import Position
 from detectors.scene import Scene
 from detectors.tree import places
+from grid.english import form, meters
 from grid.frame import Rows
 from grid.network import I64, U8, Bools, Group, phase_letters
 from grid.outage import Finding
@@ -92,8 +93,9 @@ def note_comms(findings: Findings, evidence: Evidence, held: Bools, now_ms: int)
             int(members[0]),
             since_ms=last,
             now_ms=now_ms,
-            reason=f"{len(late)} of {len(members)} meters behind the concentrator are overdue "
-            "and nothing comes through it: comms loss, no sign of an outage",
+            reason=f"{len(late)} of {meters(len(members))} behind the concentrator "
+            f"{form(len(late), 'is', 'are')} overdue and nothing comes through it: comms loss, "
+            "no sign of an outage",
         )
     for name in sorted(open_now - mute):
         findings.end("comms_loss", name, now_ms=now_ms)

@@ -11,6 +11,7 @@ from detectors.bound import missing, take_missing
 from detectors.reconcile import merge_into
 from detectors.running import NOT_EXPLAINED, Running, outage_id
 from detectors.scene import Scene
+from grid.english import count, meters
 from grid.errors import Refused
 from grid.frame import Decided
 from grid.network import ALL_PHASES, I64, Bools
@@ -94,7 +95,8 @@ def split(scene: Scene, outage: Running, command: Decided) -> None:
     text = f"split off {book.name(outage)} at {name} by {by}: {reason}"
     was = book.name(outage)
     book.note(new, text, left, code="split_off", outage=was, device=name, by=by, reason=reason)
-    text = f"{len(left)} meters are {book.name(new)} of its own, says {by}: {reason}"
+    which = count(len(left), "meter is", "meters are")
+    text = f"{which} {book.name(new)} of its own, says {by}: {reason}"
     named = book.name(new)
     book.note(outage, text, left, code="split", n=len(left), outage=named, by=by, reason=reason)
     for one in (outage, new):
@@ -110,14 +112,15 @@ def close(scene: Scene, outage: Running, command: Decided) -> None:
     if left.any():
         if not command.reason:
             n = int(left.sum())
-            raise Refused(f"{n} meters of it are still out; closing it needs a reason")
+            which = count(n, "meter of it is", "meters of it are")
+            raise Refused(f"{which} still out; closing it needs a reason")
         _require_not_open(scene, outage)
         _dismiss(scene, outage)
         members = outage.members[left]
         outage.inferred |= left
         book.mark_on(outage, left, np.full(len(members), scene.now_ms, np.int64))
         outage.restored_ms = int(outage.on_ms.max())
-        text = f"{len(members)} meters are to be verified"
+        text = f"{count(len(members), 'meter is', 'meters are')} to be verified"
         book.note(outage, text, members, code="to_verify", n=len(members))
     because = f": {command.reason}" if command.reason else ""
     text = f"closed by {command.by}{because}"
@@ -141,12 +144,13 @@ def fed_elsewhere(scene: Scene, nodes: I64) -> None:
         part = outage if gone.all() else _apart(scene, outage, outage.node, gone)
         members = part.members[part.out]
         if part is not outage:
-            text = f"{n} meters are {book.name(part)}: another substation feeds them now"
+            which = count(n, "meter is", "meters are")
+            text = f"{which} {book.name(part)}: another substation feeds them now"
             book.note(outage, text, members, code="switched_away", n=n, outage=book.name(part))
         part.inferred |= part.out
         book.mark_on(part, part.out.copy(), np.full(len(members), scene.now_ms, np.int64))
         part.restored_ms = int(part.on_ms.max())
-        text = f"another substation feeds its {n} meters now; they are to be verified"
+        text = f"another substation feeds its {meters(n)} now; to be verified"
         book.note(part, text, members, code="fed_elsewhere", n=n)
         part.state = State.CLOSED
 
@@ -183,7 +187,8 @@ def _put(scene: Scene, outage: Running, node: int, command: Decided, code: str) 
     n = len(outside)
     if n:
         book.let_go(outage, outside)
-        book.note(outage, f"{n} meters are not behind it", outside, code="not_behind", n=n)
+        text = f"{count(n, 'meter is', 'meters are')} not behind it"
+        book.note(outage, text, outside, code="not_behind", n=n)
     take_missing(scene, outage)
 
 

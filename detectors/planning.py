@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from detectors.running import Running
 from detectors.scene import Scene
+from grid.english import form, meters
 from grid.frame import PlanEntered
 from grid.outage import RUNNING, OutageKind
 from grid.times import to_rfc3339
@@ -95,5 +96,6 @@ def _wider(scene: Scene, outage: Running, plan: PlanEntered, node: int) -> None:
         return
     outage.wider_than = plan.plan_id
     device, n, of = book.group.ids[node], len(beyond), len(members)
-    text = f"wider than plan {plan.plan_id}: {n} of {of} meters are not behind {device}"
+    are = form(n, "is", "are")
+    text = f"wider than plan {plan.plan_id}: {n} of {meters(of)} {are} not behind {device}"
     book.note(outage, text, beyond, code="wider", plan=plan.plan_id, device=device, n=n, of=of)

@@ -16,6 +16,7 @@ from detectors.inference import Declared
 from detectors.running import NOT_EXPLAINED, OUT, Running
 from detectors.scene import Scene
 from detectors.weighing import GUARD_MS
+from grid.english import count
 from grid.network import ALL_PHASES, I64, Bools, NodeKind, phase_letters
 from grid.outage import ENDED, OutageKind, State
 from grid.times import to_rfc3339
@@ -154,7 +155,7 @@ def merge_into(scene: Scene, other: Running, *, into: Running, node: int) -> Non
     )
     if len(other.members):
         n, name = len(moving), book.name(into)
-        text = f"{n} meters are part of {name}"
+        text = f"{count(n, 'meter is', 'meters are')} part of {name}"
         book.note(other, text, moving, code="part_of", n=n, outage=name)
     else:
         other.cause = f"merged into {book.name(into)}"
@@ -184,14 +185,16 @@ def _fit(scene: Scene, outage: Running, found: Declared, members: I64) -> None:
         taken = book.take_in(outage, missing, mute, _same(outage, missing))
         if len(taken):
             n = len(taken)
-            book.note(outage, f"{n} more meters are behind it", taken, code="more_behind", n=n)
+            text = f"{count(n, 'more meter is', 'more meters are')} behind it"
+            book.note(outage, text, taken, code="more_behind", n=n)
     inside = _within(book, found.node, outage.members)
     inside &= book.tree.phases[outage.members] & ~np.uint8(outage.phases) == 0
     outside = outage.members[~inside]
     if len(outside) and not outage.carried:
         book.let_go(outage, outside)
         n = len(outside)
-        book.note(outage, f"{n} meters are not behind it", outside, code="not_behind", n=n)
+        text = f"{count(n, 'meter is', 'meters are')} not behind it"
+        book.note(outage, text, outside, code="not_behind", n=n)
     outage.fitted = not (outage.telemetered or outage.carried) and bool(outage.out.all())
 
 
@@ -231,7 +234,8 @@ def _left_behind(
     by = {"outage": book.name(parent), "device": book.group.ids[found.node]}
     book.note(nested, text, left, code="left_behind", **by)
     n, name = len(left), book.name(nested)
-    book.note(parent, f"{n} meters stay dark: {name}", code="stay_dark", n=n, outage=name)
+    stays = f"{count(n, 'meter stays', 'meters stay')} dark: {name}"
+    book.note(parent, stays, code="stay_dark", n=n, outage=name)
     return nested
 
 
@@ -250,7 +254,7 @@ def _unsupported(scene: Scene, outage: Running, held: Bools) -> None:
     if taken.any():
         gone = outage.members[taken]
         book.let_go(outage, gone)
-        text = f"{len(gone)} meters are part of another outage"
+        text = f"{count(len(gone), 'meter is', 'meters are')} part of another outage"
         book.note(outage, text, gone, code="part_of_another", n=len(gone))
     if outage.unsupported_ms is None:
         outage.unsupported_ms = scene.now_ms

@@ -15,6 +15,7 @@ from detectors.running import STEP_GAP_MS, Running
 from detectors.settings import EngineSettings
 from detectors.tree import among, distinct, places, transformers
 from detectors.weighing import GUARD_MS
+from grid.english import count, form, meters
 from grid.network import ALL_PHASES, I64, Bools
 from grid.outage import State
 
@@ -78,12 +79,12 @@ def _hear_one(
         book.mark_on(outage, which, hearing.on_ms[outage.members[which]])
         hearing.void_ms[node[restored]] = NEVER  # heard: no longer expected
         n = int(which.sum())
-        text = f"{n} meters heard with power again"
+        text = f"{meters(n)} heard with power again"
         book.note(outage, text, node[restored], code="heard_again", n=n)
     if contrary.any():
         book.let_go(outage, node[contrary])
         n = int(contrary.sum())
-        text = f"{n} meters report power: not part of it"
+        text = f"{count(n, 'meter reports', 'meters report')} power: not part of it"
         book.note(outage, text, node[contrary], code="report_power", n=n)
     sure = restored & powered
     enough = int(restored.sum()) + int((~outage.out & ~outage.inferred).sum())
@@ -247,7 +248,8 @@ def follow(
     outage.inferred |= ends
     members = outage.members[ends]
     book.mark_on(outage, ends, np.full(len(members), outage.back_ms, np.int64))
-    text = f"{len(members)} meters cannot say it; they follow their transformer"
+    which = count(len(members), "meter cannot say it", "meters cannot say it")
+    text = f"{which}; {form(len(members), 'it follows its', 'they follow their')} transformer"
     book.note(outage, text, members, code="follow_transformer", n=len(members))
 
 
@@ -312,5 +314,5 @@ def finish(book: Book, outage: Running, now_ms: int) -> None:
     elif not out.all() and outage.state is not State.PARTIALLY_RESTORED:
         outage.state = State.PARTIALLY_RESTORED
         n = int((~out).sum())
-        text = f"{n} of {len(out)} meters restored"
+        text = f"{n} of {meters(len(out))} restored"
         book.note(outage, text, code="partly_restored", n=n, of=len(out))

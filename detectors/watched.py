@@ -18,6 +18,7 @@ from detectors.hearing import LAST_GASP, NEVER, Hearing
 from detectors.scene import Scene
 from detectors.settings import EngineSettings
 from detectors.tree import places, transformers
+from grid.english import meters
 from grid.frame import Rows
 from grid.network import I64, Bools
 from grid.outage import RUNNING, State
@@ -209,7 +210,7 @@ def _spoke(hearing: Hearing) -> Bools:
 def _named(book: Book, silent: I64, of: int) -> str:
     names = ", ".join(book.group.ids[node] for node in silent[:NAMED].tolist())
     more = f" and {len(silent) - NAMED} more" if len(silent) > NAMED else ""
-    return f"{len(silent)} of {of} meters behind it never spoke: {names}{more}"
+    return f"{len(silent)} of {meters(of)} behind it never spoke: {names}{more}"
 
 
 def _open(findings: Findings, kind: str) -> Iterable[str]:

@@ -6,6 +6,7 @@ begins it anew.  The last step is the meters': restored after it was repaired.
 
 from detectors.running import NOT_EXPLAINED, Running
 from detectors.scene import Scene
+from grid.english import meters
 from grid.errors import Refused
 from grid.frame import Decided
 from grid.outage import Etr, OutageKind, State
@@ -129,7 +130,7 @@ def verify(scene: Scene, outage: Running) -> None:
         return
     outage.stage = Stage.VERIFIED
     outage.progress += (Progress(Stage.VERIFIED, scene.said_ms, "meters"),)
-    scene.book.note(outage, f"verified by {own} meters", code="verified", n=own)
+    scene.book.note(outage, f"verified by {meters(own)}", code="verified", n=own)
 
 
 def verify_by_hand(scene: Scene, outage: Running, command: Decided) -> None:

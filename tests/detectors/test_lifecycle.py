@@ -35,7 +35,7 @@ def test_a_terminal_confirms(day) -> None:
     assert told.outages[0].endswith(": confirmed fault")
     assert "confirmed by terminals" in told.log[0]
     assert told.outage.evidence[:2] == (
-        "1 transformer terminals report no voltage",
+        "1 transformer terminal reports no voltage",
         "1 of 3 meters sent a last gasp",
     )
 

@@ -56,7 +56,7 @@ def test_who_had_only_been_silent_and_reports_power_was_never_part_of_it(day) ->
         12:01:50 end
     """)  # fmt: skip
     assert "C-M17" not in {c for o in told.latest() for step in o.steps for c in step.customers}
-    assert "report power: not part of it" in "".join(told.log)
+    assert "1 meter reports power: not part of it" in "".join(told.log)
 
 
 def test_an_answer_to_a_false_gasp_is_no_restoration_of_what_it_was_taken_for(day) -> None:

@@ -35,7 +35,8 @@ export function kept(name) {
 
 /**
  * The words of a language out of tables `{zh: {...}, en: {...}}`, later ones over earlier ones.
- * `{name}` in a word is filled with the value of that name.
+ * `{name}` in a word is filled with the value of that name; `{n:home|homes}` with the number and the
+ * form that goes with it in the language.
  * @param {Language} of @param {...{zh: Table, en: Table}} tables @returns {Say}
  */
 export function words(of, ...tables) {
@@ -43,8 +44,13 @@ export function words(of, ...tables) {
   return (key, values = {}) => {
     const word = all[key];
     if (word === undefined) return `[${key}]`;
-    return word.replace(/\{(\w+)\}/g, (_, name) => (name in values ? String(values[name]) : `[${name}]`));
+    return word.replace(/\{(\w+):([^|}]*)\|([^}]*)\}/g, (_, name, one, many) => `${values[name] ?? `[${name}]`} ${isOne(of, values[name]) ? one : many}`).replace(/\{(\w+)\}/g, (_, name) => (name in values ? String(values[name]) : `[${name}]`));
   };
+}
+
+/** Whether a count, maybe written out as 1,200, takes the singular. */
+function isOne(of, count) {
+  return new Intl.PluralRules(of).select(Number(String(count).replaceAll(",", ""))) === "one";
 }
 
 /** Fill every `data-say` (text), `data-say-label` and `data-say-placeholder` below a node.

@@ -2,14 +2,16 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Alarms, FLOOD } from "../../../dispatch/pages/js/board/alarms.js";
-import { sentence, sides, single } from "../../../dispatch/pages/js/board/evidence.js";
+import { sentence, sides } from "../../../dispatch/pages/js/board/evidence.js";
 import { NONE, passes, read, write } from "../../../dispatch/pages/js/board/filters.js";
 import { Model, figures, oldest } from "../../../dispatch/pages/js/board/model.js";
 import { bubbleFeatures, diagram, lineFeatures, nodeStates, places } from "../../../dispatch/pages/js/board/nodes.js";
 import { byFeeder, need, ordered, still, verifying } from "../../../dispatch/pages/js/board/order.js";
 import { Teller } from "../../../dispatch/pages/js/board/tell.js";
 import { timeline } from "../../../dispatch/pages/js/board/timeline.js";
+import { words } from "../../../dispatch/pages/js/i18n.js";
 import { times } from "../../../dispatch/pages/js/times.js";
+import { BOARD } from "../../../dispatch/pages/js/words/board.js";
 import { NOW, at, outage } from "./outages.js";
 
 const none = { key: 0, vulnerable: 0 };
@@ -33,13 +35,11 @@ for (const [sentence_, changes, dark, word] of [
 ]) test(`needs you: ${sentence_}`, () => assert.equal(need(outage(changes), dark, NOW, 45).word, word));
 
 test("one of a thing is not many", () => {
-  const said = (text) => sentence({ code: "", text }, null, times("Asia/Shanghai", "en"));
-  assert.equal(said("1 transformer terminals report no voltage"), "1 transformer terminal reports no voltage");
-  assert.equal(said("1 heartbeats were due and did not come"), "1 heartbeat was due and did not come");
-  assert.equal(said("1 of 40 meters behind it report power"), "1 of 40 meters behind it reports power");
-  assert.equal(said("11 meters have power again"), "11 meters have power again");
-  assert.equal(single("Meter M1 is dead, 1 customers are dark"), "Meter M1 is dead, 1 customer is dark");
-  assert.equal(said("3 of 40 meters sent a last gasp"), "3 of 40 meters sent a last gasp");
+  const [en, zh] = ["en", "zh"].map((language) => words(language, BOARD));
+  assert.equal(en("verdict.text", { device: "Meter M1", n: "1" }), "Meter M1 is dead, 1 customer is dark");
+  assert.equal(en("verdict.text", { device: "B1", n: "11" }), "B1 is dead, 11 customers are dark");
+  assert.equal(en("verdict.text", { device: "B1", n: "1,001" }), "B1 is dead, 1,001 customers are dark");
+  assert.equal(zh("verdict.text", { device: "电表 M1", n: "1" }), "电表 M1 失电，1户停电");
 });
 
 test("what there is to verify is an outage that is not sure yet, or power that is back", () => {

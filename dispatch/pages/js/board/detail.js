@@ -3,7 +3,7 @@
 import { byId, el } from "../dom.js";
 import { mark } from "../marks.js";
 import { LADDER, RUNNING, markOf } from "./model.js";
-import { sides, sentence, single } from "./evidence.js";
+import { sides, sentence } from "./evidence.js";
 import { whyNot } from "./refused.js";
 import { causeOf, crewName, probability } from "./rows.js";
 import { timeline } from "./timeline.js";
@@ -34,9 +34,9 @@ export function drawDetail(seen, context) {
 
 function head(outage, { say, times: t, now, actions, close, open }) {
   const running = RUNNING.has(outage.state);
-  const words = single(say(running ? "verdict.text" : outage.state === "rejected" ? "verdict.none" : "verdict.over", {
+  const words = say(running ? "verdict.text" : outage.state === "rejected" ? "verdict.none" : "verdict.over", {
     device: device(outage, say), n: t.count(running ? outage.customers_out : outage.customers_affected),
-  }));
+  });
   return el("div", { class: "detail-head" },
     el("div", { class: "line" },
       el("h2", {}, mark(markOf(outage, now)), say(`state.${outage.state}`), el("span", { class: "quiet" }, outage.id)),

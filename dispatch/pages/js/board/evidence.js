@@ -40,7 +40,7 @@ const EVIDENCE = {
 
 /** @param {{code?: string, text: string, fields?: any}} line @param {any} times */
 export function sentence(line, _say, times) {
-  if (times.language !== "zh") return withClock(single(line.text), times);
+  if (times.language !== "zh") return withClock(line.text, times);
   const said = line.fields ? SAID[line.code]?.(line.fields) : EVIDENCE[line.code]?.(line, times);
   return said && !said.includes("undefined") ? said : withClock(line.text, times);
 }
@@ -65,16 +65,6 @@ const BRIEF = {
 export function brief(line, say, times) {
   const said = BRIEF[times.language][line.code]?.(line, times);
   return said && !/undefined|null|NaN/.test(said) ? said : sentence(line, say, times);
-}
-
-const ONE = { have: "has", are: "is", were: "was", report: "reports", stay: "stays", follow: "follows", say: "says", send: "sends" };
-
-/** A sentence that counts one: "1 meters have power again" is nobody's English. */
-export function single(text) {
-  return text
-    .replace(/\b1 ((?:transformer |more )?(?:meter|terminal|heartbeat|device|customer))s (of three phases )?(\w+)/g,
-      (_, noun, of = "", verb) => `1 ${noun} ${of}${ONE[verb] ?? verb}`)
-    .replace(/\b1 of (\d+ meters(?: behind it| on phase \w+)?) (report|are)\b/g, (_, which, verb) => `1 of ${which} ${ONE[verb]}`);
 }
 
 /** Moments inside a sentence on the site's clock: nobody reads UTC at three in the morning. */

@@ -28,7 +28,7 @@ export const CREW = {
     "device.lv_feeder": "Low-voltage line",
     "state.predicted": "Possible outage", "state.confirmed": "Outage", "state.partially_restored": "Partly back", "state.verify": "To be verified", "state.restored": "Power is back", "state.planned": "Planned outage",
     "fact.state": "State", "fact.out": "Without power", "fact.since": "Since", "fact.feeder": "Feeder", "fact.stage": "Progress", "fact.cause": "Cause", "fact.etr": "Power back", "fact.no": "No.", "fact.phases": "Phases",
-    "out": "{out} of {all} customers", "etr.none": "no time yet", "cause.none": "not found yet", "place": "Navigate to the device", "place.none": "The place of this device is not known",
+    "out": "{out} of {all:customer|customers}", "etr.none": "no time yet", "cause.none": "not found yet", "place": "Navigate to the device", "place.none": "The place of this device is not known",
     "stage.assigned": "Assigned", "stage.en_route": "En route", "stage.on_site": "On site", "stage.cause_found": "Cause found", "stage.repaired": "Repaired; meters are to confirm it", "stage.verified": "Confirmed by meters", "stage.none": "Assigned", "at": "{what} ({at})",
     "act.en_route": "On my way", "act.on_site": "On site", "act.repaired": "Repaired", "act.repaired.sure": "Repaired? Press again", "act.cause": "Cause", "act.etr": "Power back",
     "did.en_route": "on the way", "did.on_site": "on site", "did.repaired": "repaired", "did.cause": "cause", "did.etr": "power back",
