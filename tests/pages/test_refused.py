@@ -5,8 +5,11 @@ import json
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import get_args
 
 import pytest
+
+from dispatch.answers import RefusalCode
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = ROOT / "dispatch" / "pages" / "js"
@@ -36,14 +39,18 @@ FOUND = [
 ]
 
 
-def sentences() -> Iterator[str]:
-    """Every sentence that refuses, with a number in each of its gaps."""
+def sentences() -> Iterator[tuple[str, str]]:
+    """Every sentence that refuses, with a number in each of its gaps, and the code that it comes
+    with.
+    """
     for name in WHERE:
         for node in ast.walk(ast.parse((ROOT / name).read_text())):
             if isinstance(node, ast.Call) and getattr(node.func, "attr", "") != "get":
                 called = getattr(node.func, "id", getattr(node.func, "attr", ""))
                 if called in REFUSE:
-                    yield from map(said, node.args[:2])
+                    codes = [said(k.value) for k in node.keywords if k.arg == "code"]
+                    for part in node.args[:2]:
+                        yield said(part), (codes or [""])[0]
 
 
 def said(part: ast.expr) -> str:
@@ -54,14 +61,16 @@ def said(part: ast.expr) -> str:
     return ""
 
 
-def in_chinese(tool: Callable[[str], str], function: str, asked: list[str]) -> list[str]:
+def in_chinese(
+    tool: Callable[[str], str], function: str, asked: list[tuple[str, str]]
+) -> list[str]:
     script = (
         f"import {{ {function} }} from {json.dumps((PAGES / 'board' / 'refused.js').as_uri())};"
         f"import {{ BOARD }} from {json.dumps((PAGES / 'words' / 'board.js').as_uri())};"
         f"import {{ words }} from {json.dumps((PAGES / 'i18n.js').as_uri())};"
         "const say = words('zh', BOARD);"
-        f"console.log(JSON.stringify({json.dumps(asked)}.map((s) => "
-        f"{function}(s, {'say, ' if function == 'whyNot' else ''}'zh'))))"
+        f"console.log(JSON.stringify({json.dumps(asked)}"
+        f".map(([s, c]) => {function}(s, {'say, ' if function == 'whyNot' else ''}'zh', c))))"
     )  # fmt: skip
     ran = subprocess.run(
         [tool("node"), "--input-type=module", "-e", script], capture_output=True, text=True,
@@ -73,14 +82,25 @@ def in_chinese(tool: Callable[[str], str], function: str, asked: list[str]) -> l
 
 @pytest.mark.services
 def test_every_refusal_has_chinese_words(tool: Callable[[str], str]) -> None:
-    asked = sorted({sentence for sentence in sentences() if " " in sentence})
+    asked = sorted({one for one in sentences() if " " in one[0]})
     assert len(asked) > 60
     told = in_chinese(tool, "whyNot", asked)
-    assert [a for a, t in zip(asked, told, strict=True) if a == t] == []
+    assert [a for (a, _), t in zip(asked, told, strict=True) if a in t] == []
     assert [t for t in told if "undefined" in t or "[" in t] == []
 
 
 @pytest.mark.services
 def test_every_finding_has_chinese_words(tool: Callable[[str], str]) -> None:
-    told = in_chinese(tool, "finding", FOUND)
+    told = in_chinese(tool, "finding", [(sentence, "") for sentence in FOUND])
     assert [a for a, t in zip(FOUND, told, strict=True) if a == t] == []
+
+
+@pytest.mark.services
+def test_every_code_has_chinese_words_for_a_sentence_that_nobody_knows(
+    tool: Callable[[str], str],
+) -> None:
+    codes = list(get_args(RefusalCode))
+    told = in_chinese(tool, "whyNot", [("a new sentence", code) for code in codes])
+    assert [
+        code for code, words in zip(codes, told, strict=True) if words == "a new sentence"
+    ] == []

@@ -1,14 +1,14 @@
 /** What a dispatcher does: forms, what the service answered, and undo. */
 
 import { byId, el } from "../dom.js";
-import { CAUSES, NEXT, matter } from "../matter.js";
+import { decide, moved } from "../decide.js";
+import { CAUSES, NEXT } from "../matter.js";
 import { Answer, SignedOut, ask } from "../session.js";
 import { instant, wall } from "../times.js";
 import { ENDED, RUNNING } from "./model.js";
 import { whyNot } from "./refused.js";
 
 const HOUR = 3_600_000;
-const AGAIN = 5; // times that a decision is told of a newer version
 
 /** The form of each action: which fields it asks for; none at all is done at once. */
 const FORMS = {
@@ -54,16 +54,11 @@ export class Acts {
     await this.send(outage.id, { version: this.context.model.outages.get(outage.id)?.version ?? outage.version, action, ...body });
   }
 
-  /**
-   * Tell the service of a decision; what became of it is shown, and can be undone until told.
-   * While meters come back an outage changes every second: as long as nothing that a person decides
-   * by is another one, the decision is told again of the newer version.
-   */
-  async send(id, body, again = AGAIN) {
-    const { say, model, onChanged, onSignedOut } = this.context;
-    const seen = model.outages.get(id);
+  /** Tell the service of a decision; what became of it is shown, and can be undone until told. */
+  async send(id, body) {
+    const { say, model, onChanged } = this.context;
     try {
-      const done = await ask(`/api/outages/${encodeURIComponent(id)}/actions`, { method: "POST", body });
+      const done = await decide(id, body, model.outages.get(id));
       if (done.outage) { model.put(done.outage); onChanged(done.outage); }
       const words = say("said.done", { what: say(`did.${body.action}`) });
       const undo = ["undo", "note", "ping"].includes(body.action) || !done.outage ? null
@@ -71,27 +66,20 @@ export class Acts {
       this.toast(words, undo);
       return true;
     } catch (error) {
-      const now = error.status === 409 ? error.body.outage : null;
-      if (again > 0 && now && body.version < now.version && seen && matter(seen) === matter(now)) {
-        model.put(now);
-        return this.send(id, { ...body, version: now.version }, again - 1);
-      }
-      this.#failed(error, { model, onChanged, onSignedOut, say }, body.version);
+      this.#failed(error);
       return false;
     }
   }
 
-  #failed(error, { model, onChanged, onSignedOut, say }, version) {
+  #failed(error) {
+    const { model, onChanged, onSignedOut, say, times } = this.context;
     if (error instanceof SignedOut) return onSignedOut();
     if (!(error instanceof Answer)) return this.toast(say("said.away"));
-    const why = whyNot(error.message, say, this.context.times.language);
     if (error.status === 409 && error.body.outage) {
       model.put(error.body.outage);
       onChanged(error.body.outage);
-      const moved = error.body.outage.version !== version; // else the engine says no, and why
-      return this.toast(say(moved ? "said.conflict" : "said.refused", { why }));
     }
-    return this.toast(say("said.refused", { why }));
+    return this.toast(say(moved(error) ? "said.conflict" : "said.refused", { why: whyNot(error.message, say, times.language, error.body.code) }));
   }
 
   /** Enter a call. */
@@ -114,7 +102,7 @@ export class Acts {
       await ask(path, { method: "POST", body });
       this.toast(words);
     } catch (error) {
-      this.#failed(error, this.context);
+      this.#failed(error);
     }
   }
 

@@ -67,7 +67,7 @@ class Board {
     this.tree = new Tree({ say, times });
     this.acts = new Acts({ say, times, model, now, session: this.session, live: this.live, onChanged: (o) => this.#changed(o), onSignedOut: () => this.#signedOut(), backToRow: () => this.list.focus() });
     this.bell = new Bell({ say, times, alarms, now, onSee: (alarm) => this.see(alarm), onOpen: (id) => this.open(id) });
-    this.tasks = new Tasks({ say, times, now, live: this.live, toast: (words) => this.acts.toast(words), whyNot: (why) => whyNot(why, say, times.language),
+    this.tasks = new Tasks({ say, times, now, live: this.live, toast: (words) => this.acts.toast(words), whyNot: (why, code) => whyNot(why, say, times.language, code),
       onOpen: (id) => this.open(id), onNew: (n) => this.#called(n), again: () => this.#tasks(), onSignedOut: () => this.#signedOut() });
     wireControls(this);
     listen(this);

@@ -2,14 +2,29 @@
  * Sentences of the service in the reader's language: why something was not taken, and what a finding
  * says.  Pure.
  *
- * They come in English, in which they are also kept.  A test holds every sentence with which the
- * engine and the API refuse against this table; what is not in it is shown as it came.
+ * They come in English, in which they are also kept.  A refusal of the API comes with a code: where
+ * that says it all, its words are told; else the sentence is looked up, for it knows more (which crew,
+ * which device), and a sentence that nobody has words for is told by what its code means.  A test
+ * holds every sentence with which the engine and the API refuse against this.
  */
 
 const act = (action, say) => { const word = say(`did.${action}`); return word.startsWith("[") ? action : word; };
 const state = (name, say) => { const word = say(`state.${name}`); return word.startsWith("[") ? name : word; };
 const FIELDS = { crew: "班组", cause: "原因", at: "时间", device_id: "设备", other_id: "并入的停电编号", reason: "理由", decision: "处置" };
 const bare = (name) => name.replace(/^'(.*)'$/, "$1");
+
+/** Codes of docs/openapi.json that say it all. */
+const BY_CODE = {
+  stale_network: "接线图刚有新版本，请再看一眼后重试", crew_off_duty: "该班组不在岗", told_already: "已告知用户，不能撤销，请重新处置",
+  task_closed: "此任务已由他人处理", phone_of_several: "此电话有多个用户，请填用户编号", unauthorized: "登录无效或已过期", too_large: "内容太长",
+  wrong_media_type: "请求格式不对", method_not_offered: "此处没有这种操作", failed: "服务出错，日志里有记录",
+};
+
+/** What the others mean, where nobody has words for the sentence. */
+const AT_LEAST = {
+  not_allowed: "您无权这样做", not_found: "没有找到", invalid: "填写有误", conflict: "与现状不符", not_taken: "研判未接受",
+  stale_version: "此停电已有变化", unavailable: "服务暂时没有答复，请稍后再试",
+};
 
 /** @type {[RegExp, (m: string[], say: any) => string][]} */
 const NOT_TAKEN = [
@@ -23,7 +38,6 @@ const NOT_TAKEN = [
   [/^power is not back yet; /, () => "尚未复电，复电后才能确认"],
   [/^it is verified already$/, () => "已确认复电"],
   [/^no crew is assigned; /, () => "尚未派班组，请先派单"],
-  [/^crew (.+) is not on duty$/, (m) => `班组 ${m[1]} 不在岗`],
   [/^crew (.+) is of another district$/, (m) => `班组 ${bare(m[1])} 属于其他供电所`],
   [/^crew (.+) is (.+) already$/, (m, say) => { const word = say(`stage.${m[2].replaceAll(" ", "_")}`); return `班组 ${m[1]} ${word.startsWith("[") ? m[2] : word}`; }],
   [/^it is not crew (.+)'s work order$/, (m) => `不是班组 ${m[1]} 的工单`],
@@ -36,7 +50,6 @@ const NOT_TAKEN = [
   [/^(.+) has ended$/, (m) => `${m[1]} 已结束`],
   [/^(.+) has changed since; decide anew$/, (m) => `${m[1]} 之后有变化，请重新处置`],
   [/^some of its meters have been in another outage since/, () => "其中有电表之后又属于另一停电，请重新处置"],
-  [/^customers were told of it already/, () => "已告知用户，不能撤销，请重新处置"],
   [/^(.+) is nothing that one can decide$/, (m) => `没有“${bare(m[1])}”这种处置`],
   [/^no outage (.+) is running in .+$/, (m) => `没有正在进行的停电 ${m[1]}`],
   [/^(.+) is at (.+) already$/, (m) => `${m[1]} 已定位于 ${m[2]}`],
@@ -55,7 +68,7 @@ const NOT_TAKEN = [
   [/^(.+) is what another outage left behind; /, (m) => `${m[1]} 是另一停电恢复后遗留的，不能移动`],
   [/^(.+) says itself that it is open/, (m) => `${m[1]} 自己上报为分闸，无需人工判断`],
   [/^(.+) says itself that it is closed$/, (m) => `${m[1]} 自己上报为合闸`],
-  [/^(.+) meters of it are still out; /, (m) => `仍有${m[1]}表停电，归档须写明理由`],
+  [/^(\S+)(?: meters? of it (?:is|are))? still out; /, (m) => `仍有${m[1]}表停电，归档须写明理由`],
   [/^note needs a reason/, () => "请填写备注内容"],
   [/^(\S+) needs a reason$/, (m, say) => `“${act(m[1], say)}”须写明理由`],
   [/^(\S+) needs (\S+)$/, (m, say) => `“${act(m[1], say)}”缺少${FIELDS[m[2]] ?? m[2]}`],
@@ -81,7 +94,6 @@ const NOT_TAKEN = [
   [/^a customer's token is for their own premises only$/, () => "用户只能登记自家情况"],
   [/^either customer_id or phone is needed/, () => "用户编号和电话须填一个，只填一个"],
   [/^no customer of yours has that phone$/, () => "您的辖区没有此电话的用户"],
-  [/^that phone has (.+) customers; /, (m) => `此电话有${m[1]}个用户，请填用户编号`],
   [/^no customer (?:of yours )?has the id (.+)$/, (m) => `您的辖区没有用户 ${bare(m[1])}`],
   [/^customer (.+) has no meter in the network$/, (m) => `用户 ${m[1]} 在网络中没有电表`],
   [/^no device has the id (.+)$/, (m) => `没有设备 ${bare(m[1])}`],
@@ -93,12 +105,11 @@ const NOT_TAKEN = [
   [/^the engine has not answered in (.+) s;/, (m) => `研判${m[1]}秒内没有答复，处置可能仍会生效，请看时间线`],
   [/^no open task of yours has the number (.+)$/, () => "此任务已处理"],
   [/^no task of yours has the number (.+)$/, () => "没有此任务"],
-  [/^task (.+) is closed already$/, () => "此任务已由他人处理"],
 ];
 
 /** @type {[RegExp, (m: string[]) => string][]} */
 const FOUND = [
-  [/^(.+) of (.+) meters behind the concentrator are overdue/, (m) => `集中器之后${m[2]}表中${m[1]}表心跳缺失，且无任何数据经过：通信中断，不是停电迹象`],
+  [/^(.+) of (.+) meters? behind the concentrator (?:is|are) overdue/, (m) => `集中器之后${m[2]}表中${m[1]}表心跳缺失，且无任何数据经过：通信中断，不是停电迹象`],
   [/^(.+) and (.+) more report power while (.+) says that it is open/, (m) => `${m[3]} 报分闸，而 ${m[1]} 等${Number(m[2]) + 1}表报有电：另有电源，或接线图有误`],
   [/^(.+) reports power while (.+) says that it is open/, (m) => `${m[2]} 报分闸，而 ${m[1]} 报有电：另有电源，或接线图有误`],
   [/^(.+) says that it is neither open nor closed: its position is unknown$/, (m) => `${m[1]} 的分合触点矛盾：位置未知`],
@@ -112,7 +123,7 @@ const FOUND = [
   [/^(.+) last gasps within (.+) minutes, and power after each/, (m) => `${m[2]}分钟内${m[1]}次末次上报，每次之后都有电：平静之前不计`],
   [/^(.+) momentary interruptions within (.+) days$/, (m) => `${m[2]}天内${m[1]}次瞬时停电`],
   [/^(.+) outages run at once/, (m) => `同时有${m[1]}起停电：不再召测单个电表，用户多的设备优先`],
-  [/^(.+) of (.+) meters behind it never spoke: (.+?)(?: and (.+) more)?$/, (m) => `其后${m[2]}表中${m[1]}表从未上报：${m[3]}${m[4] ? `等，另有${m[4]}表` : ""}`],
+  [/^(.+) of (.+) meters? behind it never spoke: (.+?)(?: and (.+) more)?$/, (m) => `其后${m[2]}表中${m[1]}表从未上报：${m[3]}${m[4] ? `等，另有${m[4]}表` : ""}`],
 ];
 
 function said(table, sentence, say, language) {
@@ -124,9 +135,15 @@ function said(table, sentence, say, language) {
   return sentence;
 }
 
-/** Why something was not taken.  @param {string} sentence @param {any} say @param {"zh" | "en"} language */
-export function whyNot(sentence, say, language) {
-  return said(NOT_TAKEN, sentence, say, language);
+/**
+ * Why something was not taken.
+ * @param {string} sentence @param {any} say @param {"zh" | "en"} language @param {string} [code] of the refusal
+ */
+export function whyNot(sentence, say, language, code) {
+  if (language !== "zh") return sentence;
+  if (BY_CODE[code]) return BY_CODE[code];
+  const words = said(NOT_TAKEN, sentence, say, language);
+  return words === sentence && AT_LEAST[code] ? `${AT_LEAST[code]}（${sentence}）` : words;
 }
 
 /** What a finding says.  @param {string} sentence @param {"zh" | "en"} language */

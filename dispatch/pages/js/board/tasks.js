@@ -106,7 +106,7 @@ export class Tasks {
       return await ask(path, { method: "POST", body });
     } catch (error) {
       if (error instanceof SignedOut) onSignedOut();
-      else if (error instanceof Answer) { toast(say("said.refused", { why: whyNot(error.message) })); again(); }
+      else if (error instanceof Answer) { toast(say("said.refused", { why: whyNot(error.message, error.body.code) })); again(); }
       else toast(say("said.away"));
       return null;
     }

@@ -1,10 +1,11 @@
 /** A crew's page: its own work orders, where they are, and how far the work is. */
 
 import { whyNot } from "../board/refused.js";
+import { decide, moved } from "../decide.js";
 import { attribute, byId, el, text } from "../dom.js";
 import { language, leadToOther, words } from "../i18n.js";
 import { mark } from "../marks.js";
-import { CAUSES, matter } from "../matter.js";
+import { CAUSES } from "../matter.js";
 import { Answer, SignedOut, ask } from "../session.js";
 import { askForCode, enterAs } from "../signin.js";
 import { times as timesOf } from "../times.js";
@@ -14,7 +15,6 @@ import { choices, inOrder, markOf, nextOf, open } from "./orders.js";
 
 const AGAIN_MS = 4_000;
 const SURE_MS = 6_000; // in which a second press means it
-const RETOLD = 5; // times that a decision is told of a newer version
 
 class Crew {
   constructor(session) {
@@ -216,7 +216,8 @@ class Crew {
     const key = JSON.stringify([order.id, body]);
     if (!this.sent.has(key)) this.sent.set(key, fresh());
     try {
-      const done = await this.#decide(order, body, key);
+      const rename = () => { this.sent.set(key, fresh()); return this.sent.get(key); };
+      const done = await decide(order.id, { version: order.version, id: this.sent.get(key), ...body }, order, rename);
       this.sent.delete(key);
       if (done.outage) this.#replace(done.outage);
       this.answer(say("sent", { what: say(`did.${body.action}`) }));
@@ -225,19 +226,6 @@ class Crew {
     } finally {
       this.sending = false;
       this.draw();
-    }
-  }
-
-  /** While meters come back an order changes every second: what nobody decides by is no conflict. */
-  async #decide(order, body, key, again = RETOLD) {
-    const told = { version: order.version, id: this.sent.get(key), ...body };
-    try {
-      return await ask(`/api/outages/${encodeURIComponent(order.id)}/actions`, { method: "POST", body: told });
-    } catch (error) {
-      const now = error.status === 409 ? error.body.outage : null;
-      if (!again || !now || order.version >= now.version || matter(order) !== matter(now)) throw error;
-      this.sent.set(key, fresh()); // that one was answered
-      return this.#decide(now, body, key, again - 1);
     }
   }
 
@@ -252,8 +240,8 @@ class Crew {
     }
     const now = error.status === 409 ? error.body.outage : null;
     if (now) this.#replace(now);
-    if (now && now.version !== order.version) return this.answer(say("conflict", { device: this.#device(now) }));
-    return this.answer(say("refused", { why: whyNot(error.message, say, this.times.language) }));
+    if (now && moved(error)) return this.answer(say("conflict", { device: this.#device(now) }));
+    return this.answer(say("refused", { why: whyNot(error.message, say, this.times.language, error.body.code) }));
   }
 
   #replace(outage) {
