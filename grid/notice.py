@@ -123,6 +123,7 @@ class Situation(msgspec.Struct, frozen=True):
     facts: Facts
     assigned: bool = False
     on_site: bool = False
+    partly: bool = False  # some have power again, and since then the crew reached nothing new
 
 
 class Past(msgspec.Struct, frozen=True, array_like=True):

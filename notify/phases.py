@@ -82,12 +82,11 @@ def phase_of(now: Situation, who: Recipient) -> Phase:
     seen = who.seen
     if seen is None or seen.outage_id != now.outage_id or seen.phase not in KNOWN:
         return Phase.CONFIRMED  # first things first
+    if now.partly:
+        return Phase.PARTIALLY_RESTORED
     if now.on_site:
         return Phase.ON_SITE
-    if now.assigned:
-        return Phase.CREW_ASSIGNED
-    partial = now.state == "partially_restored"
-    return Phase.PARTIALLY_RESTORED if partial else Phase.CONFIRMED
+    return Phase.CREW_ASSIGNED if now.assigned else Phase.CONFIRMED
 
 
 def _of_phase(phase: Phase, now: Situation, who: Recipient, rules: Rules) -> Decision | None:
@@ -124,9 +123,15 @@ def _held(phase: Phase, now: Situation, who: Recipient, rules: Rules) -> Reason 
         return held
     if _known(phase, who):
         return Reason.ALREADY_TOLD  # of the outage that this one was part of
-    if who.count(now.outage_id) >= rules.settings.texts_max:
+    if who.count(now.outage_id) >= _budget(who, rules):
         return Reason.BUDGET
     return None
+
+
+def _budget(who: Recipient, rules: Rules) -> int:
+    """Texts of one outage: whoever wishes for more phases is told each of them once."""
+    wished = (who.wishes or USUAL).phases or ()
+    return max(rules.settings.texts_max, sum(1 for phase in DARK if phase.value in wished))
 
 
 def _known(phase: Phase, who: Recipient) -> bool:
@@ -203,7 +208,10 @@ def _send(phase: Phase, reason: Reason, now: Situation, who: Recipient, rules: R
     if not safety:
         due_ms = after_quiet(due_ms, rules, who)
     late_s = settings.restored_late_s if phase in ALWAYS else settings.late_s
-    facts = promise(now.facts, due_ms, rules, who) if phase in DARK else now.facts
+    facts = now.facts
+    if phase in DARK:
+        wait_s = settings.result_s if phase is Phase.DETECTED else settings.next_s
+        facts = promise(facts, due_ms + round(wait_s * 1000), rules, who)
     return Decision(
         phase, send=True, reason=reason, facts=facts,
         edition=1 + who.count(now.outage_id, phase), due_ms=due_ms,
@@ -220,18 +228,19 @@ def keep_promise(now: Situation, who: Recipient, rules: Rules) -> Decision | Non
     """
     if not who.believes_dark or any(p.queued for p in who.past):
         return None
-    held = barred(Phase.UPDATE, who, rules)
+    told = who.told
+    suspected = told is not None and told.phase is Phase.DETECTED and now.state not in RUNNING
+    phase = Phase.DETECTED if suspected else Phase.UPDATE
+    held = barred(phase, who, rules)
     if held is not None:
-        return msgspec.structs.replace(_hold(Phase.UPDATE, held, now), aside=True)
-    decided = _send(Phase.UPDATE, Reason.PROMISED, now, who, rules)
+        return msgspec.structs.replace(_hold(phase, held, now), aside=True)
+    decided = _send(phase, Reason.PROMISED, now, who, rules)
     return msgspec.structs.replace(decided, aside=True)
 
 
-def promise(facts: Facts, due_ms: int, rules: Rules, who: Recipient) -> Facts:
+def promise(facts: Facts, by_ms: int, rules: Rules, who: Recipient) -> Facts:
     """With the moment by which the next word comes: never one at which nobody is texted."""
-    next_ms = windows.up(
-        due_ms + round(rules.settings.next_s * 1000), windows.ROUGH_MIN, rules.zone
-    )
+    next_ms = windows.up(by_ms, windows.ROUGH_MIN, rules.zone)
     over_ms = next_ms if who.priority in LIFE_SAFETY else after_quiet(next_ms, rules, who)
     if over_ms != next_ms:
         next_ms = windows.up(over_ms + 1, windows.ROUGH_MIN, rules.zone)

@@ -74,6 +74,7 @@ class NoticeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     quiet_from: str = "22:00"  # in between only key and vulnerable customers are texted
     quiet_to: str = "07:00"  # the same as quiet_from: no quiet hours
     next_s: Seconds = 3600.0  # the next word is promised by then, rounded up to half an hour
+    result_s: Seconds = 1800.0  # the same of what is only suspected
     late_s: Seconds = 7200.0  # a text that waited longer is not sent: it has become untrue
     restored_late_s: Seconds = 43_200.0
     window_s: float = 1800.0  # how wide an estimate is that has only an end

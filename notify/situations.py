@@ -1,7 +1,7 @@
 """How customers stand after a change, as the phases see it.  Pure."""
 
 from grid.notice import Decide, Decision, Facts, Recipient, Situation
-from grid.outage import Change, Etr, Outage
+from grid.outage import Change, Etr, Outage, State
 from grid.public import CustomerStatus, PublicOutage
 from grid.times import from_rfc3339
 from grid.work import Stage
@@ -32,6 +32,7 @@ def situation(change: Change, status: CustomerStatus, settings: NoticeSettings) 
     outage = change.outage
     off, on = status.off_at, status.on_at
     assigned, site = reached(outage, AWAY), reached(outage, THERE)
+    stage_ms = site if site is not None else assigned
     arrive_ms = None if assigned is None else assigned + round(settings.arrive_s * 1000)
     return Situation(
         at_ms=change.at_ms,
@@ -43,6 +44,7 @@ def situation(change: Change, status: CustomerStatus, settings: NoticeSettings) 
         power=status.power,
         assigned=outage.stage in AWAY | THERE,
         on_site=outage.stage in THERE,
+        partly=_partly(outage, stage_ms),
         facts=Facts(
             at_ms=change.at_ms,
             off_ms=from_rfc3339(off) if off else None,
@@ -54,6 +56,14 @@ def situation(change: Change, status: CustomerStatus, settings: NoticeSettings) 
             site_ms=site,
         ),
     )
+
+
+def _partly(outage: Outage, stage_ms: int | None) -> bool:
+    """Whether that some have power again is newer than how far the crew is."""
+    if outage.state is not State.PARTIALLY_RESTORED:
+        return False
+    back_ms = min((s.on_ms for s in outage.steps if s.on_ms is not None), default=None)
+    return stage_ms is None or (back_ms is not None and back_ms > stage_ms)
 
 
 def still_dark(

@@ -150,4 +150,5 @@ class ServicePeopleDesk:
             facts, on_ms=now, arrive_ms=now + round(settings.arrive_s * 1000), site_ms=None
         )
         anybody = Recipient("", "", reachable=True)
-        return replace(promise(facts, now, self._rules, anybody), site_ms=now)
+        by_ms = now + round(self._rules.settings.next_s * 1000)
+        return replace(promise(facts, by_ms, self._rules, anybody), site_ms=now)

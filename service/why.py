@@ -10,8 +10,8 @@ from notify.windows import local
 from store.postgres import Store
 
 SAID: Mapping[str, str] = {
-    "due": "it is a phase that is texted",
-    "material_etr": "it is the first one, it moved enough to matter, or the old one had passed",
+    "due": "they are texted of this phase",
+    "material_etr": "the estimate is the first, moved enough to matter, or the old one had passed",
     "correction": "what they were told before was wrong",
     "promised": "the next word was promised by then",
     "ahead": "planned work is told before it begins",
@@ -26,12 +26,12 @@ SAID: Mapping[str, str] = {
     "not_taken": "the gateway says that it never had it, so it goes again",
     "erased": "their data was erased",
     "not_texted": "the page and the feed tell it; $.notices.phases does not name it",
-    "not_ours": "it is no fault of the network: told by other means, or ahead",
+    "not_ours": "planned work, arrears or their own fault: told by other means, or ahead",
     "not_sure": "their meter has not said that power is back",
-    "never_told": "nothing was said of it, so nothing had to be ended",
+    "never_told": "they were not told of it, so there is no end to tell",
     "already_told": "they know that they have no power",
     "immaterial_etr": "the estimate moved too little to matter",
-    "budget": "this outage has had its texts ($.notices.texts_max)",
+    "budget": "they had all the texts that one outage may have ($.notices.texts_max)",
     "momentary": "it was a moment only",
     "too_late": "it was too late to be of use",
     "superseded": "something newer took its place before it was sent",

@@ -364,11 +364,13 @@ ORDER BY at DESC, id DESC LIMIT %(limit)s
 
 -- name: customer_status
 -- A customer's last step and the outage it is of, as it is now.  A step that is still open in an
--- outage that has ended (rejected) is none.  Who was never concerned: as of the network's begin.
+-- outage that has ended (rejected) is none, as of when that was said.  Who was never concerned: as
+-- of the network's begin.
 SELECT p.off_at, p.on_at, coalesce(p.inferred, false), convert_to(l.outage::text, 'UTF8'),
-       coalesce(greatest(p.changed_at, o.changed_at),
+       coalesce(greatest(p.changed_at, o.changed_at), last.changed_at,
                 (SELECT max(valid_from) FROM network_versions))
 FROM customers c
+LEFT JOIN customer_power last USING (customer_id)
 LEFT JOIN (customer_power p JOIN outages o ON o.id = p.outage_id
            AND (p.on_at IS NOT NULL OR o.ended_at IS NULL)
            JOIN changes l ON (l.outage_id, l.version) = (o.id, o.version)) USING (customer_id)

@@ -152,6 +152,7 @@ async def test_a_rejected_outage_leaves_nobody_in_the_dark(store, house, change,
     found = await store.customer_status("C-M1")
     assert found is not None
     assert (found.power, found.outage_id) == ("on", None)
+    assert found.updated_at == "2026-11-21T12:00:09.000Z", "that is when it was corrected"
     assert ask("SELECT count(*) FROM dark_customers") == [(0,)]
 
 

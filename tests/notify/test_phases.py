@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 import pytest
 
-from grid.notice import Facts, Lane, Phase, Reason, Recipient, Situation, Window, after
+from grid.notice import Facts, Lane, Phase, Reason, Recipient, Situation, Window, Wishes, after
 from grid.times import from_rfc3339
 from notify.phases import Rules, after_quiet, decide, keep_promise
 from notify.settings import NoticeSettings
@@ -42,6 +42,7 @@ def line_of(text: str, off: int) -> tuple[Situation, bool]:
         at(when), outage, 1, "gone" not in words, kind, state, power,
         Facts(at(when), off_ms=off, on_ms=back, etr=etr),
         assigned="assigned" in words, on_site="on-site" in words,
+        partly=state == "partially_restored" and "before" not in words,
     ), "sent" in words  # fmt: skip
 
 
@@ -171,9 +172,39 @@ def test_where_each_step_is_texted_the_last_one_that_is_queued_counts() -> None:
         15:01 S1-1 confirmed                        | confirmed 15:02 due
         15:01 S1-1 confirmed assigned               | crew_assigned 15:02 due
         15:30 S1-1 confirmed on-site sent           | on_site 15:30 due
-        15:40 S1-1 partially_restored sent          | partially_restored 15:40 due
+        15:40 S1-1 partially_restored on-site sent  | partially_restored 15:40 due
+        15:45 S1-1 partially_restored on-site sent  |
         """,
         rules=msgspec.structs.replace(RULES, settings=everything),
+    )
+
+
+def test_who_is_back_before_a_crew_is_sent_does_not_hide_the_crew() -> None:
+    everything = NoticeSettings(phases=tuple(p.value for p in Phase), texts_max=9)
+    day(
+        """
+        15:00 S1-1 confirmed                               | confirmed 15:02 due
+        15:10 S1-1 partially_restored sent                 | partially_restored 15:10 due
+        15:20 S1-1 partially_restored before assigned sent | crew_assigned 15:20 due
+        15:40 S1-1 partially_restored before on-site sent  | on_site 15:40 due
+        """,
+        rules=msgspec.structs.replace(RULES, settings=everything),
+    )
+
+
+def test_who_wishes_for_every_phase_is_told_each_of_them() -> None:
+    wishes = Wishes(phases=tuple(p.value for p in Phase))
+    day(
+        """
+        15:00 S1-1 confirmed                                    | confirmed 15:02 due
+        15:10 S1-1 confirmed assigned sent                      | crew_assigned 15:10 due
+        15:20 S1-1 on-site sent                                 | on_site 15:20 due
+        15:25 S1-1 on-site 18:00-18:30 sent                     | etr_changed 15:25 material_etr
+        15:40 S1-1 partially_restored on-site 18:00-18:30 sent  | partially_restored 15:40 due
+        15:50 S1-1 partially_restored on-site 16:00-16:30 sent  | etr_changed 15:50 material_etr
+        16:20 S1-1 back sent                                    | restored 16:20 due
+        """,
+        who=msgspec.structs.replace(ANYBODY, wishes=wishes),
     )
 
 

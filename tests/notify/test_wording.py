@@ -90,7 +90,7 @@ def _with(**facts: object) -> Facts:
         (
             Phase.ETR_CHANGED, {},
             "幸福里12号停电：预计恢复改为17:00至19:00（原16:00至17:00），因电缆故障。抱歉。",
-            "outage at 12 Willow Lane: power now back 17:00 to 19:00 (was 16:00 to 17:00) "
+            "outage at 12 Willow Lane: power back now expected 17:00 to 19:00 (was 16:00 to 17:00) "
             "because of a cable fault. Sorry.",
         ),
         (
@@ -205,11 +205,11 @@ def test_a_cause_that_has_no_word_in_the_language_is_not_said() -> None:
 def test_a_first_estimate_changes_nothing_that_was_said() -> None:
     assert "改为" not in say(Phase.ETR_CHANGED, ZH, was=None, cause=None)
     first = say(Phase.ETR_CHANGED, EN, was=None, cause=None)
-    assert first == "outage at 12 Willow Lane: power back 17:00 to 19:00 (first estimate)."
+    assert first == "outage at 12 Willow Lane: power back expected 17:00 to 19:00 (first estimate)."
     crew = Window(at("17:10"), at("18:40"), crew=True)
     assert "first" not in say(Phase.ETR_CHANGED, EN, was=None, cause=None, etr=crew)
     named = say(Phase.ETR_CHANGED, EN, was=None, etr=crew)
-    assert named == "outage at 12 Willow Lane (cable fault): power back 17:00 to 19:00."
+    assert named == "outage at 12 Willow Lane (cable fault): power back expected 17:00 to 19:00."
     assert "停电（电缆故障）：预计17:00至19:00恢复。" in say(
         Phase.ETR_CHANGED, ZH, was=None, etr=crew
     )
@@ -225,7 +225,10 @@ def test_of_a_window_that_has_begun_its_end_is_said() -> None:
 
 def test_sooner_is_no_reason_to_be_sorry() -> None:
     sooner = say(Phase.ETR_CHANGED, EN, was=Window(at("20:00"), at("21:00")), cause=None)
-    assert sooner == "outage at 12 Willow Lane: power now back 17:00 to 19:00 (was 20:00 to 21:00)."
+    assert (
+        sooner
+        == "outage at 12 Willow Lane: power back now expected 17:00 to 19:00 (was 20:00 to 21:00)."
+    )
 
 
 def test_a_crew_is_believed_without_first() -> None:

@@ -112,7 +112,7 @@ class Mine {
     this.#next(found, seen);
     this.#steps();
     this.#facts(found, seen);
-    text(byId("off"), say(premises.status.power === "off" || found.phase === "to_verify" || found.phase === "restored" ? "button.off" : "button.off.first"));
+    text(byId("off"), say((premises.status.power === "off" && found.phase !== "detected") || found.phase === "to_verify" || found.phase === "restored" ? "button.off" : "button.off.first"));
     byId("buttons").hidden = false;
     byId("on").disabled = byId("off").disabled = this.lost || this.sending === true;
     attribute(document.querySelector("main"), "aria-busy", null);
