@@ -84,10 +84,14 @@ class ArrivingPhones:
         self.replies.append((no, text))
         return any(one.no == no for one in self.arrived)
 
-    def text(self, box: int, words: str, *, mine: bool = False, minutes: float = 0) -> None:
-        """A text arrives, or is typed there."""
+    def text(
+        self, box: int, words: str, *, mine: bool = False, minutes: float = 0, household: str = ""
+    ) -> None:
+        """A text arrives, or is typed there; ``household``: the language of one told everything."""
         no, phone = len(self.arrived) + 1, f"100****{8000 + box}"
-        self.arrived.append(PhoneText(no, self._at(minutes), box, phone, "95598", words, mine))
+        self.arrived.append(
+            PhoneText(no, self._at(minutes), box, phone, "95598", words, mine, household)
+        )
 
 
 def a_spot(device_id: str) -> Spot:

@@ -36,6 +36,7 @@ class PhoneText(msgspec.Struct, frozen=True):
     source: str
     text: str
     mine: bool  # typed on that phone
+    household: str = ""  # of a household that is told every phase: its language
 
 
 class PhoneDesk(Protocol):

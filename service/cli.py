@@ -223,10 +223,11 @@ def simulate(
 ) -> None:
     """Play a scenario's devices over MQTT and Modbus against any service, until Ctrl-C."""
     from service import simulate as field
+    from service import story_people
 
-    people = field.people_of(http, token or "", certificates) if http else None
+    people = story_people.by_token(http, token or "", certificates) if http else None
     field.play(
-        _network(network), scenario, mqtt_url=mqtt_url, folder=folder, enter=people,
+        _network(network), scenario, mqtt_url=mqtt_url, folder=folder, people=people,
         again=again, ready=lambda breakers: typer.echo(field.addresses(breakers)),
         settings=field.settings_of(certificates, insecure=insecure_listen),
     )  # fmt: skip

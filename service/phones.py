@@ -1,13 +1,14 @@
 """The phones of a simulated city, as its SMS centre wrote them down."""
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from dispatch.noticedesk import PhoneText
+from grid.graph import Graph
 from grid.times import to_rfc3339
 from store.masking import masked
 
@@ -18,9 +19,14 @@ KEPT = 20_000  # texts that can be answered
 class Phones:
     """Reads on in the SMS centre's log each time it is asked."""
 
-    def __init__(self, log: Path, reply: Callable[[str, str], None]) -> None:
+    def __init__(
+        self, log: Path, reply: Callable[[str, str], None],
+        households: Callable[[], Mapping[str, str]] = dict,
+    ) -> None:  # fmt: skip
+        """``households``: numbers of those who are told every phase, and their language."""
         self._log = log
         self._reply = reply
+        self._households = households
         self._at = 0
         self._count = 0
         self._boxes: dict[str, int] = {}
@@ -50,10 +56,11 @@ class Phones:
             body = log.read()
         whole = body[: body.rfind(b"\n") + 1]
         self._at += len(whole)
+        households = self._households() if whole else {}
         for line in whole.splitlines():
-            self._take(msgspec.json.decode(line))
+            self._take(msgspec.json.decode(line), households)
 
-    def _take(self, line: dict[str, Any]) -> None:
+    def _take(self, line: dict[str, Any], households: Mapping[str, str]) -> None:
         if line["what"] not in ("taken", "reply"):
             return
         self._count += 1
@@ -68,5 +75,21 @@ class Phones:
                 source=line.get("source", ""),
                 text=line["text"],
                 mine=line["what"] == "reply",
+                household=households.get(number, ""),
             )
         )
+
+
+def households_of(truth: Path, graph: Graph) -> Callable[[], Mapping[str, str]]:
+    """Numbers of the households of a story, by its truth log; read once there is one."""
+    phones = {c.customer_id: c.phone.lstrip("+") for c in graph.customers}
+    found: dict[str, str] = {}
+
+    def read() -> Mapping[str, str]:
+        if not found and truth.exists():
+            told = [msgspec.json.decode(line) for line in truth.read_bytes().splitlines()]
+            homes = [line for line in told if line["type"] == "household"]
+            found.update({phones.get(h["customer_id"], ""): h["language"] for h in homes})
+        return found
+
+    return read

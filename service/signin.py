@@ -14,6 +14,7 @@ from grid.times import from_rfc3339
 from service import place, tokens
 from service.run import Run
 from service.withdrawals import Withdrawals
+from simulators.run import TRUTH_FILE
 
 WHO = "duty"  # whom the printed link signs in: whoever sits at this machine
 
@@ -61,15 +62,19 @@ class Link:
 def links(run: Run, signin: SignIn) -> tuple[Link, Link | None]:
     """The board's link, and in a told story that of somebody whom it happens to."""
     board = Link(run, signin, Role.DISPATCHER, WHO)
-    who = somebody(run.data / "field" / "truth.jsonl") if run.scenario is not None else None
+    who = somebody(run.data / "field" / TRUTH_FILE) if run.scenario is not None else None
     return board, Link(run, signin, Role.CUSTOMER, who) if who else None
 
 
 def somebody(truth: Path) -> str | None:
-    """A customer whom the story leaves in the dark the longest, as its truth log has it."""
+    """A customer of the story, as its truth log has it: a household that wishes to be told every
+    phase, else whom it leaves in the dark the longest.
+    """
     longest: tuple[int, str] | None = None
     for line in truth.read_bytes().splitlines() if truth.exists() else ():
         told = msgspec.json.decode(line)
+        if told["type"] == "household":
+            return str(told["customer_id"])
         for step in told.get("steps", ()) if told["type"] == "outage" else ():
             if step["customers"] and step["on_at"] is not None:
                 lasts = from_rfc3339(step["on_at"]) - from_rfc3339(step["off_at"])

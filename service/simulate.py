@@ -6,7 +6,6 @@ of JSON), answers with one line once its breakers listen, and ends when its stan
 
 import asyncio
 import contextlib
-import http.client
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -15,25 +14,21 @@ from pathlib import Path
 import msgspec
 
 from grid.build import build
-from grid.errors import ConfigError, LastgaspError, Refused, Unreachable
+from grid.errors import ConfigError, LastgaspError
 from grid.graph import BreakerAddress, Graph
 from grid.network import Network
-from grid.times import to_rfc3339
-from service import keys
 from service import logging as our_logging
+from service import story_people
 from service.clock import now_ms
-from service.follow import Where, ask
 from service.settings import LogSettings
 from service.simulated import SMSC_LOG, Play, Playing, Reply
-from service.watch import own_token
+from service.story_people import StoryPeople
 from simulators import scenario as scenarios
 from simulators.breakers import BreakerSettings
 from simulators.links import LinkSettings
 from simulators.mqtt_devices import MqttDeviceSettings
-from simulators.run import Enter, Simulators, SimulatorSettings
-from simulators.scenario import OnDuty
+from simulators.run import Simulators, SimulatorSettings
 from simulators.smsc import Smsc
-from simulators.story import PlannedWork
 
 
 def main() -> None:
@@ -48,14 +43,17 @@ def main() -> None:
         graph = msgspec.msgpack.decode(Path(play.graph_file).read_bytes(), type=Graph)
         network = build(graph).network
         assert network is not None, "the service has built the same before"
+        people = story_people.at_home(play.http_url, Path(play.data), play.cert)
         simulators = Simulators(
             network,
             scenarios.load(Path(play.scenario)),
             mqtt_url=play.mqtt_url,
             folder=_made(Path(play.folder)),
             now_ms=now_ms,
-            enter=by_http(play.http_url, own_token(keys.read_keys(Path(play.data))), play.cert),
+            enter=people.enter,
+            floor=people,
             again=play.again,
+            languages={c.customer_id: c.language for c in graph.customers},
         )
     except LastgaspError as error:
         _answer(Playing(error=error.message))
@@ -64,7 +62,7 @@ def main() -> None:
 
 
 def play(
-    network: Network, scenario: str, *, mqtt_url: str, folder: Path, enter: Enter | None,
+    network: Network, scenario: str, *, mqtt_url: str, folder: Path, people: StoryPeople | None,
     again: bool, ready: Callable[[Sequence[BreakerAddress]], None],
     settings: SimulatorSettings | None = None,
 ) -> None:  # fmt: skip
@@ -79,7 +77,8 @@ def play(
         mqtt_url=mqtt_url,
         folder=_made(folder),
         now_ms=now_ms,
-        enter=enter,
+        enter=None if people is None else people.enter,
+        floor=people,
         again=again,
         settings=settings,
     )
@@ -100,53 +99,10 @@ def settings_of(certificates: Path | None, *, insecure: bool) -> SimulatorSettin
     )
 
 
-def people_of(http: str, token: str, certificates: Path | None) -> Enter:
-    """Crews and plans go to an API, with a token given or the one beside the certificates."""
-    if certificates is None:
-        return by_http(http, lambda: token)
-    kept = certificates / "token"
-    return by_http(http, lambda: token or kept.read_text().strip(), str(certificates / "ca.crt"))
-
-
 def addresses(breakers: Sequence[BreakerAddress]) -> str:
     """Where the breakers answer, as the breakers.csv that a service wants."""
     rows = [f"{b.branch_id},{b.host},{b.port},{b.unit},{b.family}" for b in breakers]
     return "\n".join(["branch_id,host,port,unit,family", *rows])
-
-
-def by_http(url: str, token: Callable[[], str], cert: str = "") -> Enter:
-    """Enters crews and plans as a dispatcher does, by the API."""
-
-    async def enter(what: PlannedWork | OnDuty) -> None:
-        path, body = _asked(what)
-        where = Where(url, "", token, cert)
-        await asyncio.to_thread(_post, where, path, msgspec.json.encode(body))
-
-    return enter
-
-
-def _asked(what: PlannedWork | OnDuty) -> tuple[str, dict[str, str | None]]:
-    if isinstance(what, OnDuty):
-        return "/api/crews", {"id": what.id, "name": what.name, "district": what.district}
-    return "/api/planned", {
-        "device_id": what.device_id,
-        "from": to_rfc3339(what.from_ms),
-        "to": to_rfc3339(what.to_ms),
-        "kind": what.kind,
-        "reason": what.reason,
-    }
-
-
-def _post(where: Where, path: str, body: bytes) -> None:
-    try:
-        status, answer = ask(where, "POST", path, body)
-    except (OSError, http.client.HTTPException) as error:
-        raise Unreachable(f"the API at {where.http} does not answer: {error}") from error
-    said = answer[:1000].decode(errors="replace")
-    if status >= 500:
-        raise Unreachable(f"the API at {where.http} says {status}: {said}")
-    if status >= 400:
-        raise Refused(f"the API at {where.http} says {status}: {said}")
 
 
 def _smsc_of(play: Play) -> Smsc | None:

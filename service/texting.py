@@ -40,6 +40,7 @@ LONG_AGO_MS = 6 * 3_600_000  # nobody waits for a word that was due so long ago
 FALL_S = 1.0  # what did not arrive is looked at this often, at most so many at a time:
 FALL_MAX = 2_000
 DEMO_HOLD_S = 10.0
+DEMO_PER_S = 400.0  # what the simulated centre takes: nobody waits for a thousand neighbours' texts
 OWED_S = 300.0  # the simulated centre gives a receipt for everything; a busy machine is slow to
 
 
@@ -252,4 +253,6 @@ def simulated(settings: Settings, *, demo: bool) -> tuple[Settings, int]:
         probe.bind(("127.0.0.1", 0))
         port = int(probe.getsockname()[1])
     sms = replace(settings.sms, url=f"smpp://127.0.0.1:{port}", receipt_owed_s=OWED_S)
+    if demo:
+        sms = replace(sms, per_s=DEMO_PER_S)
     return replace(settings, notices=notices, sms=sms), port

@@ -18,7 +18,7 @@ import structlog
 from detectors.engine import Engine
 from dispatch.api import make_app
 from grid.frame import NOT_YET, SettingsChanged
-from grid.graph import BreakerAddress
+from grid.graph import BreakerAddress, Graph
 from grid.network import Network
 from grid.outage import Ping
 from grid.people import Principal
@@ -38,7 +38,7 @@ from service.garbage import collect_rarely
 from service.health import Health
 from service.maps import Maps
 from service.outbox_metrics import OutboxFigures
-from service.phones import Phones
+from service.phones import Phones, households_of
 from service.progress import Progress
 from service.pulse import Pulse
 from service.rerooting import Heir, Rerooting
@@ -47,6 +47,7 @@ from service.seeing import Seeing
 from service.tasks import Failure, first_of, running
 from service.withdrawals import Withdrawals
 from service.workdesk import ServiceWorkDesk
+from simulators.run import TRUTH_FILE
 from store import sealing
 from store.postgres import Store, open_store
 from stream.inprocess import InProcess
@@ -104,7 +105,8 @@ async def _serve(run: Run, told: Progress, failure: Failure) -> None:
         maps = Maps(store, (graph, network), engines, spine.health, now_ms)
         app = make_app(
             spine.desk, _accept(run), store.audit, settings.api, now_ms, signin=signing,
-            maps=maps, phones=_phones(run, field), metrics_token=settings.secrets.metrics_token,
+            maps=maps, phones=_phones(run, field, graph),
+            metrics_token=settings.secrets.metrics_token,
             people=texting.people(store, settings, now_ms),
             hooks=texting.hooks(store, settings, now_ms, spine.desk.still_out),
         )  # fmt: skip
@@ -238,10 +240,12 @@ async def _text(run: Run, store: Store, spine: _Spine, beside: Beside) -> None:
     )
 
 
-def _phones(run: Run, field: simulated.Field | None) -> Phones | None:
+def _phones(run: Run, field: simulated.Field | None, graph: Graph) -> Phones | None:
     if field is None or not run.smsc_port:
         return None
-    return Phones(run.data / "field" / simulated.SMSC_LOG, field.reply)
+    folder = run.data / "field"
+    told_all = households_of(folder / TRUTH_FILE, graph)
+    return Phones(folder / simulated.SMSC_LOG, field.reply, told_all)
 
 
 def _play(run: Run) -> simulated.Play:

@@ -8,7 +8,7 @@ from grid.network import NodeKind, Place
 from grid.reading import Kind, Reading
 from simulators.chance import Chance
 from simulators.day import Heard
-from simulators.scenario import Span
+from simulators.tables import Span
 from simulators.world import World
 
 WAIT_S: Span = (60.0, 600.0)  # in the dark, before somebody calls

@@ -9,7 +9,8 @@ from itertools import product
 
 import msgspec
 
-from simulators.scenario import Field, Scenario, Share, Storm
+from simulators.scenario import Field, Scenario, Storm
+from simulators.tables import Share
 
 WARM_S = 2000.0  # quiet at first: every meter is heard twice, and its rhythm is known
 SPREAD_S = 120.0  # the faults strike within this time

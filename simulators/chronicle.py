@@ -12,6 +12,7 @@ from simulators.story import Happening, PhaseGone, Silence, Story
 from simulators.truth import (
     ClockTruth,
     CommsLossTruth,
+    FalseAlarmTruth,
     FalseGaspTruth,
     OutageTruth,
     PhaseLossTruth,
@@ -36,6 +37,14 @@ def chronicle(network: Network, story: Story, power: Power) -> Iterator[Truth]:
             yield _phase_outage(network, gone, loss)
     for at_ms, place in story.false_gasps:
         yield FalseGaspTruth(device_id=_id(network, place), at=to_rfc3339(at_ms))
+    for alarm in story.false_alarms:
+        yield FalseAlarmTruth(
+            id=alarm.id,
+            device_id=_id(network, alarm.place),
+            from_at=to_rfc3339(alarm.at_ms),
+            until_at=to_rfc3339(alarm.until_ms),
+            customers=network.groups[alarm.place.group].customers_below(alarm.place.node),
+        )
     for jump in story.jumps:
         yield ClockTruth(
             device_id=_id(network, jump.place), at=to_rfc3339(jump.at_ms), by_s=jump.by_ms / 1000

@@ -16,7 +16,10 @@ _QUIET_SHARE = 0.1  # how much less often a concentrator goes mute with all its 
 def with_mischance(story: Story, scene: Scene, power: Power) -> Story:
     """The story with the shares ``dcu_loss`` and ``false_gasp`` of its field."""
     mute = tuple(_gone_mute(story, scene, power))
-    wolves = sorted((*story.false_gasps, *_wolves(scene, power)))
+    wolves = sorted(
+        (*story.false_gasps, *_wolves(scene, power)),
+        key=lambda wolf: (wolf[0], wolf[1].group, wolf[1].node),  # several may gasp at once
+    )
     return replace(story, dcu_silences=story.dcu_silences + mute, false_gasps=tuple(wolves))
 
 

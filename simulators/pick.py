@@ -18,11 +18,22 @@ class Picker:
         self._chance = chance
         self._where = where
         self._named: dict[str, Place] = {}
+        self._left = [np.zeros(len(group.ids), np.bool_) for group in network.groups]
         self._taken = [np.zeros(len(group.ids), np.bool_) for group in network.groups]
         self._customers = [
             group.customer_from[np.arange(len(group.ids)) + group.size] - group.customer_from[:-1]
             for group in network.groups
         ]
+
+    def name(self, name: str, place: Place) -> None:
+        """Let others say ``under`` of a device, which takes nothing away from them."""
+        self._named[name] = place
+
+    def leave(self, name: str, place: Place) -> None:
+        """Remember a part that stays dark for longer than what it is in: others keep out of it."""
+        self._named[name] = place
+        below = self._network.groups[place.group].below(place.node)
+        self._left[place.group][below] = True
 
     def take(self, name: str, place: Place) -> None:
         """Remember that the event ``name`` is about a device: others keep away from its branch."""
@@ -142,6 +153,8 @@ class Picker:
         if under is not None:
             fits[: under.node + 1] = False
             fits[under.node + int(group.size[under.node]) :] = False
+            if pick.apart:
+                fits &= ~self._left[no]
         elif pick.apart:
             fits &= ~self._taken[no]
         return fits

@@ -6,7 +6,7 @@ world's clock is.  A story that is over can be told again, as another episode.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -17,10 +17,13 @@ from grid.graph import BreakerAddress
 from grid.network import Network
 from simulators.breakers import Breakers, BreakerSettings
 from simulators.chance import Chance
+from simulators.duties import Home
 from simulators.mqtt_devices import MqttDevices, MqttDeviceSettings
+from simulators.people import OnDuty
 from simulators.power import NEVER
 from simulators.relay import Counts, counted
-from simulators.scenario import OnDuty, Scenario
+from simulators.scenario import Scenario
+from simulators.shift import Floor, Shift, ShiftSettings
 from simulators.story import PlannedWork
 from simulators.switchgear import relays
 from simulators.telling import tell
@@ -31,8 +34,9 @@ from simulators.world import World, digest
 log = structlog.get_logger(__name__)
 
 TRUTH_FILE = "truth.jsonl"
-Enter = Callable[[PlannedWork | OnDuty], Awaitable[None]]
-"""Tells the service what people have to enter: planned work, and the crews on duty."""
+Entry = PlannedWork | OnDuty | Home
+Enter = Callable[[Entry], Awaitable[None]]
+"""Tells the service what people have to enter: planned work, the crews on duty, and wishes."""
 
 
 class SimulatorSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -40,6 +44,7 @@ class SimulatorSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True,
 
     devices: MqttDeviceSettings = msgspec.field(default_factory=MqttDeviceSettings)
     breakers: BreakerSettings = msgspec.field(default_factory=BreakerSettings)
+    shift: ShiftSettings = msgspec.field(default_factory=ShiftSettings)
     lead_s: float = 1.0  # for the connections, before a new story begins
     making_ms: float = 0.1  # a device: how long it takes to make a world, on a busy machine
     enter_retry_s: float = 1.0
@@ -62,8 +67,10 @@ class Simulators:
         folder: Path,
         now_ms: Callable[[], int],
         enter: Enter | None = None,
+        floor: Floor | None = None,
         settings: SimulatorSettings | None = None,
         again: bool = False,
+        languages: Mapping[str, str] | None = None,
     ) -> None:
         """Open the folder and take the ports.
 
@@ -73,9 +80,11 @@ class Simulators:
             mqtt_url: The broker that the devices speak to.
             folder: Where the world survives a kill; one process at a time.
             now_ms: True time.
-            enter: Tells the service of crews and planned work; None where somebody else does.
+            enter: Tells the service of crews, plans and wishes; None where somebody else does.
+            floor: Where crews say how far they are; None where nobody moves their work orders.
             settings: Limits and patience.
             again: A story that is over is told again from its beginning.
+            languages: Who reads which language, by customer: of households that wish for one.
 
         Raises:
             ConfigError: The scenario does not fit the network, the folder is in use, or no port
@@ -90,7 +99,9 @@ class Simulators:
         self._folder = folder
         self._now_ms = now_ms
         self._enter = enter
+        self._floor = floor
         self._again = again
+        self._languages = languages
         # What does not fit is refused here and now, without making a whole world for it.
         tell(network, scenario, now_ms(), Chance(scenario.seed))
         self._making_ms = round(len(network.places) * self._settings.making_ms)
@@ -131,8 +142,13 @@ class Simulators:
                     self._breakers.run(world, self._now_ms, self._counts()),
                     name="simulated-breakers",
                 )
+                entered = _Entered(self._wal)
                 if self._enter is not None:
-                    tasks.create_task(self._people(world, self._enter), name="simulated-people")
+                    people = self._people(world, self._enter, entered)
+                    tasks.create_task(people, name="simulated-people")
+                for order in world.orders if self._floor is not None else ():
+                    work = self._shift(world, entered).move(order)
+                    tasks.create_task(work, name=f"simulated-work-{order.of}")
 
     def _begun(self) -> tuple[World, int]:
         """The world of this folder, and until when its facts are in the store."""
@@ -142,8 +158,8 @@ class Simulators:
         if note("story") != name:
             return self._begin(name, episode + 1, None)
         start_ms, before_ms = int(note("start_ms") or "0"), note("before_ms")
-        before = World(self._network, self._scenario, int(before_ms)) if before_ms else None
-        world = World(self._network, self._scenario, start_ms, before)
+        before = self._world(int(before_ms), None) if before_ms else None
+        world = self._world(start_ms, before)
         cursor_ms = int(note("cursor_ms") or "0")
         if self._again and self._now_ms() > world.end_ms:
             self._finish(world, cursor_ms)
@@ -152,10 +168,13 @@ class Simulators:
         self._log_truth(world, episode)
         return world, cursor_ms
 
+    def _world(self, start_ms: int, before: World | None) -> World:
+        return World(self._network, self._scenario, start_ms, before, self._languages)
+
     def _begin(self, name: str, episode: int, before: World | None) -> tuple[World, int]:
         lead_ms = round(1000 * self._settings.lead_s) + 2 * self._making_ms
         start_ms = self._now_ms() + lead_ms
-        world = World(self._network, self._scenario, start_ms, before)
+        world = self._world(start_ms, before)
         notes = {
             "story": name,
             "episode": str(episode),
@@ -219,14 +238,22 @@ class Simulators:
         with path.open("ab") as file:
             file.writelines(to_line(line) for line in truth)
 
-    async def _people(self, world: World, enter: Enter) -> None:
-        """Enter what people enter, each once: the crews, and each plan when it is announced, also
-        late, as long as it is not over.
+    def _shift(self, world: World, entered: "_Entered") -> Shift:
+        assert self._floor is not None
+        return Shift(
+            self._floor, self._now_ms, until_ms=world.end_ms, story=str(world.start_ms),
+            entries=entered, homes=[home.customer_id for home in world.households],
+            settings=self._settings.shift,
+        )  # fmt: skip
+
+    async def _people(self, world: World, enter: Enter, entered: "_Entered") -> None:
+        """Enter what people enter, each once: crews, wishes, and each plan when it is announced,
+        also late, as long as it is not over.
         """
-        entered: list[str] = msgspec.json.decode(self._wal.note("entered") or "[]", type=list[str])
         plans = [p for p in world.plans if p.to_ms > self._now_ms()]
-        todo: list[tuple[int, str, PlannedWork | OnDuty]] = [
+        todo: list[tuple[int, str, Entry]] = [
             *((world.start_ms, f"crew {crew.id}", crew) for crew in self._scenario.crew),
+            *((world.start_ms, f"wishes {home.customer_id}", home) for home in world.households),
             *((plan.announced_ms, plan.plan_id, plan) for plan in plans),
         ]
         for at_ms, name, what in sorted(todo, key=lambda t: t[0]):
@@ -234,10 +261,9 @@ class Simulators:
                 continue
             await asyncio.sleep(max(0.0, (at_ms - self._now_ms()) / 1000))
             await self._entered(what, name, enter)
-            entered.append(name)
-            self._wal.remember(entered=msgspec.json.encode(entered).decode())
+            entered.add(name)
 
-    async def _entered(self, what: PlannedWork | OnDuty, name: str, enter: Enter) -> None:
+    async def _entered(self, what: Entry, name: str, enter: Enter) -> None:
         """Enter one thing, however often it takes, unless it is refused."""
         while True:
             try:
@@ -254,3 +280,19 @@ class Simulators:
 
     def _at_s(self, world: World) -> float:
         return (self._now_ms() - world.start_ms) / 1000
+
+
+class _Entered:
+    """What was entered of a story, remembered with its world."""
+
+    def __init__(self, wal: Wal) -> None:
+        self._wal = wal
+        self._names = msgspec.json.decode(wal.note("entered") or "[]", type=list[str])
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._names
+
+    def add(self, name: str) -> None:
+        """Remember one more."""
+        self._names.append(name)
+        self._wal.remember(entered=msgspec.json.encode(self._names).decode())

@@ -14,20 +14,13 @@ import msgspec
 from msgspec import Meta
 
 from grid.errors import ConfigError
-
-Share = Annotated[float, Meta(ge=0.0, le=1.0)]
-Seconds = Annotated[float, Meta(ge=0.0)]
-Positive = Annotated[float, Meta(gt=0.0)]
-Span = tuple[Seconds, Seconds]
+from simulators.people import Household, OnDuty, Work
+from simulators.tables import Positive, Seconds, Share, Span, Table
 
 _KEPT = frozenset({"skew_s", "by_s"})  # what clocks are off by is no duration of the story
 
 
-class _Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A table of the file: its keys are checked."""
-
-
-class Field(_Table, frozen=True, kw_only=True):
+class Field(Table, frozen=True, kw_only=True):
     """What the field is like: the knobs.  The defaults are a field as domain.md describes it."""
 
     delivery: Share = 0.9  # a dead meter's last gasp arrives
@@ -78,7 +71,7 @@ class Field(_Table, frozen=True, kw_only=True):
     nominal_v: Positive = 220.0
 
 
-class Pick(_Table, frozen=True, kw_only=True):
+class Pick(Table, frozen=True, kw_only=True):
     """A device by its properties; of several that fit, the seed chooses one."""
 
     id: str | None = None  # this one and no other
@@ -93,7 +86,7 @@ class Pick(_Table, frozen=True, kw_only=True):
     apart: bool = True  # neither inside nor above another event's device
 
 
-class _Event(_Table, frozen=True, kw_only=True, tag_field="kind"):
+class _Event(Table, frozen=True, kw_only=True, tag_field="kind"):
     """Something that happens to one device, given by id or by its properties."""
 
     at_s: Seconds
@@ -102,14 +95,14 @@ class _Event(_Table, frozen=True, kw_only=True, tag_field="kind"):
     pick: Pick | None = None
 
 
-class StepBack(_Table, frozen=True, kw_only=True):
+class StepBack(Table, frozen=True, kw_only=True):
     """A stage of restoration: everything comes back but what lies behind ``keep``."""
 
     after_s: Seconds  # from the beginning of the event
     keep: Pick
 
 
-class LeftBehind(_Table, frozen=True, kw_only=True):
+class LeftBehind(Table, frozen=True, kw_only=True):
     """A part with damage of its own, that stays dark when the rest comes back."""
 
     pick: Pick
@@ -178,6 +171,15 @@ class FalseGasp(_Event, frozen=True, kw_only=True, tag="false_gasp"):
     count: Annotated[int, Meta(ge=1)] = 1
 
 
+class FalseAlarm(_Event, frozen=True, kw_only=True, tag="false_alarm"):
+    """Some meters behind a device that has power say that it failed, and then none of them is heard
+    for a while; what they measured meanwhile comes late.
+    """
+
+    gasps: Annotated[int, Meta(ge=1)] = 2
+    mute_s: Positive = 20.0
+
+
 class ClockJump(_Event, frozen=True, kw_only=True, tag="clock_jump"):
     """Meters' clocks jump."""
 
@@ -194,11 +196,12 @@ Event = (
     | BreakerSilence
     | PhaseLoss
     | FalseGasp
+    | FalseAlarm
     | ClockJump
 )
 
 
-class Storm(_Table, frozen=True, kw_only=True):
+class Storm(Table, frozen=True, kw_only=True):
     """Many faults at once, none inside another."""
 
     faults: Annotated[int, Meta(ge=0)]
@@ -218,15 +221,7 @@ class Storm(_Table, frozen=True, kw_only=True):
     momentaries: Annotated[int, Meta(ge=0)] = 0
 
 
-class OnDuty(_Table, frozen=True, kw_only=True):
-    """A crew that can be sent: it is entered when the story begins."""
-
-    id: str
-    name: str
-    district: str | None = None  # works in all of them where absent
-
-
-class Scenario(_Table, frozen=True, kw_only=True):
+class Scenario(Table, frozen=True, kw_only=True):
     """A story and the field it happens in."""
 
     name: str = ""
@@ -237,6 +232,8 @@ class Scenario(_Table, frozen=True, kw_only=True):
     event: tuple[Event, ...] = ()
     storm: Storm | None = None
     crew: tuple[OnDuty, ...] = ()
+    work: tuple[Work, ...] = ()
+    household: tuple[Household, ...] = ()
 
 
 def parse(text: str, where: str = "scenario") -> Scenario:
@@ -251,6 +248,7 @@ def parse(text: str, where: str = "scenario") -> Scenario:
         raise ConfigError(f"{where}: {error}") from None
     for number, event in enumerate(scenario.event):
         _check(event, f"{where}: $.event[{number}]")
+    _check_people(scenario, where)
     scaled = _scaled(scenario, scenario.time_scale)
     assert isinstance(scaled, Scenario)
     return scaled
@@ -307,6 +305,25 @@ def _check(event: Event, where: str) -> None:
             raise ConfigError(f"{where}.steps: after_s must rise and stay below restore_s")
         if any(part.after_s is not None and part.after_s <= end for part in event.left):
             raise ConfigError(f"{where}.left: after_s must be later than restore_s")
+
+
+def _check_people(scenario: Scenario, where: str) -> None:
+    """That work orders and households are about events of this story, and crews on duty."""
+    events = {event.name for event in scenario.event}
+    left = {f"{e.name}/left-{n}" for e in scenario.event if isinstance(e, Fault)
+            for n, _ in enumerate(e.left, 1)}  # fmt: skip
+    crews = {crew.id for crew in scenario.crew}
+    for number, work in enumerate(scenario.work):
+        if work.of not in events | left:
+            raise ConfigError(f"{where}: $.work[{number}].of: no event is called {work.of!r}")
+        if work.crew not in crews:
+            raise ConfigError(f"{where}: $.work[{number}].crew: no crew has the id {work.crew!r}")
+        times = [step.after_s for step in work.steps]
+        if times != sorted(times):
+            raise ConfigError(f"{where}: $.work[{number}].steps: after_s must rise")
+    for number, home in enumerate(scenario.household):
+        if home.of not in events:
+            raise ConfigError(f"{where}: $.household[{number}].of: no event is called {home.of!r}")
 
 
 def _scaled(value: Any, scale: float) -> Any:

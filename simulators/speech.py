@@ -11,15 +11,15 @@ from collections import defaultdict
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from grid.network import PHASE_BITS, Place
+from grid.network import PHASE_BITS, Network, Place
 from grid.reading import Kind, Reading
 from simulators.chance import normal
 from simulators.fact import Fact
 from simulators.power import NEVER, Dark, Power
-from simulators.scenario import Span
 from simulators.scene import Scene
 from simulators.speakers import SINGLE_PHASES, Speaker
-from simulators.story import Jump, PhaseGone, Silence, Story
+from simulators.story import FalseOne, Jump, PhaseGone, Silence, Story
+from simulators.tables import Span
 
 LATENCY_MS_MAX = 60_000  # what takes longer is a retry, and the devices' stores do those
 _WOBBLE_V = 0.005  # standard deviation of the voltage between readings, per unit of nominal
@@ -55,6 +55,7 @@ class Speech:
         for jump in story.jumps:
             self._jumps[jump.place].append(jump)
         self._phases_gone = story.phases_gone
+        self._false_alarms = story.false_alarms
         self._batch_ms = max(1, round(field.batch_s * 1000))
         self._batch_phases: dict[str, int] = {}  # as many as there are concentrators
 
@@ -72,6 +73,17 @@ class Speech:
         hold_s = self._chance.between(self._field.holdoff_s, "false", speaker.id)
         word = Word(Kind.LAST_GASP, at_ms, at_ms + round(1000 * hold_s), on=False)
         yield from self._way(speaker, word)
+
+    def late(self, speaker: Speaker) -> Iterator[Fact]:
+        """What a meter that was not heard in a false alarm measured meanwhile, and measures now."""
+        for alarm in self._false_alarms:
+            if not _behind(alarm, speaker.place, self._network):
+                continue
+            wait_s = self._chance.between(self._field.power_up_s, "late", speaker.id)
+            leaves_ms = alarm.until_ms + round(1000 * wait_s)
+            for at_ms in ((alarm.at_ms + alarm.until_ms) // 2, leaves_ms):
+                if self._power.at(speaker.place, at_ms):
+                    yield from self._way(speaker, Word(Kind.VOLTAGE, at_ms, leaves_ms))
 
     def heartbeat(self, speaker: Speaker, at_ms: int) -> Iterator[Fact]:
         """One heartbeat; none where its device has no power."""
@@ -96,6 +108,7 @@ class Speech:
         one, wait, other, _ = self._chance.four("ping", speaker.id, asked_ms)
         at_ms = asked_ms + round(1000 * _within(self._field.ping_s, wait))
         alive = speaker.solar or self._power.at(speaker.place, at_ms)
+        alive &= not self._unheard(speaker, at_ms)
         if alive and one < self._field.ping_reply and not self._cut_off(speaker, at_ms):
             word = Word(Kind.PING_REPLY, at_ms, at_ms)
             yield Fact(at_ms, speaker.cls, speaker.id, self._reading(speaker, word, other, None))
@@ -141,6 +154,8 @@ class Speech:
     def _way(self, speaker: Speaker, word: Word) -> Iterator[Fact]:
         """The word as it gets through, if it does."""
         field = self._field
+        if word.kind is not Kind.LAST_GASP and self._unheard(speaker, word.leaves_ms):
+            return
         draws = self._chance.four(
             speaker.cls, speaker.id, int(word.kind), word.at_ms - self._start_ms
         )
@@ -223,9 +238,20 @@ class Speech:
         silences = self._silences.get(dcu, ())
         return next((s for s in silences if s.from_ms <= at_ms < s.until_ms), None)
 
+    def _unheard(self, speaker: Speaker, at_ms: int) -> bool:
+        return any(
+            a.at_ms <= at_ms < a.until_ms and _behind(a, speaker.place, self._network)
+            for a in self._false_alarms
+        )
+
     def _cut_off(self, speaker: Speaker, at_ms: int) -> bool:
         return speaker.dcu is not None and self._silence(speaker.dcu, at_ms) is not None
 
 
 def _within(span: Span, draw: float) -> float:
     return span[0] + (span[1] - span[0]) * draw
+
+
+def _behind(alarm: FalseOne, place: Place, network: Network) -> bool:
+    below = network.groups[alarm.place.group].below(alarm.place.node)
+    return place.group == alarm.place.group and below.start <= place.node < below.stop

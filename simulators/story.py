@@ -55,6 +55,17 @@ class Silence:
 
 
 @dataclass(frozen=True, slots=True)
+class FalseOne:
+    """Meters behind a device with power that say it failed, and are then not heard for a while."""
+
+    id: str
+    place: Place
+    at_ms: int
+    until_ms: int
+    gasps: tuple[Place, ...]  # who says so
+
+
+@dataclass(frozen=True, slots=True)
 class PhaseGone:
     """One phase of a device without voltage."""
 
@@ -86,4 +97,5 @@ class Story:
     breaker_silences: tuple[Silence, ...]
     phases_gone: tuple[PhaseGone, ...]
     false_gasps: tuple[tuple[int, Place], ...]
+    false_alarms: tuple[FalseOne, ...]
     jumps: tuple[Jump, ...]

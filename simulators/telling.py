@@ -16,6 +16,7 @@ from simulators.scenario import (
     ClockJump,
     DcuSilence,
     Event,
+    FalseAlarm,
     FalseGasp,
     Fault,
     Momentary,
@@ -26,7 +27,16 @@ from simulators.scenario import (
     Scenario,
 )
 from simulators.storm import storm_events
-from simulators.story import Happening, Jump, Operation, PhaseGone, PlannedWork, Silence, Story
+from simulators.story import (
+    FalseOne,
+    Happening,
+    Jump,
+    Operation,
+    PhaseGone,
+    PlannedWork,
+    Silence,
+    Story,
+)
 
 _LOCKOUT_MS = 100  # a recloser knows at once that it may not try again
 _ISOLATED_MS = 2000  # a crew opens the next switch this long before the part above it comes back
@@ -86,6 +96,7 @@ class _Teller:
         self._breaker_silences: list[Silence] = []
         self._phases_gone: list[PhaseGone] = []
         self._false_gasps: list[tuple[int, Place]] = []
+        self._false_alarms: list[FalseOne] = []
         self._jumps: list[Jump] = []
 
     def story(self) -> Story:
@@ -102,7 +113,8 @@ class _Teller:
             tuple(self._dcu_silences),
             tuple(self._breaker_silences),
             tuple(self._phases_gone),
-            tuple(sorted(self._false_gasps)),
+            tuple(self._false_gasps),
+            tuple(self._false_alarms),
             tuple(self._jumps),
         )
 
@@ -117,6 +129,16 @@ class _Teller:
                 self._planned(name, self._place(name, event), event)
             case PhaseLoss():
                 self._phase_loss(name, self._place(name, event), event)
+            case Restore():
+                raise AssertionError("restore events were resolved before")
+            case _:
+                self._tell_of_words(name, event)
+
+    def _tell_of_words(
+        self, name: str, event: DcuSilence | BreakerSilence | FalseGasp | FalseAlarm | ClockJump
+    ) -> None:
+        """What only the devices' words are about, and power is not."""
+        match event:
             case DcuSilence():
                 dcu = self.picker.concentrator(event.device, name)
                 until_ms = self._ms(event.at_s + event.duration_s)
@@ -130,13 +152,13 @@ class _Teller:
             case FalseGasp():
                 at_ms = self._ms(event.at_s)
                 self._false_gasps += [(at_ms, m) for m in self._meters(name, event, event.count)]
+            case FalseAlarm():
+                self._false_alarm(name, self._place(name, event), event)
             case ClockJump():
                 at_ms, by_ms = self._ms(event.at_s), round(event.by_s * 1000)
                 self._jumps += [
                     Jump(m, at_ms, by_ms) for m in self._meters(name, event, event.count)
                 ]
-            case Restore():
-                raise AssertionError("restore events were resolved before")
             case _:
                 assert_never(event)
 
@@ -154,6 +176,7 @@ class _Teller:
             self._operate(kept, begin_ms - _ISOLATED_MS, Kind.OPEN)
             self._openings.append(Opening(kept.group, kept.node, begin_ms - _ISOLATED_MS, end_ms))
             stages.append((begin_ms, kept))
+            self.picker.name(f"{name}/step-{len(stages) - 1}", kept)
         if ends[-1] != NEVER:
             self._operate(stages[-1][1], ends[-1], Kind.CLOSE)
         told = tuple(stages) if len(stages) > 1 else ()
@@ -163,6 +186,7 @@ class _Teller:
             on_ms = NEVER if after_s is None else self._ms(fault.at_s + after_s)
             part_name = f"{name}/left-{number}"
             place = self.picker.like(part.pick, part_name, under=stages[-1][1])
+            self.picker.leave(part_name, place)
             self._openings.append(Opening(place.group, place.node, off_ms, on_ms))
             self._happenings.append(
                 Happening(part_name, place, "fault", "", off_ms, nested_in=name)
@@ -221,6 +245,17 @@ class _Teller:
                 announced_ms=max(self._start_ms, self._ms(event.at_s - event.announced_s)),
             )
         )
+
+    def _false_alarm(self, name: str, place: Place, event: FalseAlarm) -> None:
+        self.picker.name(name, place)
+        group = self._network.groups[place.group]
+        below = range(place.node, group.below(place.node).stop)
+        meters = [Place(place.group, n) for n in below if group.kind[n] == NodeKind.METER]
+        at_ms = self._ms(event.at_s)
+        until_ms = self._ms(event.at_s + event.mute_s)
+        gasps = tuple(meters[: event.gasps])
+        self._false_gasps += [(at_ms, meter) for meter in gasps]
+        self._false_alarms.append(FalseOne(name, place, at_ms, until_ms, gasps))
 
     def _phase_loss(self, name: str, place: Place, event: PhaseLoss) -> None:
         self.picker.take(name, place)

@@ -85,6 +85,26 @@ class FalseGaspTruth(msgspec.Struct, frozen=True, kw_only=True, tag="false_gasp"
     at: str
 
 
+class FalseAlarmTruth(
+    msgspec.Struct, frozen=True, kw_only=True, tag="false_alarm", tag_field="type"
+):
+    """A device behind which meters said that power failed, and were then not heard; it had not."""
+
+    id: str
+    device_id: str
+    from_at: str
+    until_at: str
+    customers: tuple[str, ...]
+
+
+class HouseholdTruth(msgspec.Struct, frozen=True, kw_only=True, tag="household", tag_field="type"):
+    """A customer who wishes to be told every phase, in this language; behind the event's device."""
+
+    customer_id: str
+    language: str
+    of: str
+
+
 class ClockTruth(msgspec.Struct, frozen=True, kw_only=True, tag="clock_jump", tag_field="type"):
     """A meter whose clock jumped."""
 
@@ -105,6 +125,8 @@ Truth = (
     | CommsLossTruth
     | PhaseLossTruth
     | FalseGaspTruth
+    | FalseAlarmTruth
+    | HouseholdTruth
     | ClockTruth
     | EndTruth
 )

@@ -5,7 +5,7 @@ begun at another moment is the same world, later.
 """
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
@@ -13,6 +13,7 @@ from grid.network import Network, Place
 from grid.times import to_rfc3339
 from simulators.chance import Chance
 from simulators.chronicle import chronicle
+from simulators.duties import households, orders
 from simulators.fact import Fact
 from simulators.feed import Feed, Rhythm, beats_from
 from simulators.mischance import with_mischance
@@ -24,7 +25,7 @@ from simulators.speech import Speech
 from simulators.story import PlannedWork
 from simulators.switchgear import BreakerState, Switchgear
 from simulators.telling import tell
-from simulators.truth import EndTruth, StoryTruth, Truth
+from simulators.truth import EndTruth, HouseholdTruth, StoryTruth, Truth
 
 
 class World:
@@ -36,6 +37,7 @@ class World:
         scenario: Scenario,
         start_ms: int,
         before: "World | None" = None,
+        languages: Mapping[str, str] | None = None,
     ) -> None:
         """Tell the story.
 
@@ -45,6 +47,7 @@ class World:
             start_ms: When it begins.
             before: The same world, told earlier: what it left in the dark has power again, and
                 says so.
+            languages: Who reads which language, by customer, as far as it is known.
 
         Raises:
             ConfigError: The scenario asks for a device that the network has not.
@@ -60,6 +63,12 @@ class World:
         self.story = with_mischance(told, scene, self.power)
         self.speakers = tuple(speakers(network, scenario.field, chance))
         self._by_id = {s.id: s for s in self.speakers if s.cls == "meter"}
+        self.orders = tuple(orders(scenario.work, scenario.event, self.story, network, start_ms))
+        self.households = tuple(
+            households(
+                scenario.household, self.story, network, self._by_id, chance, languages or {}
+            )
+        )
         self._speech = Speech(scene, self.story, self.power)
         self._gear = Switchgear(scene, self.story, self.power)
         self._events = sorted(self._said(chance, before), key=lambda fact: fact.due_ms)
@@ -124,7 +133,9 @@ class World:
             ends_at=to_rfc3339(self.end_ms),
         )
         told = chronicle(self.network, self.story, self.power)
-        return [story, *told, EndTruth(episode=episode)]
+        homes = [HouseholdTruth(customer_id=h.customer_id, language=h.language, of=h.of)
+                 for h in self.households]  # fmt: skip
+        return [story, *told, *homes, EndTruth(episode=episode)]
 
     def _said(self, chance: Chance, before: "World | None") -> Iterable[Fact]:
         """Everything that is said but the regular heartbeats."""
@@ -143,6 +154,7 @@ class World:
             if speaker.cls == "meter":
                 for at_ms in false_at.get(speaker.place, ()):
                     yield from self._speech.false_gasp(speaker, at_ms)
+                yield from self._speech.late(speaker)
 
 
 def digest(network: Network, scenario: Scenario) -> str:

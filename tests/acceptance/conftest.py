@@ -285,6 +285,8 @@ plan_tolerance_s = 10.0
 [notices]
 hold_s = 3.0
 quiet_to = "22:00"
+[sms]
+per_s = 400.0
 """
 NEVER_MIND = """
 [engine]

@@ -34,6 +34,29 @@ WRONG = [
         r"\$\.event\[0\]: give either",
     ),
     (
+        "work on an event that there is not",
+        'duration_s = 1\n[[work]]\nof = "cable"\ncrew = "c"\nsteps = []',
+        r"\$\.work\[0\]\.of: no event is called 'cable'",
+    ),
+    (
+        "work by a crew that is not on duty",
+        'duration_s = 1\n[[event]]\nkind = "fault"\nname = "f"\nat_s = 0\ndevice = "B1"\n'
+        '[[work]]\nof = "f"\ncrew = "c"\nsteps = []',
+        r"\$\.work\[0\]\.crew: no crew has the id 'c'",
+    ),
+    (
+        "work that goes back in time",
+        'duration_s = 1\n[[event]]\nkind = "fault"\nname = "f"\nat_s = 0\ndevice = "B1"\n'
+        '[[crew]]\nid = "c"\nname = "C"\n[[work]]\nof = "f"\ncrew = "c"\n'
+        'steps = [{after_s = 9, action = "assign"}, {after_s = 5, action = "on_site"}]',
+        r"\$\.work\[0\]\.steps: after_s must rise",
+    ),
+    (
+        "a household that nothing happens to",
+        'duration_s = 1\n[[household]]\nof = "cable"\nlanguage = "zh"',
+        r"\$\.household\[0\]\.of",
+    ),
+    (
         "a stage after the end",
         'duration_s = 1\n[[event]]\nkind = "fault"\nat_s = 0\ndevice = "B1"\nrestore_s = 5\n'
         'steps = [{after_s = 9, keep = {kind = "switch"}}]',

@@ -61,3 +61,24 @@ def test_a_phone_answers_and_the_newest_is_followed(stage: Any, phone: Show) -> 
     stage.phones.text(2, BACK)
     reader.until("document.getElementById('number').innerText.includes('8002')")
     assert reader.do("document.querySelectorAll('#boxes li').length") == 2
+
+
+def test_the_household_that_reads_this_language_is_shown_until_another_is_picked(
+    stage: Any, phone: Show
+) -> None:
+    stage.phones.text(1, BACK, household="en")
+    stage.phones.text(2, OUT, household="zh")
+    stage.phones.text(3, OUT)
+    number = "document.getElementById('number').innerText"
+    for language, box in (("zh", "8002"), ("en", "8001")):
+        reader = phone(language=language)
+        reader.until(f"{number}.includes('{box}')")
+        boxes = reader.do("[...document.querySelectorAll('#boxes .home')].length")
+        assert boxes == 2, "both are named"
+        first = reader.do("document.querySelector('#boxes li').innerText")
+        assert box in first
+        assert reader.axe() == []
+    reader.page.locator("#newest").click()
+    reader.until(f"{number}.includes('8003')")
+    stage.phones.text(1, OUT, household="en")
+    reader.until(f"{number}.includes('8001')")

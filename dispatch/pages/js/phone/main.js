@@ -16,8 +16,9 @@ class Phones {
   constructor(session) {
     this.session = session;
     this.boxes = new Map(); // box -> its texts, oldest first; the box of the newest text is the last
+    this.homes = new Map(); // box of a household that is told every phase -> its language
     this.after = 0;
-    this.picked = null; // null: whichever has the newest text
+    this.picked = undefined; // undefined: the household that reads this language; null: whichever has the newest text
   }
 
   start() {
@@ -57,6 +58,7 @@ class Phones {
     texts.push(one);
     this.boxes.delete(one.box);
     this.boxes.set(one.box, texts);
+    if (one.household) this.homes.set(one.box, one.household);
     this.after = Math.max(this.after, one.no);
     if (one.mine && this.drawn) this.picked = one.box;
   }
@@ -66,11 +68,18 @@ class Phones {
     const { say } = this;
     attribute(document.querySelector("main"), "aria-busy", null);
     text(byId("count"), say("count", { n: this.times.count(this.after) }));
-    attribute(byId("newest"), "aria-pressed", String(this.picked === null));
     const newest = [...this.boxes.keys()].reverse();
-    const shown = this.picked ?? newest[0];
-    this.list(newest.slice(0, BOXES_MAX), shown);
+    const homes = newest.filter((box) => this.homes.has(box)).sort((a, b) => this.first(a) - this.first(b));
+    const home = this.picked === undefined ? homes[0] : null;
+    const shown = this.picked ?? home ?? newest[0];
+    attribute(byId("newest"), "aria-pressed", String(!this.picked && !home));
+    this.list([...homes, ...newest.filter((box) => !this.homes.has(box))].slice(0, BOXES_MAX), shown);
     this.phone(shown);
+  }
+
+  /** Households that read this language stand before those that do not. */
+  first(box) {
+    return this.homes.get(box) === language() ? 0 : 1;
   }
 
   list(boxes, shown) {
@@ -80,6 +89,7 @@ class Phones {
       const last = this.boxes.get(box).at(-1);
       return el("li", {}, el("button", { type: "button", "data-box": box, "aria-current": box === shown ? "true" : null,
         onclick: () => { this.picked = box; this.draw(); } },
+      this.homes.has(box) && el("span", { class: "home" }, this.say(`home.${this.homes.get(box)}`)),
       el("span", { class: "number" }, last.phone), el("time", { class: "quiet number" }, this.times.seconds(last.at)),
       el("span", { class: "last" }, last.text.replace(SIGNATURE, ""))));
     }));
