@@ -25,6 +25,7 @@ from grid.network import F32, F64, I16, I32, I64, U8, U32, U64, Bools
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
+READ_ONLY = "read only"  # in the annotation of records: those that nobody may change fit, too
 FOLDER = Path(__file__).parent
 COLUMNS = {I16: "i2", I32: "i4", I64: "i8", F32: "f4", F64: "f8", U8: "u1", U32: "u4", U64: "u8"}
 NUMBERS = {int: numba.types.int64, float: numba.types.float64, bool: numba.types.boolean}
@@ -33,7 +34,7 @@ NUMBERS = {int: numba.types.int64, float: numba.types.float64, bool: numba.types
 def compiled(function: Function) -> Function:
     """Compile a function of columns, numbers and tuples of them.
 
-    Columns are changed in place where it says so, and lie in one piece; rows are only read.
+    Columns and records lie in one piece.  Functions that it calls stand above it.
     """
     assert isinstance(function, FunctionType)
     hints = get_type_hints(function, include_extras=True)
@@ -58,7 +59,9 @@ def _numba_type(hint: Any) -> Any:
         return numba.types.Array(numba.types.boolean, 1, "C")
     if get_origin(hint) is Annotated:
         record = numba.from_dtype(hint.__metadata__[0])
-        return record if hint.__origin__ is np.void else numba.types.Array(record, 1, "C")
+        if hint.__origin__ is np.void:
+            return record
+        return numba.types.Array(record, 1, "C", readonly=READ_ONLY in hint.__metadata__)
     if hint in COLUMNS:
         return numba.types.Array(numba.from_dtype(np.dtype(COLUMNS[hint])), 1, "C")
     fields = get_type_hints(hint)

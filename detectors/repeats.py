@@ -10,30 +10,34 @@ Of times and numbers the last 32 bits are kept: enough to tell facts apart that 
 """
 
 from dataclasses import dataclass
+from typing import Annotated, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from detectors.compiled import READ_ONLY, compiled
 from detectors.tree import places, runs_of
-from grid.frame import Rows
-from grid.network import I64, Bools
+from grid.frame import READING, Rows
+from grid.network import I64, U32, U64, Bools
 
 WINDOW = 64
 CONCENTRATOR_WINDOW = 4096
 NO_FACT = np.uint32(0xFFFF_FFF7)  # a tamper in one millisecond of three days
 ONE = np.uint64(1)
 KINDS = 16  # more than there are
+WHOLE, HALF = 1 << 32, 1 << 31  # of what 32 bits tell apart
+
+ReadRows = Annotated[Rows, READING, READ_ONLY]
 
 
 @dataclass(slots=True, eq=False)
 class Memory:
     """One entry a node, 24 bytes each, and one a concentrator."""
 
-    boot: NDArray[np.uint32]  # digest of the sender's boot id, 0 where unknown
-    high: NDArray[np.uint32]  # highest sequence number of that boot
-    window: NDArray[np.uint64]  # bit i: high - i was heard; 0 where nothing was
-    fact: NDArray[np.uint32]  # kind and time of the last fact
-    fact_before: NDArray[np.uint32]
+    boot: U32  # digest of the sender's boot id, 0 where unknown
+    high: U32  # highest sequence number of that boot
+    window: U64  # bit i: high - i was heard; 0 where nothing was
+    fact: U32  # kind and time of the last fact
+    fact_before: U32
     concentrators: dict[int, tuple[int, int, int]]  # boot, high, window
 
 
@@ -54,122 +58,68 @@ def blank(nodes: int) -> Memory:
     )
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Facts:
-    """What identifies rows.  One entry a row."""
+class Columns(NamedTuple):
+    """Those of ``Memory``."""
 
-    node: I64
-    fact: I64  # time and kind
-    boot: I64
-    seq: I64
-    own: Bools  # counted by the device itself
-
-    def part(self, rows: I64) -> "_Facts":
-        return _Facts(
-            self.node.take(rows),
-            self.fact.take(rows),
-            self.boot.take(rows),
-            self.seq.take(rows),
-            self.own.take(rows),
-        )
+    boot: U32
+    high: U32
+    window: U64
+    fact: U32
+    fact_before: U32
 
 
 def take(memory: Memory, rows: Rows) -> Bools:
     """Remember rows, in their order, and say which of them are new."""
     new = np.ones(len(rows), np.bool_)
-    if len(rows) == 0:
-        return new
-    dcu, seq = rows["dcu"].astype(np.int64), rows["seq"].astype(np.int64)
-    boot, kind = rows["boot"].astype(np.int64), rows["kind"].astype(np.int64)
-    fact = rows["happened_ms"].astype(np.int64)
-    fact *= KINDS
-    fact += kind
-    counted = seq >= 0
-    own = counted & (dcu < 0)
-    relayed = places(counted ^ own)
+    relayed = places((rows["dcu"] >= 0) & (rows["seq"] >= 0))
     if len(relayed):
-        new[relayed] = _take_relayed(memory, dcu[relayed], boot[relayed], seq[relayed])
-    facts = _Facts(rows["node"].astype(np.int64), fact, boot, seq, own)
-    later, before = _pairs(facts.node)
-    if later is None:
-        parts = rounds(facts.node)
-    elif all(_alike(part, later, before) for part in (fact, seq, boot, dcu)):
-        new[later] = new[before]  # a copy changes nothing that its first did not
-        new = _take_facts(memory, facts, new)
-        new[later] = False
-        return new
-    else:
-        leads = np.ones(len(rows), np.bool_)
-        leads[later] = False
-        parts = [places(leads), places(~leads)]
-    for part in parts:
-        new[part] = _take_facts(memory, facts.part(part), new.take(part))
+        some = rows.take(relayed)
+        new[relayed] = _take_relayed(memory, some["dcu"], some["boot"], some["seq"])
+    known = Columns(memory.boot, memory.high, memory.window, memory.fact, memory.fact_before)
+    take_facts(known, np.ascontiguousarray(rows), new)
     return new
 
 
-def _alike(column: I64, rows: I64, others: I64) -> bool:
-    return not np.count_nonzero(column.take(rows) != column.take(others))
+@compiled
+def take_number(known: Columns, node: int, boot: int, seq: int) -> bool:
+    """Remember a number of a device's own, and say whether it is new."""
+    heard = known.window[node]
+    ahead = (seq - known.high[node] + HALF) % WHOLE - HALF
+    if heard == 0 or known.boot[node] != boot:
+        known.boot[node] = boot
+        ahead = WINDOW
+    if ahead > 0:
+        known.window[node] = heard << np.uint64(ahead) | ONE if ahead < WINDOW else ONE
+        known.high[node] = seq % WHOLE
+        return True
+    if ahead <= -WINDOW:
+        return True
+    bit = ONE << np.uint64(-ahead)
+    known.window[node] = heard | bit
+    return bool(heard & bit == 0)
 
 
-def _pairs(node: I64) -> tuple[I64 | None, I64]:
-    """Second rows of nodes that have two, and their first rows; None where a node has more."""
-    rows = np.arange(len(node))
-    scratch = np.empty(int(node.max()) + 1, np.int64)
-    scratch[node] = rows  # of rows of one node the last stays
-    last = scratch.take(node)
-    before = places(last != rows)
-    if len(before) == 0:
-        return before, before
-    later = last.take(before)
-    scratch[node.take(before)] = before
-    if np.count_nonzero(scratch.take(node.take(before)) != before):
-        return None, before
-    return later, before
-
-
-def _take_facts(memory: Memory, facts: _Facts, new: Bools) -> Bools:
-    """Each node at most once among the rows, or in copies; ``new`` as far as their concentrators
-    count.
+@compiled
+def take_facts(known: Columns, rows: ReadRows, new: Bools) -> None:
+    """Remember rows.  What is no news is put down in ``new``, where what came twice through a
+    concentrator is none already.
     """
-    node, fact = facts.node, facts.fact.astype(np.uint32)
-    last, before = memory.fact.take(node), memory.fact_before.take(node)
-    new = new & (last != fact)
-    new &= before != fact
-    own = np.count_nonzero(facts.own)
-    if own == len(node):
-        new &= _take_counted(memory, node, facts.boot, facts.seq)
-    elif own:
-        place = places(facts.own)
-        columns = (facts.node.take(place), facts.boot.take(place), facts.seq.take(place))
-        new[place] &= _take_counted(memory, *columns)
-    np.copyto(before, last, where=new)
-    np.copyto(last, fact, where=new)
-    memory.fact_before[node] = before
-    memory.fact[node] = last
-    return new
-
-
-def _take_counted(memory: Memory, node: I64, boot: I64, seq: I64) -> Bools:
-    """Shifts by 64 and more give 0, and a negative number read as unsigned is such a shift."""
-    number = seq.astype(np.uint32)
-    high = memory.high.take(node)
-    ahead = (number - high).view(np.int32).astype(np.int64)
-    window = memory.window.take(node)
-    other = memory.boot.take(node) != boot
-    if np.count_nonzero(other) or np.count_nonzero(window) < len(window):
-        ahead[other | (window == 0)] = WINDOW
-        memory.boot[node] = boot
-    bit = ONE << (-ahead).view(np.uint64)
-    new: Bools = (window & bit) == 0
-    forward = ahead > 0
-    moved = window << ahead.view(np.uint64)
-    moved |= ONE
-    window |= bit
-    np.copyto(window, moved, where=forward)
-    np.copyto(high, number, where=forward)
-    memory.window[node] = window
-    memory.high[node] = high
-    return new
+    fact, fact_before = known.fact, known.fact_before
+    for place in range(len(rows)):
+        row = rows[place]
+        node = row["node"]
+        said = (row["happened_ms"] * KINDS + row["kind"]) % WHOLE
+        if said == fact[node] or said == fact_before[node]:
+            new[place] = False
+        if (
+            row["dcu"] < 0
+            and row["seq"] >= 0
+            and not take_number(known, node, row["boot"], row["seq"])
+        ):
+            new[place] = False
+        if new[place]:
+            fact_before[node] = fact[node]
+            fact[node] = said
 
 
 def _take_relayed(memory: Memory, dcus: I64, boots: I64, seqs: I64) -> Bools:
@@ -201,8 +151,9 @@ def rounds(node: I64) -> list[I64]:
     if len(node) == 0:
         return []
     rows = np.arange(len(node), dtype=np.int64)
-    later, _ = _pairs(node)
-    if later is not None and len(later) == 0:
+    last = np.empty(int(node.max()) + 1, np.int64)
+    last[node] = rows  # of rows of one node the last stays
+    if not np.count_nonzero(last.take(node) != rows):
         return [rows]
     order = np.argsort(node, kind="stable")
     ordered = node[order]

@@ -12,6 +12,8 @@ from detectors.watched import Watched
 from grid.drawing import draw
 from grid.frame import READING
 
+pytestmark = pytest.mark.loops
+
 NETWORK = draw("""
 source S1
   breaker B1
