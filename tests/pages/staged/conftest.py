@@ -174,7 +174,7 @@ class StageDesk:
         return Power(self.network.version, ago(0), self.dark, self.silent,
                      sum(self.drawn.customers), {}, {})  # fmt: skip
 
-    def sources(self) -> Sequence[Source]:
+    async def sources(self) -> Sequence[Source]:
         return self.aged
 
     async def premises(self, customer_id: str) -> Premises | None:
