@@ -12,7 +12,7 @@ from detectors.hearing import NEVER, NO_LAG, URGENT, Hearing, fold, said
 from detectors.repeats import rounds
 from detectors.settings import EngineSettings
 from detectors.tree import TRANSFORMER, places
-from detectors.waking import soon_after
+from detectors.waking import in_second, soon_after
 from grid.frame import Rows
 from grid.network import I64, Bools, NodeKind
 from grid.reading import Kind
@@ -25,8 +25,8 @@ class Heard(NamedTuple):
     """What was news among rows."""
 
     phases: list[PhaseWord]
-    urgent_ms: int | None  # stream time of the last that should be answered within the second
-    soon_ms: int | None  # and of the first that should be answered as soon as may be
+    urgent_ms: int | None  # stream time of the last after which more is to be expected
+    soon_ms: int | None  # when the first was heard that should be answered as soon as may be
 
 
 def switchgear(book: Book, rows: Rows) -> Bools:
@@ -59,20 +59,20 @@ def hear(
     owners = book.owner.take(node)
     urgent = owners >= 0
     if np.count_nonzero(urgent):
-        book.spoke.update(owners[urgent].tolist())
+        spoke = set(owners[urgent].tolist())
+        book.spoke |= spoke
+        back = [s for s in spoke if book.running[s].back_ms is not None]
+        urgent &= ~np.isin(owners, back)  # who follows the first to be back is not waited for
     if book.running:
         _terminals_spoke(book, node)
     urgent |= words.off
-    urgent |= URGENT.take(rows["kind"])
     last = places(urgent)[-1:].tolist()
     dead = places(words.off)
     dead = dead[book.group.kind.take(node.take(dead)) == TRANSFORMER]
     stream = rows["stream_ms"]
-    return Heard(
-        phases,
-        int(stream[last[0]]) if last else None,
-        next((int(stream[i]) for i in dead.tolist() if _says_more(book, int(node[i]))), None),
-    )
+    soon = [int(stream[i]) for i in dead.tolist() if _says_more(book, int(node[i]))][:1]
+    soon += [in_second(int(stream[i])) for i in places(URGENT.take(rows["kind"]))[:1].tolist()]
+    return Heard(phases, int(stream[last[0]]) if last else None, min(soon, default=None))
 
 
 def _says_more(book: Book, node: int) -> bool:

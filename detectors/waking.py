@@ -135,6 +135,11 @@ def soon_after(at_ms: int) -> int:
     return at_ms // SOON_MS * SOON_MS + SOON_MS
 
 
+def in_second(at_ms: int) -> int:
+    """The same for what is answered at the end of its second: after it, nothing more is awaited."""
+    return _second(at_ms) + TICK_MS - 1
+
+
 def _second(at_ms: int) -> int:
     """Where a frame is cut within a second changes nothing, so only seconds are remembered."""
     return at_ms // TICK_MS * TICK_MS

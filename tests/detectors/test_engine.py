@@ -64,6 +64,29 @@ def test_while_an_outage_runs_it_looks_at_it_again(day, at) -> None:
     assert told.wake_ms <= at("12:00:36")
 
 
+def test_who_follows_the_first_to_be_back_is_heard_with_the_next(day) -> None:
+    told = day(NETWORK, """
+        11:30 11:45 12:00 M1..M19 heartbeat
+        11:29:31 11:44:31 11:59:31 M20 heartbeat
+        12:00:30 B1 trip
+        12:05:00 B1 close
+        12:05:04.200 M1..M19 power_up
+        12:14:31 M20 heartbeat
+        12:14:40 end
+    """)  # fmt: skip
+    back = [line.split()[0] for line in told.log if "heard with power again" in line]
+    assert back == ["12:05:05", "12:14:35"]
+
+
+def test_an_answer_is_taken_in_within_its_second_and_then_all_is_as_before(day, at) -> None:
+    silent = f"{WARM} 12:00:30 B1 heartbeat on=1\n 12:00:30 M1..M6 last_gasp\n"
+    living = "12:01 12:02 12:03 12:04 M7..M20 heartbeat\n"
+    asked = f"{silent} {living} 12:04:10.500 M7 ping_reply\n"
+    assert day(NETWORK, f"{asked} 12:04:10.600 end").wake_ms == at("12:04:11")
+    later = f"{asked} 12:04:21 M8 heartbeat\n 12:04:21.100 end"
+    assert day(NETWORK, later).wake_ms == at("12:04:25")
+
+
 def test_frames_come_in_order_and_none_twice() -> None:
     engine = Engine(NETWORK.groups[0], EngineSettings())
     engine.apply(Frame(0, 1, NETWORK.version, 1000))
