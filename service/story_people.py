@@ -13,7 +13,7 @@ from urllib.parse import quote
 import msgspec
 
 from grid.errors import Refused, Unreachable
-from grid.notice import Phase
+from grid.notice import DESK, Phase
 from grid.people import Principal, Role
 from grid.public import PublicDecision, PublicNotice, PublicOutage
 from grid.times import to_rfc3339
@@ -87,7 +87,7 @@ class StoryPeople:
         path = f"/api/customers/{quote(customer_id)}/notices"
         said = await asyncio.to_thread(_tell, self._where, "GET", path)
         notices = msgspec.json.decode(said, type=_Noticed).notices
-        return any(notice.state in ON_ITS_WAY for notice in notices)
+        return any(n.state in ON_ITS_WAY and n.channel != DESK for n in notices)
 
     async def say(self, outage: Running, crew: str, step: WorkStep, name: str) -> Became:
         """Say a step of the work: the crew on its phone, and what is the shift's to say the shift.

@@ -6,7 +6,6 @@ said of it.  Nothing here is known that a crew would not know: its order, and ho
 """
 
 import asyncio
-import contextlib
 from collections.abc import Callable, Collection
 from enum import Enum
 from typing import Protocol
@@ -123,11 +122,15 @@ class Shift:
 
     async def _told(self) -> None:
         """Wait, not for ever, until no text to a household is on its way."""
-        with contextlib.suppress(TimeoutError, Unreachable):
+        try:
             async with asyncio.timeout(self._settings.told_s):
                 for home in self._homes:
                     while await self._floor.waiting(home):  # noqa: ASYNC110  no event tells it
                         await asyncio.sleep(self._settings.look_s)
+        except TimeoutError:
+            self._homes = ()  # nobody sends texts here: it is not waited for again
+        except Unreachable:
+            return
 
     async def _found(self, order: Order, known: str | None) -> str | None:
         """The id of the order's outage, once it is known; None if it never was, or is over."""
