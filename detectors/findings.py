@@ -12,13 +12,12 @@ import msgspec
 import numpy as np
 
 from detectors.evidence import Evidence
-from detectors.hearing import NEVER, PHASES, Hearing
+from detectors.hearing import NEVER
 from detectors.positions import Position
 from detectors.scene import Scene
 from detectors.tree import places
 from grid.english import form, meters
-from grid.frame import Rows
-from grid.network import I64, U8, Bools, Group, phase_letters
+from grid.network import Bools, Group, phase_letters
 from grid.outage import Finding
 
 COMMS_OVERDUE = 2  # meters of a concentrator that must be overdue before it is called mute
@@ -147,18 +146,6 @@ class PhaseWord(NamedTuple):
     back: int  # of those that it had lost and has again
     since_ms: int  # device clock: its last word that it has power
     at_ms: int  # stream time
-
-
-def phase_words(hearing: Hearing, before: U8, rows: Rows, part: I64) -> list[PhaseWord]:
-    """What some rows changed, each of another device; ``before``: what each had lost until then."""
-    now = hearing.lost_phases[rows["node"][part]] & PHASES
-    words = []
-    for at in places(now ^ (before & PHASES)).tolist():
-        i, lost = int(part[at]), int(now[at])
-        node, back = int(rows["node"][i]), int(before[at] & PHASES) & ~lost
-        since_ms, at_ms = int(hearing.on_ms[node]), int(rows["stream_ms"][i])
-        words.append(PhaseWord(i, node, lost, back, since_ms, at_ms))
-    return words
 
 
 def note_phases(findings: Findings, word: PhaseWord) -> None:

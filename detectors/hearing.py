@@ -7,21 +7,22 @@ them to ours (what inference compares).
 """
 
 from dataclasses import dataclass, field, fields
-from typing import TypeVar
+from typing import Annotated, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from detectors.compiled import READ_ONLY, compiled
 from detectors.settings import EngineSettings
 from detectors.tree import places
-from grid.frame import Rows
-from grid.network import I64, U8, Bools
+from grid.frame import READING, Rows
+from grid.network import F32, I32, I64, U8, Bools
 from grid.reading import Kind, Quality
 
 T = TypeVar("T", bound=np.generic)
 
 NEVER = -1 << 60
-NO_LAG = np.int32((1 << 31) - 1)
+NO_LAG = (1 << 31) - 1
 EVERYONE = slice(None)
 
 
@@ -37,7 +38,7 @@ SAYS_ON = _kinds(Kind.POWER_UP, Kind.PHASE_LOSS, Kind.PHASE_OK, Kind.CALL_RESTOR
 SAYS_OFF = _kinds(Kind.LAST_GASP, Kind.CALL_NO_POWER)
 URGENT = _kinds(Kind.POWER_UP, Kind.PING_REPLY)
 HEARTBEAT, POWER_UP = int(Kind.HEARTBEAT), int(Kind.POWER_UP)
-LAST_GASP = int(Kind.LAST_GASP)
+LAST_GASP, PING_REPLY = int(Kind.LAST_GASP), int(Kind.PING_REPLY)
 PHASE_LOSS, CALL_NO_POWER = int(Kind.PHASE_LOSS), int(Kind.CALL_NO_POWER)
 INVALID = int(Quality.INVALID)
 PHASES = np.uint8(7)
@@ -64,8 +65,8 @@ class Hearing:
     beat_ms: I64  # last regular report, device clock; NEVER
     back_ms: I64  # last power-up, device clock; NEVER
     void_ms: I64  # our clock: what was heard before is history, its outage was restored then; NEVER
-    lag_ms: NDArray[np.int32]  # least (receipt - device clock); NO_LAG where unknown
-    period_s: NDArray[np.float32]  # learned reporting period; 0 where unknown
+    lag_ms: I32  # least (receipt - device clock); NO_LAG where unknown
+    period_s: F32  # learned reporting period; 0 where unknown
     agreed: U8  # gaps that agreed with period_s
     lost_phases: U8  # bits of phases that are dead while others live, and TELLS
     resumed: Bools  # its last word ended a silence in which it had been due
@@ -129,17 +130,12 @@ def silence(nodes: int) -> Hearing:
     )
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Said:
+class Said(NamedTuple):
     """What rows say about power.  One entry a row."""
 
     on: Bools
     off: Bools
     lost_phases: U8  # SILENT_ON_PHASES where it does not say
-
-    def part(self, rows: I64) -> "Said":
-        """Of some of the rows."""
-        return Said(self.on[rows], self.off[rows], self.lost_phases[rows])
 
 
 def said(rows: Rows, limits: EngineSettings) -> Said:
@@ -191,66 +187,135 @@ def _any(phases: Bools) -> Bools:
     return either
 
 
-def fold(hearing: Hearing, rows: Rows, words: Said, limits: EngineSettings) -> tuple[I64, U8]:
-    """Take rows in, each node at most once among them; ``words`` is what they say.
+class Columns(NamedTuple):
+    """Those of ``Hearing`` that rows change."""
 
-    Returns which rows changed what phases their devices have lost, and which those were before.
+    on_ms: I64
+    off_ms: I64
+    beat_ms: I64
+    back_ms: I64
+    lag_ms: I32
+    period_s: F32
+    agreed: U8
+    lost_phases: U8
+    resumed: Bools
+    called: U8
+
+
+class Limits(NamedTuple):
+    """Of a reporting period that is not learned yet, and of what is late."""
+
+    period_ms: int
+    slack_ms: int
+
+
+PHASE_WORD = np.dtype(
+    [("row", "i8"), ("node", "i8"), ("lost", "i8"), ("back", "i8"), ("since_ms", "i8")]
+)
+"""A row that changes what phases its device has lost: all that are lost, those that are back, and
+when the device last said that it has power, by its clock.
+"""
+
+PhaseWords = Annotated[NDArray[np.void], PHASE_WORD]
+OneWord = Annotated[np.void, PHASE_WORD]
+ReadRow = Annotated[np.void, READING]
+ReadRows = Annotated[Rows, READING, READ_ONLY]
+
+
+def fold(
+    hearing: Hearing, rows: Rows, words: Said, limits: EngineSettings, *, asked_ms: I64
+) -> list[tuple[int, int, int, int, int]]:
+    """Take rows in, in their order; ``words`` is what they say, ``asked_ms`` when those were asked
+    who answer.
+
+    Returns which of them change what phases their devices have lost (``PHASE_WORD``).
     """
-    node = rows["node"].astype(np.int64)
-    happened = rows["happened_ms"].astype(np.int64)
-    late = rows["received_ms"].astype(np.int64)
-    late -= happened
-    np.maximum(late, -NO_LAG, out=late)
-    np.minimum(late, NO_LAG - 1, out=late)
-    hearing.lag_ms[node] = np.minimum(hearing.lag_ms.take(node), late.astype(np.int32))
-    kind = rows["kind"]
-    changed, before = _hear_on(hearing, node, happened, words, limits)
-    _latest(hearing.off_ms, node, happened, words.off)
-    back = kind == POWER_UP
-    if np.count_nonzero(back):
-        _latest(hearing.back_ms, node, happened, back)
-        told = back & (rows["off_at_ms"] > 0)  # it tells of a gasp that was lost
-        _latest(hearing.off_ms, node, rows["off_at_ms"], told)
-    beat = kind == HEARTBEAT
-    beat &= words.on
-    _learn_period(hearing, node, happened, beat)
-    calls = kind == CALL_NO_POWER
-    if np.count_nonzero(calls):
-        at = node[calls]
-        hearing.called[at] = np.minimum(hearing.called[at], 254) + 1
-    return changed, before
+    known = Columns(*(getattr(hearing, name) for name in Columns._fields))
+    period_ms = int(np.float32(limits.heartbeat_s) * np.float32(1000))
+    of = Limits(period_ms, int(limits.heartbeat_slack_s * 1000))
+    changed = np.empty(len(rows), PHASE_WORD)
+    count = take_in(known, np.ascontiguousarray(rows), words, asked_ms, of, changed)
+    found: list[tuple[int, int, int, int, int]] = changed[:count].tolist()
+    return found
 
 
-def _hear_on(
-    hearing: Hearing, node: I64, happened: I64, words: Said, limits: EngineSettings
-) -> tuple[I64, U8]:
-    """Take in who has power.  Remembered is whose word ends a silence that was longer than their
-    reporting period.
+@compiled
+def by_own_clock(row: ReadRow, asked_ms: int, lag_ms: int) -> int:
+    """When a row happened.  An answer often has the time of whoever asked, and not that of the
+    meter's clock, which may be a minute off: it is of after the question, and of before it came.
     """
-    row = places(words.on)
-    told = words.lost_phases
-    if len(row) < len(node):
-        node, happened, told = node.take(row), happened.take(row), told.take(row)
-    before = hearing.on_ms.take(node)
-    gap = happened - before
-    due = hearing.period_ms(limits.heartbeat_s, node)
-    due += int(limits.heartbeat_slack_s * 1000)
-    ends = gap > due
-    ends &= before != NEVER
-    resumed = hearing.resumed.take(node)
-    np.copyto(resumed, ends, where=gap > 0)
-    hearing.resumed[node] = resumed
-    hearing.on_ms[node] = np.maximum(before, happened)
-    hearing.called[node] = 0
-    news = told != SILENT_ON_PHASES
-    if not np.count_nonzero(news):
-        return row[:0], told[:0]
-    lost = hearing.lost_phases.take(node)
-    place = places(news & (told != lost) & (gap >= 0))
-    told, lost = told.take(place), lost.take(place)
-    hearing.lost_phases[node.take(place)] = told
-    moved = places((told ^ lost) & PHASES)
-    return row.take(place.take(moved)), lost.take(moved)
+    if row["kind"] != PING_REPLY or lag_ms == NO_LAG:
+        return int(row["happened_ms"])
+    return int(min(max(row["happened_ms"], asked_ms - lag_ms), row["received_ms"] - lag_ms))
+
+
+@compiled
+def put_down(word: OneWord, place: int, node: int, lost: int, since_ms: int) -> None:
+    """What phases a device has lost from this row on, and since when."""
+    word["row"], word["node"], word["lost"], word["since_ms"] = place, node, lost, since_ms
+
+
+@compiled
+def due_ms(period_s: float, agreed: int, limits: Limits) -> int:
+    """How long after its last word a device is late."""
+    learned_ms = int(np.float32(period_s) * np.float32(1000))
+    return (learned_ms if agreed >= BEATS_TO_LEARN else limits.period_ms) + limits.slack_ms
+
+
+@compiled
+def learned(period_s: float, agreed: int, gap_ms: int) -> tuple[float, int]:
+    """The reporting period, and how many gaps agreed with it.  It is learned from those that agree
+    within a tenth; a gap of several periods is missed beats.
+    """
+    gap_s = gap_ms / 1000.0
+    if gap_s < PERIOD_S_MIN or gap_s > PERIOD_S_MAX:  # since ever is longer
+        return period_s, agreed
+    if period_s == 0:
+        return gap_s, 1
+    once_s = gap_s / max(round(gap_s / period_s), 1)
+    if abs(once_s - period_s) > 0.1 * period_s:
+        return gap_s, 1
+    return period_s + (once_s - period_s) / 4, min(agreed, 250) + 1
+
+
+@compiled
+def take_in(
+    known: Columns, rows: ReadRows, words: Said, asked_ms: I64, limits: Limits, changed: PhaseWords
+) -> int:
+    """Take rows in; how many were put into ``changed``."""
+    on_ms, off_ms, beat_ms, back_ms, lag_ms, period_s, agreed, lost, resumed, called = known
+    count = 0
+    for place in range(len(rows)):
+        row = rows[place]
+        node, kind = row["node"], row["kind"]
+        happened_ms = by_own_clock(row, asked_ms[place], lag_ms[node])
+        late_ms = min(max(row["received_ms"] - happened_ms, -NO_LAG), NO_LAG - 1)
+        lag_ms[node] = min(lag_ms[node], late_ms)
+        if words.on[place]:
+            gap_ms, told = happened_ms - on_ms[node], words.lost_phases[place]
+            if gap_ms > 0:  # whose word ends a silence that was longer than its reporting period
+                late = gap_ms > due_ms(period_s[node], agreed[node], limits)
+                resumed[node] = late and on_ms[node] != NEVER
+            on_ms[node] = max(on_ms[node], happened_ms)
+            called[node] = 0
+            if told not in (SILENT_ON_PHASES, lost[node]) and gap_ms >= 0:
+                put_down(changed[count], place, node, told & PHASES, on_ms[node])
+                changed[count]["back"] = lost[node] & ~told & PHASES
+                count += ((told ^ lost[node]) & PHASES) != 0
+                lost[node] = told
+            if kind == HEARTBEAT:
+                gap_ms = happened_ms - beat_ms[node]
+                period_s[node], agreed[node] = learned(period_s[node], agreed[node], gap_ms)
+                beat_ms[node] = max(beat_ms[node], happened_ms)
+        if words.off[place]:
+            off_ms[node] = max(off_ms[node], happened_ms)
+        if kind == POWER_UP:
+            back_ms[node] = max(back_ms[node], happened_ms)
+            if row["off_at_ms"] > 0:  # it tells of a gasp that was lost
+                off_ms[node] = max(off_ms[node], row["off_at_ms"])
+        elif kind == CALL_NO_POWER:
+            called[node] = min(called[node], 254) + 1
+    return count
 
 
 def hear_live(hearing: Hearing, rows: Rows, i: int, limits: EngineSettings) -> None:
@@ -265,39 +330,3 @@ def hear_live(hearing: Hearing, rows: Rows, i: int, limits: EngineSettings) -> N
         hearing.on_ms[node] = max(int(hearing.on_ms[node]), happened)
         late = int(row["received_ms"]) - happened
         hearing.lag_ms[node] = min(int(hearing.lag_ms[node]), late)
-
-
-def _latest(column: I64, node: I64, at: I64, where: Bools) -> None:
-    place = places(where)
-    if len(place):
-        picked = node.take(place)
-        column[picked] = np.maximum(column.take(picked), at[place])
-
-
-def _learn_period(hearing: Hearing, node: I64, happened: I64, which: Bools) -> None:
-    """A period is learned from gaps that agree within a tenth; a gap of several periods is missed
-    beats.
-    """
-    count = np.count_nonzero(which)
-    if count < len(node):
-        place = places(which)
-        node, happened = node.take(place), happened.take(place)
-    before = hearing.beat_ms.take(node)
-    hearing.beat_ms[node] = np.maximum(before, happened)
-    gap_s = ((happened - before) / 1000.0).astype(np.float32)
-    usable = gap_s >= PERIOD_S_MIN
-    usable &= gap_s <= PERIOD_S_MAX  # since ever is longer
-    place = places(usable)
-    if len(place) == 0:
-        return
-    node, gap_s = node.take(place), gap_s.take(place)
-    period = hearing.period_s.take(node)
-    known = period > 0
-    times = np.maximum(np.rint(gap_s / np.where(known, period, gap_s)), 1)
-    once = gap_s / times
-    once -= period
-    same = known & (np.abs(once) <= 0.1 * period)
-    np.copyto(gap_s, period + once / 4, where=same)
-    hearing.period_s[node] = gap_s
-    agreed = hearing.agreed.take(node)
-    hearing.agreed[node] = np.where(same, np.minimum(agreed, 250) + 1, 1)

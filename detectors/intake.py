@@ -7,17 +7,14 @@ from typing import NamedTuple
 import numpy as np
 
 from detectors.book import Book
-from detectors.findings import PhaseWord, phase_words
-from detectors.hearing import NEVER, NO_LAG, URGENT, Hearing, fold, said
-from detectors.repeats import rounds
+from detectors.findings import PhaseWord
+from detectors.hearing import NEVER, PING_REPLY, URGENT, Hearing, fold, said
 from detectors.settings import EngineSettings
 from detectors.tree import TRANSFORMER, places
 from detectors.waking import in_second, soon_after
 from grid.frame import Rows
 from grid.network import I64, Bools, NodeKind
-from grid.reading import Kind
 
-PING_REPLY = int(Kind.PING_REPLY)
 SWITCHGEAR = np.array([NodeKind.BREAKER <= kind <= NodeKind.FUSE for kind in NodeKind])
 
 
@@ -48,14 +45,9 @@ def hear(
     """
     node = rows["node"].astype(np.int64)
     words = said(rows, limits)
-    phases: list[PhaseWord] = []
-    for part in rounds(node):
-        whole = len(part) == len(rows)
-        these, say = (rows, words) if whole else (rows.take(part), words.part(part))
-        these = _by_own_clock(hearing, these, asks)
-        changed, before = fold(hearing, these, say, limits)
-        if len(changed):
-            phases += phase_words(hearing, before, rows, part[changed])
+    stream = rows["stream_ms"]
+    changed = fold(hearing, rows, words, limits, asked_ms=_asked(rows, asks))
+    phases = [PhaseWord(*word, at_ms=int(stream[word[0]])) for word in changed]
     owners = book.owner.take(node)
     urgent = owners >= 0
     if np.count_nonzero(urgent):
@@ -69,7 +61,6 @@ def hear(
     last = places(urgent)[-1:].tolist()
     dead = places(words.off)
     dead = dead[book.group.kind.take(node.take(dead)) == TRANSFORMER]
-    stream = rows["stream_ms"]
     soon = [int(stream[i]) for i in dead.tolist() if _says_more(book, int(node[i]))][:1]
     soon += [in_second(int(stream[i])) for i in places(URGENT.take(rows["kind"]))[:1].tolist()]
     return Heard(phases, int(stream[last[0]]) if last else None, min(soon, default=None))
@@ -103,20 +94,12 @@ def calm(book: Book, rows: Rows, limits: EngineSettings) -> int:
     return int(first[0]) if len(first) else len(rows)
 
 
-def _by_own_clock(hearing: Hearing, rows: Rows, asks: Mapping[int, list[int]]) -> Rows:
-    """Answers are often given the time of whoever asked, and not of the meter's clock, which may
-    be a minute off: they are of after the question, and of before they came.
-    """
-    place = places(rows["kind"] == PING_REPLY)
-    place = place[hearing.lag_ms[rows["node"][place]] != NO_LAG]
-    if len(place) == 0:
-        return rows
-    node = rows["node"][place].astype(np.int64)
-    asked = np.array([asks.get(n, (NEVER,))[0] for n in node.tolist()], np.int64)
-    lag, rows = hearing.lag(node), rows.copy()
-    at = np.maximum(rows["happened_ms"][place], asked - lag)
-    rows["happened_ms"][place] = np.minimum(at, rows["received_ms"][place] - lag)
-    return rows
+def _asked(rows: Rows, asks: Mapping[int, list[int]]) -> I64:
+    """When those were asked who answer; NEVER for all other rows."""
+    asked = np.full(len(rows), NEVER)
+    for place in places(rows["kind"] == PING_REPLY).tolist():
+        asked[place] = asks.get(int(rows["node"][place]), (NEVER,))[0]
+    return asked
 
 
 def _terminals_spoke(book: Book, node: I64) -> None:

@@ -15,7 +15,7 @@ from typing import Annotated, NamedTuple
 import numpy as np
 
 from detectors.compiled import READ_ONLY, compiled
-from detectors.tree import places, runs_of
+from detectors.tree import places
 from grid.frame import READING, Rows
 from grid.network import I64, U32, U64, Bools
 
@@ -142,21 +142,3 @@ def _take_relayed(memory: Memory, dcus: I64, boots: I64, seqs: I64) -> Bools:
             fresh[i] = True
         memory.concentrators[dcu] = (boot, high, window)
     return fresh
-
-
-def rounds(node: I64) -> list[I64]:
-    """Row numbers in rounds: in each round a node comes at most once, and its rows keep their
-    order.
-    """
-    if len(node) == 0:
-        return []
-    rows = np.arange(len(node), dtype=np.int64)
-    last = np.empty(int(node.max()) + 1, np.int64)
-    last[node] = rows  # of rows of one node the last stays
-    if not np.count_nonzero(last.take(node) != rows):
-        return [rows]
-    order = np.argsort(node, kind="stable")
-    ordered = node[order]
-    first = runs_of(ordered)
-    nth = rows - np.repeat(first, np.diff(np.append(first, len(node))))
-    return [np.sort(order[nth == k]) for k in range(int(nth.max()) + 1)]

@@ -11,6 +11,8 @@ from detectors.hearing import NEVER, said
 from detectors.settings import EngineSettings
 from grid.drawing import draw
 
+pytestmark = pytest.mark.loops
+
 NETWORK = draw("""
 source S1
   breaker B1

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detectors.hearing import silence
-from detectors.repeats import CONCENTRATOR_WINDOW, WINDOW, blank, columns, rounds, take
+from detectors.repeats import CONCENTRATOR_WINDOW, WINDOW, blank, columns, take
 from detectors.transfer import Heard, arrive, packed, to_bytes
 from detectors.watched import Watched
 from grid.drawing import draw
@@ -115,12 +115,6 @@ def test_a_concentrators_window_holds_thousands(news) -> None:
     assert news(relayed(M1, 9, 0), relayed(M2, 9, CONCENTRATOR_WINDOW - 1)) == [True, True]
     assert news(relayed(M1, 9, 0, at=5)) == [False]
     assert news(relayed(M2, 9, CONCENTRATOR_WINDOW), relayed(M1, 9, 0, at=6)) == [True, True]
-
-
-def test_each_round_has_a_node_once_and_keeps_its_order() -> None:
-    assert [r.tolist() for r in rounds(np.array([5, 3, 5, 5, 3, 8]))] == [[0, 1, 5], [2, 4], [3]]
-    assert [r.tolist() for r in rounds(np.array([5, 3, 8]))] == [[0, 1, 2]]
-    assert rounds(np.zeros(0, np.int64)) == []
 
 
 FACTS = st.lists(
