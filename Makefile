@@ -57,7 +57,7 @@ lint: install
 unit: install
 	$(PYTEST) -q -m "not services and not soak" -n 2 --cov --cov-report= $(ARGS)
 	# compiled loops are not seen by coverage: those that test them run once more, as plain Python
-	NUMBA_DISABLE_JIT=1 $(PYTEST) -q -m loops --cov --cov-append --cov-report=
+	NUMBA_DISABLE_JIT=1 $(PYTEST) -q -m loops tests/detectors --cov --cov-append --cov-report=
 	$(BIN)/python scripts/branch_floor.py
 
 peers: install
