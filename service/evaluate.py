@@ -97,7 +97,8 @@ def told(lines: Iterable[CellLine | QuietLine], *, json: bool) -> None:
             sys.stdout.flush()
     if not json:
         console = Console(width=None if sys.stdout.isatty() else 200)
-        console.print(_table([row for row in rows if isinstance(row, CellLine)]))
+        if cells := [row for row in rows if isinstance(row, CellLine)]:
+            console.print(_table(cells))
         for row in rows:
             if isinstance(row, QuietLine):
                 console.print(
