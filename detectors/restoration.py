@@ -69,6 +69,9 @@ def _hear_one(
     restored = back & (again | (outage.back_ms is not None))
     if outage.telemetered or (restored & powered).any():
         restored = back
+    elif np.count_nonzero(restored) > 1 and _supported(outage):
+        # heard with those who say that it ends: one more of them, and no word against it
+        restored |= back & (heard >= heard[restored].min() - GUARD_MS)
     contrary = back & ~restored
     if contrary.any() and _doubted(outage, now_ms):
         return

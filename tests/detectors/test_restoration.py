@@ -49,6 +49,17 @@ def test_a_word_from_before_the_outage_that_comes_late_restores_nobody(day) -> N
     assert told.outage.customers_out == 18
 
 
+def test_who_had_only_been_silent_and_speaks_with_those_who_are_back_is_back_with_them(day) -> None:
+    told = day(NETWORK, f"""{WARM}
+        12:01:00 M1..M4,M7..M10,M13..M15 last_gasp
+        12:02:40 M1..M3,M17 ping_reply on=1
+        12:02:50 end
+    """)  # fmt: skip
+    assert told.outages[0] == "breaker B1: partially_restored fault"
+    assert "not part of it" not in "".join(told.log)
+    assert "  12:01:00 - 12:02:40: M1..M3 M17" in told.outages
+
+
 def test_who_had_only_been_silent_and_reports_power_was_never_part_of_it(day) -> None:
     told = day(NETWORK, f"""{WARM}
         12:01:00 M1..M4,M7..M10,M13..M15 last_gasp
