@@ -5,6 +5,8 @@ the process; its parts are opened when Faust starts and closed when it stops.
 """
 
 import asyncio
+import os
+import secrets
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -46,7 +48,10 @@ async def opened(crash: Callable[[BaseException], Awaitable[None]]) -> AsyncIter
             pulse.dark.stands(outage.id, outage.state, outage.customers_out)
         mouth = Mouth(run, await parts.producer())
         numberings = Numberings(store, network, run.settings.stream.numberings_max)
-        engines = partial(engines_for, run, store, numberings=numberings, pulse=pulse, mouth=mouth)
+        owner = f"{run.sender}/{os.getpid()}-{secrets.token_hex(4)}"
+        engines = partial(
+            engines_for, run, store, owner=owner, numberings=numberings, pulse=pulse, mouth=mouth
+        )
         worker.use(engines(network))
 
         async def replaced(_before: Network, after: Network) -> None:

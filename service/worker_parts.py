@@ -1,8 +1,6 @@
 """What a worker is made of beside Faust: the store, the engines it loads, the words it says."""
 
 import asyncio
-import os
-import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 
@@ -85,17 +83,15 @@ class Mouth:
 
 
 def engines_for(
-    run: RoleRun, store: Store, network: Network, *, numberings: Numberings, pulse: Pulse,
-    mouth: Mouth,
+    run: RoleRun, store: Store, network: Network, *, owner: str, numberings: Numberings,
+    pulse: Pulse, mouth: Mouth,
 ) -> Engines:  # fmt: skip
-    """How a worker loads, commits and tells."""
+    """How a worker loads, commits and tells; ``owner`` is this process, whatever the network."""
     partitions, wanted = run.settings.kafka.partitions, run.settings.engine
     by_partition: dict[int, dict[str, int]] = {}
     for group in network.groups:
         mine = by_partition.setdefault(partition_of(group.slug, partitions), {})
         mine[group.slug] = group.no
-
-    owner = f"{run.sender}/{os.getpid()}-{secrets.token_hex(4)}"
 
     async def load(partition: int) -> Mapping[int, Engine]:
         room = asyncio.Semaphore(LOADING_MAX)

@@ -6,9 +6,9 @@ said of it.  Nothing here is known that a crew would not know: its order, and ho
 """
 
 import asyncio
-from collections.abc import Callable, Collection
+from collections.abc import Awaitable, Callable, Collection
 from enum import Enum
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import msgspec
 import structlog
@@ -18,6 +18,7 @@ from simulators.duties import Order
 from simulators.people import WorkStep
 
 log = structlog.get_logger(__name__)
+T = TypeVar("T")
 
 OURS = "story-"
 """What the ids of decisions begin with that a story makes."""
@@ -135,11 +136,7 @@ class Shift:
     async def _found(self, order: Order, known: str | None) -> str | None:
         """The id of the order's outage, once it is known; None if it never was, or is over."""
         while True:
-            try:
-                running = await self._floor.running()
-            except Unreachable:
-                await asyncio.sleep(self._settings.away_s)
-                continue
+            running = await self._reached(self._floor.running)
             if known is not None:
                 return known if any(o.id == known for o in running) else None
             for outage in running:
@@ -151,15 +148,16 @@ class Shift:
 
     async def _touched(self, outage_id: str) -> bool:
         """Whether a person has decided something about it that moves it."""
+        decided = await self._reached(lambda: self._floor.decided(outage_id))
+        return any(not name.startswith(OURS) and action not in HARMLESS for name, action in decided)
+
+    async def _reached(self, ask: Callable[[], Awaitable[T]]) -> T:
+        """What the floor says, once it answers."""
         while True:
             try:
-                decided = await self._floor.decided(outage_id)
+                return await ask()
             except Unreachable:
                 await asyncio.sleep(self._settings.away_s)
-                continue
-            return any(
-                not name.startswith(OURS) and action not in HARMLESS for name, action in decided
-            )
 
     async def _said(self, order: Order, outage_id: str, step: WorkStep, name: str) -> None:
         for _ in range(self._settings.retold):
