@@ -269,7 +269,7 @@ CREATE TABLE IF NOT EXISTS sources (
     source     text NOT NULL,            -- meter, terminal, breaker, concentrator, call; mqtt, modbus
     group_slug text NOT NULL,
     heard_at   timestamptz,              -- our clock
-    readings   bigint NOT NULL DEFAULT 0,  -- heard, repeats included
+    readings   bigint NOT NULL DEFAULT 0,  -- heard, repeats included; a concentrator's are its meters' too
     deaf_since timestamptz,              -- not null while its backlog is awaited
     PRIMARY KEY (source, group_slug)
 ) WITH (fillfactor = 50);

@@ -36,7 +36,7 @@ class Heard:
             kinds = groups[applied.frame.group].kind[rows["node"]]
             via = rows["dcu"] >= 0
             for name, which in (
-                ("meters", (kinds == NodeKind.METER) & ~via),
+                ("meters", kinds == NodeKind.METER),  # by their concentrators too
                 ("concentrators", via),
                 ("terminals", kinds == NodeKind.TRANSFORMER),
                 ("breakers", (kinds >= NodeKind.BREAKER) & (kinds <= NodeKind.FUSE)),

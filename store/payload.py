@@ -287,16 +287,17 @@ def source_rows(frames: Sequence[tuple[GroupNumbers, Frame]]) -> list[SourceRow]
 
 
 def _heard(group: GroupNumbers, rows: Rows) -> Iterator[SourceRow]:
+    """A meter that speaks by its concentrator is heard, and so is the concentrator."""
     kind, received_ms = rows["kind"], rows["received_ms"]
     source = _SOURCE_OF_KIND.take(group.kinds.take(rows["node"]))
-    source[rows["dcu"] >= 0] = _SOURCES.index("concentrator")
     source[kind >= Kind.CALL_NO_POWER] = _SOURCES.index("call")
     source[kind == Kind.NO_ANSWER] = len(_SOURCES)  # our own word, not theirs
-    counts = np.bincount(source, minlength=len(_SOURCES) + 1).tolist()
     for no, name in enumerate(_SOURCES):
-        if counts[no]:
-            last_ms = int(received_ms.max(where=source == no, initial=0))
-            yield SourceRow(name, group.slug, to_rfc3339(last_ms), counts[no])
+        spoke = rows["dcu"] >= 0 if name == "concentrator" else source == no
+        count = int(np.count_nonzero(spoke))
+        if count:
+            last_ms = int(received_ms.max(where=spoke, initial=0))
+            yield SourceRow(name, group.slug, to_rfc3339(last_ms), count)
 
 
 def _deafness(slug: str, frame: Frame) -> Iterator[SourceRow]:

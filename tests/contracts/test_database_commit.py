@@ -227,7 +227,8 @@ async def test_sources_tell_when_they_were_heard_and_whether_a_backlog_is_awaite
     await store.commit([caught_up], ())
     ages = {age.source: age for age in await store.source_ages()}
     assert ages["mqtt"].deaf_since_ms is None
-    assert (ages["meter"].heard_ms, ages["meter"].readings) == (at("12:00:06"), 2)
+    assert (ages["meter"].heard_ms, ages["meter"].readings) == (at("12:00:06"), 3)
+    assert ages["concentrator"].readings == 1, "what it relayed is its meters' word, and its own"
 
 
 async def test_plans_in_the_stream_are_plans_in_the_pool(store, house, at) -> None:
