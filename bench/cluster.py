@@ -40,7 +40,7 @@ from service.replaying import network_of
 from store.copying import READING_COLUMNS, copy_statement, copy_stream
 from stream.records import Record, partition_of, read_record, record_bytes
 
-METERS = 40_000
+METERS = 80_000  # eight feeder groups: four on each partition, as even as thousands are
 RECORDS = 500  # a run
 ROWS = 1_000  # a record
 SINGLE = 6  # a record, where meters report one by one and kafka.linger_ms is 500

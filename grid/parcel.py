@@ -99,11 +99,15 @@ class Stream(Intake, Protocol):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Applied:
-    """A frame and what the engine said to it; ``snapshot`` is the engine after it, now and then."""
+    """A frame and what the engine said to it; ``snapshot`` is the engine after it, now and then.
+
+    ``recorded``: the frame as it is recorded, where that was made ahead.
+    """
 
     frame: Frame
     outcome: Outcome
     snapshot: bytes | None = None
+    recorded: bytes | None = None
 
 
 Batch = Sequence[Applied]

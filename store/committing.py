@@ -72,7 +72,8 @@ class Entry(msgspec.Struct, frozen=True):
 def entries(batch: Batch, groups_of: Callable[[str], Sequence[GroupNumbers]]) -> tuple[Entry, ...]:
     """The entries of a batch."""
     return tuple(
-        Entry(a, groups_of(a.frame.network)[a.frame.group], to_bytes(a.frame)) for a in batch
+        Entry(a, groups_of(a.frame.network)[a.frame.group], a.recorded or to_bytes(a.frame))
+        for a in batch
     )
 
 

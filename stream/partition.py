@@ -13,7 +13,7 @@ import contextlib
 import hashlib
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import msgspec
@@ -21,7 +21,7 @@ import structlog
 
 from detectors.engine import Engine
 from grid.errors import BadPayload, Fenced, Unreachable
-from grid.frame import Command, Rows
+from grid.frame import Command, Rows, to_bytes
 from grid.network import Network
 from grid.parcel import BODY_BYTES_MAX, Advance, Applied, Claim, Quarantined
 from stream.holding import Commit, Done, Holding, Incoming, Renumber
@@ -210,7 +210,8 @@ class Partition:
                 if record.ticket:
                     done.tickets.setdefault(record.sender, []).append(record.ticket)
             self.next_offset = incoming.offset + 1
-        done.batch += sequencer.cut()
+        # Deflating takes longer than applying, and meanwhile the database has the batch before.
+        done.batch += [replace(a, recorded=to_bytes(a.frame)) for a in sequencer.cut()]
         self._ahead += bool(done.batch)
         done.pings = [ping for applied in done.batch for ping in applied.outcome.pings]
         done.asked = next(iter(self._watermarks.listeners("mqtt-gateway")), None)
