@@ -22,7 +22,7 @@ from service.pulse import Pulse
 from service.rerooting import Rerooting
 from service.roles import of_environment
 from service.tasks import Failure, leave_within
-from service.worker_parts import Mouth, Numberings, engines_for, worker_figures
+from service.worker_parts import Mouth, Numberings, engines_for, open_plans, worker_figures
 from stream.faust_worker import make_app
 from stream.kafka_clients import topic_of
 from stream.worker import Worker
@@ -56,7 +56,8 @@ async def opened(crash: Callable[[BaseException], Awaitable[None]]) -> AsyncIter
 
         async def replaced(_before: Network, after: Network) -> None:
             numberings.know(after)
-            worker.replace_network(after, engines(after))
+            plans = await open_plans(store, now_ms())
+            worker.replace_network(after, engines(after), plans)
 
         rerooting = Rerooting(store, network, pulse.expect, replaced, ())
         stack.push_async_callback(worker.stop)

@@ -10,8 +10,9 @@ import structlog
 from detectors.engine import Engine
 from detectors.settings import EngineSettings
 from grid.errors import BadPayload, ConfigError, LastgaspError
-from grid.frame import NOT_YET, Command, Rows, SettingsChanged
+from grid.frame import NOT_YET, Command, PlanEntered, Rows, SettingsChanged
 from grid.network import Group, Network
+from grid.times import from_rfc3339
 from service import stored
 from service.metrics import Metrics
 from service.pulse import Pulse
@@ -122,6 +123,19 @@ def settings_to_tell(
     numbers = {name: getattr(wanted, name) for name in wanted.__struct_fields__}
     others = [n for n, e in engines.items() if e.limits != wanted or e.position == 0]
     return tuple((number, SettingsChanged(NOT_YET, numbers)) for number in others)
+
+
+async def open_plans(store: Store, at_ms: int) -> list[PlanEntered]:
+    """Plans that are neither over nor cancelled.
+
+    Raises:
+        Unreachable: The database is away.
+    """
+    return [
+        PlanEntered(NOT_YET, p.id, p.device_id, from_rfc3339(p.from_), from_rfc3339(p.to), p.kind,
+                    p.reason)
+        for p in await store.plans(at_ms)
+    ]  # fmt: skip
 
 
 async def renumbered(group_in: GroupIn, record: Record, rows: Rows, new: Group) -> Rows:

@@ -21,7 +21,7 @@ import structlog
 
 from detectors.engine import Engine
 from grid.errors import BadPayload, Fenced, Unreachable
-from grid.frame import Command, Rows, to_bytes
+from grid.frame import Command, PlanEntered, Rows, to_bytes
 from grid.network import Network
 from grid.parcel import BODY_BYTES_MAX, Advance, Applied, Claim, Quarantined
 from stream.holding import Commit, Done, Holding, Incoming, Renumber
@@ -77,15 +77,17 @@ class Partition:
         self._room = asyncio.Event()
         self._stopping = False
         self._newer: Network | None = None
+        self._plans: Sequence[PlanEntered] = ()  # until they are committed
         self.fenced = False
         self._set(holding)
 
-    def replace_network(self, network: Network) -> None:
+    def replace_network(self, network: Network, plans: Sequence[PlanEntered] = ()) -> None:
         """From the next record on the groups are those of another version of the network.
 
-        What comes to a group from one that is another partition's begins there as never heard.
+        What comes to a group from one that is another partition's begins there as never heard;
+        ``plans`` (all that are open) have those of its devices.
         """
-        self._newer = network
+        self._newer, self._plans = network, plans
 
     def _set(self, holding: Holding) -> None:
         claim = holding.claim
@@ -195,6 +197,7 @@ class Partition:
 
     async def _apply(self, records: Sequence[Incoming]) -> _Step:
         sequencer, done = self._sequencer, Done(self._another_network())
+        self._opening += self._missing_plans()
         quarantined: list[Quarantined] = []
         for incoming in records:
             if self.next_offset is not None and incoming.offset < self.next_offset:
@@ -230,6 +233,18 @@ class Partition:
             return []
         self.network = newer.version
         return self._sequencer.replace(newer)
+
+    def _missing_plans(self) -> tuple[tuple[int, PlanEntered], ...]:
+        """Plans that our groups have no word of, for devices that are theirs over this version."""
+        if self._newer is None or self.network != self._newer.version:
+            return ()
+        places = self._newer.places
+        theirs = [(places[p.device_id].group, p) for p in self._plans if p.device_id in places]
+        return tuple(
+            (no, plan)
+            for no, plan in theirs
+            if no in self.engines and plan.plan_id not in self.engines[no].plans
+        )
 
     async def _rows(self, record: Record) -> Rows:
         """The readings of a record, numbered by the network that runs.
@@ -298,6 +313,9 @@ class Partition:
 
     async def _behind_us(self, step: _Step) -> None:
         self._ahead -= bool(step.done.batch)
+        taken_up = self._newer is not None and self.network == self._newer.version
+        if taken_up and self._ahead == 0 and not self._missing_plans():
+            self._plans = ()  # or one that is cancelled later would come again
         if not step.empty:
             self.committed_offset = step.advance.next_offset
             await self._committed(step.done)

@@ -6,7 +6,7 @@ the database has are kept over a rebalance.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from time import monotonic
 
@@ -14,7 +14,7 @@ import structlog
 
 from detectors.engine import Engine
 from grid.errors import Fenced, Unreachable
-from grid.frame import Command
+from grid.frame import Command, PlanEntered
 from grid.network import Network
 from grid.parcel import Claim
 from stream.holding import Commit, Done, Holding, Incoming, Renumber
@@ -62,11 +62,15 @@ class Worker:
         """Where engines come from; said once, before the first assignment."""
         self._engines = engines
 
-    def replace_network(self, network: Network, engines: Engines) -> None:
-        """Run another version of the network, in each partition from its next record on."""
+    def replace_network(
+        self, network: Network, engines: Engines, plans: Sequence[PlanEntered] = ()
+    ) -> None:
+        """Run another version of the network, in each partition from its next record on; ``plans``
+        are all that are open.
+        """
         self._engines, self._newest = engines, network
         for partition in self.partitions.values():
-            partition.replace_network(network)
+            partition.replace_network(network, plans)
 
     @property
     def partitions(self) -> Mapping[Place, Partition]:

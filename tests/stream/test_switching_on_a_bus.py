@@ -16,9 +16,10 @@ from detectors.engine import Engine
 from detectors.settings import EngineSettings
 from detectors.snapshot import take
 from grid.drawing import draw
-from grid.frame import NetworkChanged
+from grid.frame import NOT_YET, NetworkChanged, PlanEntered
 from grid.network import Group, Network
 from grid.parcel import Advance, Applied, Claim, Quarantined
+from grid.times import from_rfc3339
 from ingest.packing import Packer
 from service.worker_parts import renumbered
 from stream.holding import Done, Holding, Incoming
@@ -27,7 +28,7 @@ from stream.records import Record, record_bytes
 from stream.recovery import recover
 from stream.settings import BusSettings, StreamSettings
 
-BEFORE = draw("""
+TREE = """
 source S1
   breaker B1 telemetered
     transformer T1
@@ -37,7 +38,8 @@ source S1
   breaker B2 telemetered
     transformer T3
       meter M13..M18
-""")
+"""
+BEFORE = draw(TREE)
 AFTER = draw("""
 source S1
   breaker B1 telemetered
@@ -49,6 +51,19 @@ source S1
     transformer T2
       meter M7..M12
 """)
+T4 = """\
+    transformer T4
+      meter M19..M24
+"""
+S2 = """\
+source S2
+  breaker B3 telemetered
+"""
+APART, TAKEN_OVER = draw(TREE + S2 + T4), draw(TREE + T4 + S2)
+WORK = PlanEntered(
+    NOT_YET, "P1", "T4", from_rfc3339("2026-11-21T12:02:00Z"), from_rfc3339("2026-11-21T13:00:00Z"),
+    "planned", "new pole",
+)  # fmt: skip
 SETTINGS = EngineSettings(heartbeat_s=60.0, pings_per_minute=0.0)
 BUS = BusSettings(partitions=1, lost_s=6000.0, gone_s=6000.0)
 TIMES = ("11:56:00", "11:57:00", "11:58:00", "11:59:00", "12:00:00")
@@ -63,7 +78,8 @@ DARK = [
 
 
 async def group_in(_slug: str, version: str) -> Group:
-    return next(net.groups[0] for net in (BEFORE, AFTER) if net.version == version)
+    networks = (BEFORE, AFTER, APART, TAKEN_OVER)
+    return next(net.groups[0] for net in networks if net.version == version)
 
 
 @dataclass
@@ -82,7 +98,8 @@ class Worker:
     offset: int = 0
 
     def __post_init__(self) -> None:
-        holding = Holding(self._claim(), {0: Engine(BEFORE.groups[0], SETTINGS)}, BEFORE.version)
+        engine = Engine(self.network.groups[0], SETTINGS)
+        holding = Holding(self._claim(), {0: engine}, self.network.version)
         self.partition = Partition(
             holding, slugs={"S1": 0}, commit=self._commit, committed=self._committed,
             begin_again=self._again, renumber=partial(renumbered, group_in), settings=BUS,
@@ -122,9 +139,9 @@ class Worker:
     async def _again(self, _claim: Claim) -> Holding:
         return Holding(self._claim(), {0: await self.recovered()}, self.network.version)
 
-    def switch(self, network: Network) -> None:
+    def switch(self, network: Network, *plans: PlanEntered) -> None:
         self.network = network
-        self.partition.replace_network(network)
+        self.partition.replace_network(network, plans)
 
     async def hear(self, lines: Sequence[str], numbered_by: Network) -> None:
         """A record a line, and all of them committed."""
@@ -156,8 +173,10 @@ def _log() -> Iterator[None]:
 
 
 @pytest.fixture
-async def worker(reading_lines: Callable[[str], list[Any]]) -> AsyncIterator[Worker]:
-    made = Worker(reading_lines)
+async def worker(
+    request: pytest.FixtureRequest, reading_lines: Callable[[str], list[Any]]
+) -> AsyncIterator[Worker]:
+    made = Worker(reading_lines, getattr(request, "param", BEFORE))
     running = asyncio.create_task(made.partition.run())
     yield made
     running.cancel()
@@ -225,3 +244,30 @@ async def test_before_the_first_record_there_is_nothing_to_carry_over(worker: Wo
     await worker.hear(WARM + DARK, BEFORE)
     assert worker.told == ["S1-1 T2 confirmed 6"]
     assert min(frame.until_ms for frame in worker.frames) > 1_700_000_000_000
+
+
+@pytest.mark.parametrize("worker", [APART], indirect=True)
+@pytest.mark.parametrize("fails", [0, 1])
+async def test_the_plan_of_a_device_that_comes_from_another_partition_comes_with_it(
+    worker: Worker, fails: int
+) -> None:
+    await worker.hear(WARM, APART)
+    worker.switch(TAKEN_OVER, WORK)
+    worker.breaks = fails
+    await worker.hear([f"12:0{n}:00 M1..M24 heartbeat" for n in (1, 2, 3)], TAKEN_OVER)
+    dark = ["12:03:20 M19..M24 last_gasp", "12:04:00 M1..M18 heartbeat", "12:05:00 M1 heartbeat"]
+    await worker.hear(dark, TAKEN_OVER)
+    assert worker.told == ["S1-1 T4 confirmed 6"]
+    assert worker.changes[-1].outage.kind == "planned"
+    commands = [command for frame in worker.frames for command in frame.commands]
+    assert sum(isinstance(command, PlanEntered) for command in commands) == 1
+
+
+@pytest.mark.parametrize("worker", [APART], indirect=True)
+async def test_a_plan_that_came_and_was_cancelled_does_not_come_again(worker: Worker) -> None:
+    await worker.hear(WARM, APART)
+    worker.switch(TAKEN_OVER, WORK)
+    await worker.hear(["12:01:00 M1..M18 heartbeat"], TAKEN_OVER)
+    worker.partition.engines[0].plans.clear()  # cancelled
+    await worker.hear(["12:02:00 M1..M18 heartbeat", "12:03:00 M1 heartbeat"], TAKEN_OVER)
+    assert worker.partition.engines[0].plans == {}
