@@ -14,7 +14,7 @@ from grid.times import from_rfc3339
 from service import place, tokens
 from service.run import Run
 from service.withdrawals import Withdrawals
-from simulators.run import TRUTH_FILE
+from simulators.truth import TRUTH_FILE
 
 WHO = "duty"  # whom the printed link signs in: whoever sits at this machine
 

@@ -47,7 +47,7 @@ from service.seeing import Seeing
 from service.tasks import Failure, first_of, running
 from service.withdrawals import Withdrawals
 from service.workdesk import ServiceWorkDesk
-from simulators.run import TRUTH_FILE
+from simulators.truth import TRUTH_FILE
 from store import sealing
 from store.postgres import Store, open_store
 from stream.inprocess import InProcess

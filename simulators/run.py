@@ -27,13 +27,12 @@ from simulators.shift import Floor, Shift, ShiftSettings
 from simulators.story import PlannedWork
 from simulators.switchgear import relays
 from simulators.telling import tell
-from simulators.truth import EndTruth, StoryTruth, to_line
+from simulators.truth import TRUTH_FILE, EndTruth, StoryTruth, to_line
 from simulators.wal import Wal
 from simulators.world import World, digest
 
 log = structlog.get_logger(__name__)
 
-TRUTH_FILE = "truth.jsonl"
 Entry = PlannedWork | OnDuty | Home
 Enter = Callable[[Entry], Awaitable[None]]
 """Tells the service what people have to enter: planned work, the crews on duty, and wishes."""

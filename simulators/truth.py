@@ -10,6 +10,8 @@ import msgspec
 
 from grid.errors import ConfigError
 
+TRUTH_FILE = "truth.jsonl"  # in the folder of the field
+
 
 class TrueStep(msgspec.Struct, frozen=True):
     """Customers who were without power from ``off_at`` to ``on_at``, null where they stay so."""
