@@ -13,8 +13,8 @@ import numpy as np
 
 from detectors.arriving import Gasping
 from detectors.evidence import FAR, Evidence
-from detectors.hearing import NEVER
 from detectors.inference import solve
+from detectors.moments import NEVER
 from detectors.tree import Tree, tree_of
 from detectors.weighing import Priors
 from grid.network import F64, I64, Group, NodeKind

@@ -12,8 +12,10 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from detectors.evidence import POWER_UP_WAIT_MS, Asked, Evidence
-from detectors.hearing import NEVER
+from detectors.hearing import EVERYONE
 from detectors.inference import Verdict
+from detectors.listening import relayed_ms
+from detectors.moments import NEVER, Moments
 from detectors.running import Running
 from detectors.scene import Scene
 from detectors.settings import EngineSettings
@@ -54,16 +56,25 @@ class Asking:
         """Nothing can be heard: who was asked may have answered."""
         self.asks.clear()
 
-    def waiting(self, now_ms: int, limits: EngineSettings, void_ms: I64) -> Asked | None:
+    def waiting(
+        self,
+        now_ms: int,
+        limits: EngineSettings,
+        void_ms: Moments,
+        relays: tuple[I64, I64] | None,
+    ) -> Asked | None:
         """Who has not answered in time, since when, and how often; None if nobody.
 
         What was asked before the power above came back (``void_ms``, entry a node) found a meter
         in the dark: that is known, and says nothing of now.  Nor does what was asked while the
         meter's own word of it is awaited.
         """
+        if not self.asks:
+            return None
         wait_ms = int(limits.ping_wait_s * 1000)
+        begin_ms = relayed_ms(void_ms[EVERYONE], relays)
         late = {
-            node: [at for at in times if void_ms[node] + AWAITED_MS < at <= now_ms - wait_ms]
+            node: [at for at in times if begin_ms[node] + AWAITED_MS < at <= now_ms - wait_ms]
             for node, times in self.asks.items()
         }
         nodes = [node for node, times in late.items() if times]

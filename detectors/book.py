@@ -6,18 +6,26 @@ the change log.
 """
 
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
-from detectors.hearing import NEVER
+from detectors.moments import NEVER, Moments
 from detectors.running import OUT, Running, customers_of, outage_id, published
 from detectors.tree import Tree, among, distinct, places
-from grid.network import ALL_PHASES, I64, Bools, Group
+from grid.network import ALL_PHASES, I32, I64, Bools, Group
 from grid.outage import ENDED, Change, State
 from grid.reasons import Why
 
 NOBODY = np.int32(-1)
+
+
+Sequence = TypeVar("Sequence", int, I32)
+
+
+def was(sequence: Sequence) -> Sequence:
+    """How it is put down that somebody was in an outage and is not; and back."""
+    return -2 - sequence
 
 
 @dataclass(slots=True, eq=False)
@@ -26,9 +34,10 @@ class Book:
 
     group: Group
     tree: Tree
-    owner: NDArray[np.int32]  # entry a node: sequence of the outage it is out in, NOBODY
-    latest: NDArray[np.int32]  # entry a node: sequence of the last outage it was in, NOBODY
-    back_ms: I64  # entry a node, device clock: when its last step ended; NEVER
+    # entry a node: sequence of the outage it is out in; of the last one that it was in, as
+    # ``was(sequence)``; NOBODY
+    owner: I32
+    back_ms: Moments  # entry a node, device clock: when its last step ended; NEVER
     # entry a node, our clock: a person said that what was heard or missed until then, and the
     # silence that goes on since, is no outage; NEVER.  None until anybody ever said so
     dismissed_ms: I64 | None = None
@@ -103,7 +112,7 @@ class Book:
         returned = among(outage.members, np.sort(members[here])) & ~outage.out
         outage.on_ms[returned] = OUT
         outage.inferred[returned] = False
-        self.owner[members] = self.latest[members] = outage.sequence
+        self.owner[members] = outage.sequence
         return np.concatenate([fresh, outage.members[returned]])
 
     def dismissed(self, nodes: I64 | slice) -> I64:
@@ -120,21 +129,30 @@ class Book:
 
     def last_here(self, outage: Running) -> Bools:
         """Members who are back, and were in no other outage since."""
-        last: Bools = ~outage.out & (self.latest[outage.members] == outage.sequence)
+        last: Bools = ~outage.out & (self.latest(outage.members) == outage.sequence)
         return last
+
+    def latest(self, nodes: I64) -> I32:
+        """Sequence of the last outage that each of some nodes is or was in; NOBODY."""
+        owner = self.owner[nodes]
+        last: I32 = np.where(owner < NOBODY, was(owner), owner)
+        return last
+
+    def release(self, nodes: I64, sequence: int) -> None:
+        """Who is out in an outage is so no more."""
+        self.owner[nodes[self.owner[nodes] == sequence]] = was(sequence)
 
     def let_go(self, outage: Running, members: I64) -> None:
         """Take meters out of an outage as if they had never been in it."""
         outage.keep(~among(outage.members, np.sort(members)))
-        gone = members[self.owner[members] == outage.sequence]
-        self.owner[gone] = NOBODY
+        self.release(members, outage.sequence)
 
     def mark_on(self, outage: Running, which: Bools, on_ms: I64) -> None:
         """Members have power again; ``on_ms`` in their own clocks, entry a marked member."""
         outage.fitted = False
         outage.on_ms[which] = np.maximum(on_ms, outage.off_ms[which])
         gone = outage.members[which]
-        self.owner[gone[self.owner[gone] == outage.sequence]] = NOBODY
+        self.release(gone, outage.sequence)
         self.back_ms[gone] = outage.on_ms[which]
 
     def end(

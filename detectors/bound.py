@@ -6,7 +6,7 @@ outage leaves it and its members alone.
 
 import numpy as np
 
-from detectors.book import NOBODY, Book
+from detectors.book import Book
 from detectors.inference import Declared
 from detectors.running import Running
 from detectors.scene import Scene
@@ -71,7 +71,7 @@ def missing(scene: Scene, outage: Running, node: int) -> I64:
     members = book.meters_on(node, outage.phases)
     heard = scene.evidence.heard_ms[members]
     silent = (heard <= outage.since_ms + GUARD_MS) & (heard > book.dismissed(members))
-    free = (book.owner[members] == NOBODY) & ~np.isin(members, outage.members)
+    free = (book.owner[members] < 0) & ~np.isin(members, outage.members)
     missed: I64 = members[silent & free]
     return missed
 

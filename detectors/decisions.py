@@ -19,6 +19,7 @@ from detectors.positions import Position, Switching, by_hand
 from detectors.running import NOT_EXPLAINED, Running, outage_id
 from detectors.scene import Scene
 from detectors.settings import EngineSettings
+from detectors.tree import places
 from grid.errors import Refused
 from grid.frame import Decided, SwitchThrown
 from grid.network import Group
@@ -193,12 +194,12 @@ def _put_back(scene: Scene, taken: Taken) -> None:
         if now is not None and now.version != version:
             raise Refused(f"{_name(book, sequence)} has changed since; decide anew")
     for outage in before:
-        latest = book.latest[outage.members]
+        latest = book.latest(outage.members)
         if not np.isin(latest, np.array([*taken.after, NOBODY], np.int64)).all():
             raise Refused("some of its meters have been in another outage since; decide anew")
     for sequence in taken.after:
         now = book.running.get(sequence)
-        book.owner[book.owner == sequence] = NOBODY
+        book.release(places(book.owner == sequence), sequence)
         if now is not None and sequence not in {o.sequence for o in before}:
             members = now.members
             book.let_go(now, members)
@@ -212,7 +213,7 @@ def _put_back(scene: Scene, taken: Taken) -> None:
         outage.counted, outage.unsupported_ms = NOT_EXPLAINED, None
         book.running[outage.sequence] = outage
         out = outage.members[outage.out]
-        book.owner[out] = book.latest[out] = outage.sequence
+        book.owner[out] = outage.sequence
         book.spoke.add(outage.sequence)
         text = f"as before {taken.action}"
         book.note(outage, text, outage.members, code="as_before", action=taken.action)

@@ -20,10 +20,11 @@ from detectors.estimating import estimate, learn
 from detectors.etr import History
 from detectors.evidence import Ear, Evidence, gather
 from detectors.findings import Findings, note_position, note_verdict
-from detectors.hearing import NEVER, Hearing, hear_live, silence
+from detectors.hearing import Hearing, hear_live, silence
 from detectors.intake import before_answer, calm, hear, switchgear
 from detectors.lifecycle import close, explain, switched
-from detectors.listening import Listening, Relays, relayed_ms
+from detectors.listening import Listening, Relays
+from detectors.moments import NEVER
 from detectors.phases import take_words, with_phases
 from detectors.placing import fed_elsewhere
 from detectors.planning import match_plan
@@ -84,8 +85,7 @@ class Engine:
         self.loads: dict[int, Load] = {}
         self.plans: dict[str, PlanEntered] = {}
         nodes = len(group.ids)
-        nobody = np.full(nodes, NOBODY, np.int32)
-        self.book = Book(group, self.tree, nobody, nobody.copy(), np.full(nodes, NEVER))
+        self.book = Book(group, self.tree, np.full(nodes, NOBODY), self.hearing.ended_ms)
         self.findings = Findings(group)
         self.decisions = Decisions()
         self.history = History()
@@ -224,10 +224,8 @@ class Engine:
             gasping=self.rates.gasping(running, self.limits),
             false_gasp=self.rates.false_gasp(self.meters, self.limits),
             comms_loss=self.rates.comms_loss(running, self.relays, self.group, self.limits),
-            asked=self.asking.waiting(
-                now_ms, self.limits, relayed_ms(self.hearing.void_ms, relays)
-            ),
-            dark=self.book.owner != NOBODY,
+            asked=self.asking.waiting(now_ms, self.limits, self.hearing.void_ms, relays),
+            dark=self.book.owner >= 0,
             explained_ms=self.book.back_ms,
             dismissed_ms=self.book.dismissed_ms,
             muted=self.watched.muted(),
@@ -356,7 +354,7 @@ class Engine:
                 self.waking.alarmed(command.at_ms)
             case PingSent():
                 node = self._node(command.device_id)
-                if node is not None and self.hearing.on_ms[node] != NEVER:
+                if node is not None and self.hearing.on_ms.of(node) != NEVER:
                     self.asking.sent(node, command.at_ms)
                     self.waking.alarmed(command.at_ms)
 

@@ -14,8 +14,9 @@ from typing import NamedTuple
 import numpy as np
 
 from detectors.arriving import TERMINAL_DELIVERY, Gasping
-from detectors.hearing import NEVER, Hearing
+from detectors.hearing import EVERYONE, Hearing
 from detectors.listening import Gap, due
+from detectors.moments import NEVER, Moments
 from detectors.settings import EngineSettings
 from detectors.tree import TRANSFORMER, places
 from grid.network import F64, I64, U8, Bools, Group
@@ -80,7 +81,7 @@ class Ear:
     relays: tuple[I64, I64] | None = None  # entry a node: its concentrator was mute from, until
     dark: Bools | None = None  # entry a node: a running outage explains its silence
     asked: Asked | None = None
-    explained_ms: I64 | None = None  # device clock, entry a node: its last told step ended then
+    explained_ms: Moments | None = None  # device clock, entry a node: its last told step ended then
     dismissed_ms: I64 | None = None  # entry a node: a person dismissed what it said, or did not
     muted: I64 | None = None  # nodes that flap: their gasps say nothing
 
@@ -90,11 +91,12 @@ def gather(group: Group, hearing: Hearing, ear: Ear, limits: EngineSettings) -> 
 
     Most have power and say so: what is seldom is looked up and worked out for those few alone.
     """
-    count = len(hearing.on_ms)
+    count = len(group.ids)
     lag = hearing.lag()
-    silent = hearing.on_ms != NEVER  # ever heard, did not gasp, and nobody dismissed its silence
+    silent = hearing.on_ms.known  # ever heard, did not gasp, and nobody dismissed its silence
     never = places(~silent)
-    heard = hearing.on_ms + lag
+    on_ms = hearing.on_ms[EVERYONE]
+    heard = on_ms + lag
     heard[never] = NEVER
     gasped, off = _gasped(hearing, lag, ear)
     gasp = np.full(count, NEVER)
@@ -102,7 +104,7 @@ def gather(group: Group, hearing: Hearing, ear: Ear, limits: EngineSettings) -> 
     silent[gasped] = False
     if ear.dismissed_ms is not None:
         silent &= heard > ear.dismissed_ms
-    waits = places(hearing.void_ms != NEVER)
+    waits = places(hearing.void_ms.known)
     waits = waits[silent[waits] & (heard[waits] < hearing.void_ms[waits] - CLOCKS_MS)]
     beat = next_beat(hearing, heard, ear, limits)
     slack_ms = int(limits.heartbeat_slack_s * 1000)
@@ -115,7 +117,7 @@ def gather(group: Group, hearing: Hearing, ear: Ear, limits: EngineSettings) -> 
     pending[waits] = True
     unanswered = _unanswered(ear.asked, heard, due_ms)
     terminals = places(group.kind == TRANSFORMER)
-    off_ll = silent * log(1 - ear.gasping.delivery)
+    off_ll = silent * np.float64(log(1 - ear.gasping.delivery))
     off_ll[terminals] = silent[terminals] * log(1 - TERMINAL_DELIVERY)
     off_ll[waits] = 0.0
     on_ll = np.zeros(count)
@@ -136,7 +138,7 @@ def gather(group: Group, hearing: Hearing, ear: Ear, limits: EngineSettings) -> 
     mute, word = _clamp(
         group, (heard, gasp, late_from), (silent, missing, pending), (off_ll, on_ll), (left, ear)
     )
-    known = hearing.on_ms + hearing.way()
+    known = on_ms + hearing.way()
     known[never] = NEVER
     return Evidence(
         known, gasp, gasp_ll, due_ms, off_ll, on_ll, overdue, pending, unanswered, mute, word,
@@ -146,7 +148,7 @@ def gather(group: Group, hearing: Hearing, ear: Ear, limits: EngineSettings) -> 
 
 def _gasped(hearing: Hearing, lag: I64, ear: Ear) -> tuple[I64, I64]:
     """Nodes whose last word is that they have no power, and when they said so, by our clock."""
-    at = places(hearing.off_ms > hearing.on_ms)
+    at = places(hearing.times.off > hearing.times.on)
     off = hearing.off_ms[at] + lag[at]
     last = off > hearing.void_ms[at]
     if ear.explained_ms is not None:
@@ -175,13 +177,14 @@ def next_beat(hearing: Hearing, heard_ms: I64, ear: Ear, limits: EngineSettings)
     """When each node's next regular report is due, by our clock."""
     periods = hearing.period_ms(limits.heartbeat_s)
     slack_ms = int(limits.heartbeat_slack_s * 1000)
-    expected = np.maximum(heard_ms, hearing.void_ms)
+    void_ms = hearing.void_ms[EVERYONE]
+    expected = np.maximum(heard_ms, void_ms)
     expected += periods
     # an answer or a reading between two reports does not put off the next report
-    at = places(hearing.on_ms > hearing.beat_ms)
+    at = places(hearing.times.on > hearing.times.beat)
     beat = hearing.beat_ms[at]
     between = (beat > hearing.back_ms[at]) & (beat > hearing.off_ms[at])
-    between &= heard_ms[at] > hearing.void_ms[at]
+    between &= heard_ms[at] > void_ms[at]
     at = at[between]
     since = hearing.on_ms[at] - hearing.beat_ms[at]
     expected[at] -= since % periods[at]

@@ -3,8 +3,8 @@
 import numpy as np
 
 from detectors.currents import currents_of
-from detectors.hearing import NEVER
 from detectors.inference import Declared
+from detectors.moments import NEVER
 from detectors.running import Running
 from detectors.scene import Scene
 from detectors.tree import TRANSFORMER, among

@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 
 from detectors.evidence import Evidence
-from detectors.hearing import NEVER
+from detectors.moments import NEVER
 from detectors.positions import Position
 from detectors.scene import Scene
 from detectors.tree import places

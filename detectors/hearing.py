@@ -6,13 +6,15 @@ adding ``lag_ms``, the smallest delay ever seen between the device's clock and o
 them to ours (what inference compares).
 """
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass
 from typing import Annotated, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from detectors.compiled import READ_ONLY, compiled
+from detectors.flags import AGREED, CALLED, FEW, LOST, RESUMED, Bits, bits_of, with_bits
+from detectors.moments import NEVER, Moments, Times, no_times, put, put_later, told
 from detectors.settings import EngineSettings
 from detectors.tree import places
 from grid.frame import READING, Rows
@@ -21,7 +23,6 @@ from grid.reading import Kind, Quality
 
 T = TypeVar("T", bound=np.generic)
 
-NEVER = -1 << 60
 NO_LAG = (1 << 31) - 1
 EVERYONE = slice(None)
 
@@ -41,10 +42,10 @@ HEARTBEAT, POWER_UP = int(Kind.HEARTBEAT), int(Kind.POWER_UP)
 LAST_GASP, PING_REPLY = int(Kind.LAST_GASP), int(Kind.PING_REPLY)
 PHASE_LOSS, CALL_NO_POWER = int(Kind.PHASE_LOSS), int(Kind.CALL_NO_POWER)
 INVALID = int(Quality.INVALID)
-PHASES = np.uint8(7)
-TELLS = np.uint8(8)  # in ``lost_phases``: the device has told how its phases are
+PHASES = 7
+TELLS = 8  # in ``lost_phases``: the device has told how its phases are
 TELLS_OK = _kinds(Kind.PHASE_OK, Kind.POWER_UP, Kind.CALL_RESTORED)
-SILENT_ON_PHASES = np.uint8(128)  # of a row that says nothing of phases
+SILENT_ON_PHASES = 128  # of a row that says nothing of phases
 
 LIVE_AMPS = 1.0  # a closed breaker that carries more is energised
 BEATS_TO_LEARN = 2  # gaps that must agree before a period is believed
@@ -58,20 +59,62 @@ PERIOD_S_MAX = 86_400.0
 
 @dataclass(slots=True, eq=False)
 class Hearing:
-    """One entry a node.  About 60 bytes each."""
+    """One entry a node.  About 35 bytes each."""
 
-    on_ms: I64  # last word that it has power, device clock; NEVER
-    off_ms: I64  # last word that it has none, device clock; NEVER
-    beat_ms: I64  # last regular report, device clock; NEVER
-    back_ms: I64  # last power-up, device clock; NEVER
-    void_ms: I64  # our clock: what was heard before is history, its outage was restored then; NEVER
+    times: Times
     lag_ms: I32  # least (receipt - device clock); NO_LAG where unknown
     period_s: F32  # learned reporting period; 0 where unknown
-    agreed: U8  # gaps that agreed with period_s
-    lost_phases: U8  # bits of phases that are dead while others live, and TELLS
-    resumed: Bools  # its last word ended a silence in which it had been due
-    called: U8  # trouble calls since the last word that it has power
-    dirty: bool = field(default=False)
+    flags: U8  # ``lost_phases``, ``resumed``, ``called`` and ``agreed``
+
+    @property
+    def on_ms(self) -> Moments:
+        """Last word that it has power, device clock."""
+        return Moments(self.times, self.times.on)
+
+    @property
+    def off_ms(self) -> Moments:
+        """Last word that it has none, device clock."""
+        return Moments(self.times, self.times.off)
+
+    @property
+    def beat_ms(self) -> Moments:
+        """Last regular report, device clock."""
+        return Moments(self.times, self.times.beat)
+
+    @property
+    def back_ms(self) -> Moments:
+        """Last power-up, device clock."""
+        return Moments(self.times, self.times.back)
+
+    @property
+    def void_ms(self) -> Moments:
+        """Our clock: what was heard before is history, its outage was restored then."""
+        return Moments(self.times, self.times.void)
+
+    @property
+    def ended_ms(self) -> Moments:
+        """Device clock: when its last step of an outage ended."""
+        return Moments(self.times, self.times.ended)
+
+    @property
+    def lost_phases(self) -> Bits:
+        """Bits of phases that are dead while others live, and TELLS."""
+        return Bits(self.flags, LOST, 4)
+
+    @property
+    def resumed(self) -> Bits:
+        """1 where its last word ended a silence in which it had been due."""
+        return Bits(self.flags, RESUMED, 1)
+
+    @property
+    def called(self) -> Bits:
+        """1 where there was a trouble call since the last word that it has power."""
+        return Bits(self.flags, CALLED, 1)
+
+    @property
+    def agreed(self) -> Bits:
+        """Gaps that agreed with period_s, up to FEW."""
+        return Bits(self.flags, AGREED, 2)
 
     def lag(self, nodes: I64 | slice = EVERYONE) -> I64:
         """Device clock to ours, 0 where nothing was heard."""
@@ -94,7 +137,7 @@ class Hearing:
 
     def period_ms(self, otherwise_s: float, nodes: I64 | slice = EVERYONE) -> I64:
         """Reporting periods: learned, or ``otherwise_s`` until then."""
-        unknown = _of(self.agreed, nodes) < BEATS_TO_LEARN
+        unknown = self.agreed[nodes] < BEATS_TO_LEARN
         periods = (_of(self.period_s, nodes) * np.float32(1000)).astype(np.int64)
         periods[places(unknown)] = int(np.float32(otherwise_s) * np.float32(1000))
         return periods
@@ -105,28 +148,25 @@ def _of(column: NDArray[T], nodes: I64 | slice) -> NDArray[T]:
 
 
 def columns() -> tuple[str, ...]:
-    """The names of the columns, in the order of the snapshot."""
-    return tuple(f.name for f in fields(Hearing) if f.name != "dirty")
+    """What a device brings along where it goes, and is recorded by these names."""
+    return (
+        "on_ms", "off_ms", "beat_ms", "back_ms", "void_ms", "lag_ms", "period_s", "agreed",
+        "lost_phases", "resumed", "called",
+    )  # fmt: skip
+
+
+def kept(hearing: Hearing) -> tuple[NDArray[np.generic], ...]:
+    """The columns as they are kept, in the order of the snapshot."""
+    return (*hearing.times, hearing.lag_ms, hearing.period_s, hearing.flags)
 
 
 def silence(nodes: int) -> Hearing:
     """Nothing heard of anyone yet."""
-
-    def never() -> I64:
-        return np.full(nodes, NEVER, np.int64)
-
     return Hearing(
-        on_ms=never(),
-        off_ms=never(),
-        beat_ms=never(),
-        back_ms=never(),
-        void_ms=never(),
+        times=no_times(nodes),
         lag_ms=np.full(nodes, NO_LAG, np.int32),
         period_s=np.zeros(nodes, np.float32),
-        agreed=np.zeros(nodes, np.uint8),
-        lost_phases=np.zeros(nodes, np.uint8),
-        resumed=np.zeros(nodes, np.bool_),
-        called=np.zeros(nodes, np.uint8),
+        flags=np.zeros(nodes, np.uint8),
     )
 
 
@@ -147,7 +187,7 @@ def said(rows: Rows, limits: EngineSettings) -> Said:
     kind = rows["kind"].astype(np.int64)
     report = REPORTS.take(kind)
     yes, no = SAYS_ON.take(kind), SAYS_OFF.take(kind)
-    lost = np.full(len(rows), SILENT_ON_PHASES)
+    lost = np.full(len(rows), SILENT_ON_PHASES, np.uint8)
     volts = np.ascontiguousarray(rows["volts"].T)  # a row a phase
     measured = volts == volts  # NaN is not itself; quicker than isnan
     if np.count_nonzero(measured):
@@ -188,18 +228,12 @@ def _any(phases: Bools) -> Bools:
 
 
 class Columns(NamedTuple):
-    """Those of ``Hearing`` that rows change."""
+    """Those of ``Hearing``."""
 
-    on_ms: I64
-    off_ms: I64
-    beat_ms: I64
-    back_ms: I64
+    times: Times
     lag_ms: I32
     period_s: F32
-    agreed: U8
-    lost_phases: U8
-    resumed: Bools
-    called: U8
+    flags: U8
 
 
 class Limits(NamedTuple):
@@ -230,7 +264,7 @@ def fold(
 
     Returns which of them change what phases their devices have lost (``PHASE_WORD``).
     """
-    known = Columns(*(getattr(hearing, name) for name in Columns._fields))
+    known = Columns(hearing.times, hearing.lag_ms, hearing.period_s, hearing.flags)
     period_ms = int(np.float32(limits.heartbeat_s) * np.float32(1000))
     of = Limits(period_ms, int(limits.heartbeat_slack_s * 1000))
     changed = np.empty(len(rows), PHASE_WORD)
@@ -275,7 +309,7 @@ def learned(period_s: float, agreed: int, gap_ms: int) -> tuple[float, int]:
     once_s = gap_s / max(round(gap_s / period_s), 1)
     if abs(once_s - period_s) > 0.1 * period_s:
         return gap_s, 1
-    return period_s + (once_s - period_s) / 4, min(agreed, 250) + 1
+    return period_s + (once_s - period_s) / 4, min(agreed + 1, FEW)
 
 
 @compiled
@@ -283,7 +317,7 @@ def take_in(
     known: Columns, rows: ReadRows, words: Said, asked_ms: I64, limits: Limits, changed: PhaseWords
 ) -> int:
     """Take rows in; how many were put into ``changed``."""
-    on_ms, off_ms, beat_ms, back_ms, lag_ms, period_s, agreed, lost, resumed, called = known
+    times, lag_ms, period_s, flags = known
     count = 0
     for place in range(len(rows)):
         row = rows[place]
@@ -292,29 +326,34 @@ def take_in(
         late_ms = min(max(row["received_ms"] - happened_ms, -NO_LAG), NO_LAG - 1)
         lag_ms[node] = min(lag_ms[node], late_ms)
         if words.on[place]:
-            gap_ms, told = happened_ms - on_ms[node], words.lost_phases[place]
+            known_flags = int(flags[node])
+            lost, agreed = bits_of(known_flags, LOST, 15), bits_of(known_flags, AGREED, 3)
+            on_ms = told(times.block, times.on, node)
+            gap_ms, says = happened_ms - on_ms, int(words.lost_phases[place])
             if gap_ms > 0:  # whose word ends a silence that was longer than its reporting period
-                late = gap_ms > due_ms(period_s[node], agreed[node], limits)
-                resumed[node] = late and on_ms[node] != NEVER
-            on_ms[node] = max(on_ms[node], happened_ms)
-            called[node] = 0
-            if told not in (SILENT_ON_PHASES, lost[node]) and gap_ms >= 0:
-                put_down(changed[count], place, node, told & PHASES, on_ms[node])
-                changed[count]["back"] = lost[node] & ~told & PHASES
-                count += ((told ^ lost[node]) & PHASES) != 0
-                lost[node] = told
+                late = gap_ms > due_ms(period_s[node], agreed, limits) and on_ms != NEVER
+                known_flags = with_bits(known_flags, RESUMED, 1, int(late))
+                put(times, times.on, node, happened_ms)
+            known_flags = with_bits(known_flags, CALLED, 1, 0)
+            if says not in (SILENT_ON_PHASES, lost) and gap_ms >= 0:
+                put_down(changed[count], place, node, says & PHASES, happened_ms)
+                changed[count]["back"] = lost & ~says & PHASES
+                count += ((says ^ lost) & PHASES) != 0
+                known_flags = with_bits(known_flags, LOST, 15, says)
             if kind == HEARTBEAT:
-                gap_ms = happened_ms - beat_ms[node]
-                period_s[node], agreed[node] = learned(period_s[node], agreed[node], gap_ms)
-                beat_ms[node] = max(beat_ms[node], happened_ms)
+                gap_ms = happened_ms - told(times.block, times.beat, node)
+                period_s[node], agreed = learned(period_s[node], agreed, gap_ms)
+                known_flags = with_bits(known_flags, AGREED, 3, agreed)
+                put_later(times, times.beat, node, happened_ms)
+            flags[node] = known_flags
         if words.off[place]:
-            off_ms[node] = max(off_ms[node], happened_ms)
+            put_later(times, times.off, node, happened_ms)
         if kind == POWER_UP:
-            back_ms[node] = max(back_ms[node], happened_ms)
+            put_later(times, times.back, node, happened_ms)
             if row["off_at_ms"] > 0:  # it tells of a gasp that was lost
-                off_ms[node] = max(off_ms[node], row["off_at_ms"])
+                put_later(times, times.off, node, row["off_at_ms"])
         elif kind == CALL_NO_POWER:
-            called[node] = min(called[node], 254) + 1
+            flags[node] = with_bits(int(flags[node]), CALLED, 1, 1)
     return count
 
 
@@ -327,6 +366,6 @@ def hear_live(hearing: Hearing, rows: Rows, i: int, limits: EngineSettings) -> N
         live = live or bool(np.nanmax(volts) >= limits.on_pu * limits.nominal_v)
     if live:
         node, happened = int(row["node"]), int(row["happened_ms"])
-        hearing.on_ms[node] = max(int(hearing.on_ms[node]), happened)
+        hearing.on_ms.put(node, max(hearing.on_ms.of(node), happened))
         late = int(row["received_ms"]) - happened
         hearing.lag_ms[node] = min(int(hearing.lag_ms[node]), late)

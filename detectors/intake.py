@@ -8,7 +8,8 @@ import numpy as np
 
 from detectors.book import Book
 from detectors.findings import PhaseWord
-from detectors.hearing import NEVER, PING_REPLY, URGENT, Hearing, fold, said
+from detectors.hearing import PING_REPLY, URGENT, Hearing, fold, said
+from detectors.moments import NEVER
 from detectors.settings import EngineSettings
 from detectors.tree import TRANSFORMER, places
 from detectors.waking import in_second, soon_after

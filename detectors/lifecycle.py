@@ -3,8 +3,8 @@
 import numpy as np
 
 from detectors.explaining import evidence_of, sentences
-from detectors.hearing import NEVER
 from detectors.inference import Declared
+from detectors.moments import NEVER
 from detectors.positions import Moved, Position, Switching
 from detectors.restoration import expect
 from detectors.running import NOT_EXPLAINED, Running

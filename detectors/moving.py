@@ -7,7 +7,9 @@ member that left is forgotten.
 import numpy as np
 
 from detectors import hearing, repeats
+from detectors.book import NOBODY, was
 from detectors.engine import Engine
+from detectors.moments import NEVER
 from detectors.running import COLUMNS_OF_MEMBERS, Running
 from grid.frame import Rows
 from grid.network import I64, Group
@@ -47,10 +49,11 @@ def moved(engine: Engine, group: Group) -> Engine:
     new.watched = engine.watched.moved(to)
     new.kept = [_rows(rows, to, dcu) for rows in engine.kept]
     new.book.sequence, new.book.spoke = engine.book.sequence, engine.book.spoke
-    new.book.latest[to[stays]] = engine.book.latest[stays]
+    latest = engine.book.latest(stays)
+    new.book.owner[to[stays]] = np.where(latest == NOBODY, NOBODY, was(latest))
     new.book.back_ms[to[stays]] = engine.book.back_ms[stays]
     if engine.book.dismissed_ms is not None:
-        new.book.dismissed_ms = np.full(len(group.ids), hearing.NEVER)
+        new.book.dismissed_ms = np.full(len(group.ids), NEVER)
         new.book.dismissed_ms[to[stays]] = engine.book.dismissed_ms[stays]
     for sequence, outage in engine.book.running.items():
         _carry(new, outage, to)

@@ -16,8 +16,9 @@ import numpy as np
 from detectors.book import Book
 from detectors.evidence import FAR, Evidence
 from detectors.findings import Findings, PhaseWord, note_phases
-from detectors.hearing import NEVER, PHASES, TELLS, Hearing
+from detectors.hearing import EVERYONE, PHASES, TELLS, Hearing
 from detectors.inference import Declared, Verdict, solve
+from detectors.moments import NEVER
 from detectors.tree import Tree, places
 from detectors.weighing import Priors
 from grid.network import ALL_PHASES, I64, U8, Bools, Group
@@ -48,11 +49,12 @@ def with_phases(
     book, findings, hearing = known
     tree = book.tree
     verdict = solve(tree, evidence, priors, now_ms)
-    lost = hearing.lost_phases & PHASES
+    says = hearing.lost_phases[EVERYONE]
+    lost = says & np.uint8(PHASES)
     if not (lost.any() or (tree.phased and evidence.suspicious.any())):
         return verdict
     old = _overtaken(book, hearing, lost)
-    lost, tells = np.where(old, np.uint8(0), lost), (hearing.lost_phases & TELLS > 0) & ~old
+    lost, tells = np.where(old, np.uint8(0), lost), (says & np.uint8(TELLS) > 0) & ~old
     said = _Words(lost, tells, _since(hearing, book.group, findings, places(lost)))
     found: dict[int, Declared] = {}
     suspects = places(evidence.suspicious)
@@ -94,7 +96,7 @@ def _phase_back(book: Book, word: PhaseWord, hearing: Hearing) -> None:
     """A device has a phase again: so have those behind whatever had lost it."""
     for outage in book.running.values() if word.back else ():
         if outage.phases & word.back & ~word.lost and outage.phases != ALL_PHASES:
-            heard = int(hearing.on_ms[word.node] + hearing.lag(np.array([word.node]))[0])
+            heard = int(hearing.on_ms.of(word.node) + hearing.lag(np.array([word.node]))[0])
             if book.contains(outage.node, word.node) and heard > outage.since_ms:
                 outage.phase_back_ms = heard
                 book.spoke.add(outage.sequence)
@@ -112,10 +114,10 @@ def _overtaken(book: Book, hearing: Hearing, lost: U8) -> Bools:
 
 
 def _since(hearing: Hearing, group: Group, findings: Findings, nodes: I64) -> I64:
-    since = np.full(len(hearing.on_ms), NEVER, np.int64)
+    since = np.full(len(group.ids), NEVER, np.int64)
     for node in nodes.tolist():
         known = findings.open.get(f"phase_loss/{group.ids[node]}")
-        since[node] = known.since_ms if known is not None else hearing.on_ms[node]
+        since[node] = known.since_ms if known is not None else hearing.on_ms.of(node)
     since[nodes] += hearing.lag(nodes)
     return since
 

@@ -12,9 +12,10 @@ import numpy as np
 
 from detectors.arriving import METERS, Gasping
 from detectors.evidence import Evidence
-from detectors.hearing import LAST_GASP, NEVER, Hearing
+from detectors.hearing import LAST_GASP, Hearing
 from detectors.inference import Verdict
 from detectors.listening import Relays
+from detectors.moments import NEVER
 from detectors.running import Running
 from detectors.settings import EngineSettings
 from detectors.tree import places
@@ -119,7 +120,7 @@ class Rates:
         """
         at = places(rows["kind"] == LAST_GASP)
         node = rows["node"].take(at)
-        known = meters.take(node) & (hearing.on_ms.take(node) != NEVER)
+        known = meters.take(node) & hearing.on_ms.known.take(node)
         at, node = at[known], node[known].astype(np.int64)
         delay = rows["received_ms"].take(at) - rows["happened_ms"].take(at) - hearing.lag(node)
         soon = self.stamps[0] + int((delay < SOON_MS).sum())
@@ -176,8 +177,8 @@ class Rates:
             if found.node in alone:
                 lonely.update(gasped[(gasped >= found.node) & (gasped < found.end)].tolist())
         for node in self.lonely - lonely:
-            on, back = int(hearing.on_ms[node]), int(hearing.back_ms[node])
-            off = int(hearing.off_ms[node])
+            on, back = hearing.on_ms.of(node), hearing.back_ms.of(node)
+            off = hearing.off_ms.of(node)
             if on > off and back < off:  # it reports as ever: no power-up tells of an outage
                 self.false += 1.0
         self.lonely = lonely

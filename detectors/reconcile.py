@@ -9,12 +9,13 @@ behind a switch is a later step of the same one.
 
 import numpy as np
 
-from detectors.book import NOBODY, Book
+from detectors.book import Book
 from detectors.bound import bound, keep_bound
-from detectors.hearing import NEVER
 from detectors.inference import Declared
+from detectors.moments import NEVER
 from detectors.running import NOT_EXPLAINED, OUT, Running
 from detectors.scene import Scene
+from detectors.tree import places
 from detectors.weighing import GUARD_MS
 from grid.english import count
 from grid.network import ALL_PHASES, I64, Bools, NodeKind, phase_letters
@@ -85,7 +86,7 @@ def _place(scene: Scene, found: Declared, members: I64) -> Running | None:
         outage = next(o for o in owners if o.back_ms is None)
         _relocate(scene, outage, found)
     else:
-        outage = _open(scene, found, members[book.owner[members] == NOBODY])
+        outage = _open(scene, found, members[book.owner[members] < 0])
     for other in owners:
         if other is not outage:
             merge_into(scene, other, into=outage, node=found.node)
@@ -324,7 +325,7 @@ def _start(scene: Scene, found: Declared, outage: Running | None) -> int:
     if found.phases != ALL_PHASES:
         live &= book.tree.phases[nodes] & ~np.uint8(found.phases) == 0
     if live.any():
-        times = np.sort(scene.hearing.off_ms[nodes][live])
+        times = np.sort(scene.hearing.off_ms[found.node + places(live)])
         return int(times[len(times) // 2])
     if outage is not None:
         return outage.start_ms
@@ -335,7 +336,7 @@ def _last_word(scene: Scene, node: int) -> int:
     """When power was last reported from below, by the clock of whoever said it."""
     end = node + int(scene.book.tree.size[node])
     last = node + int(scene.evidence.heard_ms[node:end].argmax())
-    return int(scene.hearing.on_ms[last])
+    return scene.hearing.on_ms.of(last)
 
 
 def _carried(book: Book, owners: list[Running], found: Declared) -> Running | None:

@@ -9,8 +9,9 @@ import numpy as np
 
 from detectors.book import Book
 from detectors.evidence import FAR, Ear
-from detectors.hearing import NEVER, Hearing
+from detectors.hearing import Hearing
 from detectors.listening import due
+from detectors.moments import NEVER
 from detectors.running import STEP_GAP_MS, Running
 from detectors.settings import EngineSettings
 from detectors.tree import among, distinct, places, transformers
@@ -49,12 +50,13 @@ def _hear_one(
     out = places(outage.out)
     node = outage.members[out]
     lag = hearing.lag(node)
-    heard = np.where(hearing.on_ms[node] == NEVER, NEVER, hearing.on_ms[node] + lag)
-    gasped = hearing.off_ms[node] + lag >= outage.since_ms - BELONGS_MS
-    later = hearing.on_ms[node] > hearing.off_ms[node]
+    on_ms, off_ms = hearing.on_ms[node], hearing.off_ms[node]
+    heard = np.where(on_ms == NEVER, NEVER, on_ms + lag)
+    gasped = off_ms + lag >= outage.since_ms - BELONGS_MS
+    later = on_ms > off_ms
     # a slow word from before is no news: by our clock, and by its own, it must be well after
     after = heard > outage.since_ms + GUARD_MS
-    after &= hearing.on_ms[node] > outage.start_ms + GUARD_MS // 2
+    after &= on_ms > outage.start_ms + GUARD_MS // 2
     back = (heard != NEVER) & later & (gasped | after)
     back &= heard > outage.since_ms
     _news(book, outage, hearing, *_devices_back(book, outage, hearing, limits))
@@ -62,7 +64,7 @@ def _hear_one(
         return
     powered = hearing.back_ms[node] + lag > outage.since_ms
     # a gasp that little else supports, and then the usual report: it was false
-    again = powered | (hearing.resumed[node] | gasped if _supported(outage) else False)
+    again = powered | ((hearing.resumed[node] > 0) | gasped if _supported(outage) else False)
     again |= _terminal_dead(book, outage, hearing, node)
     if (back & ~again).any():
         again |= _was_dark(book, outage, hearing, limits, node, heard)
@@ -264,8 +266,9 @@ def settle_times(book: Book, outage: Running, hearing: Hearing) -> None:
     if len(on) == 0:
         return
     node = outage.members[on]
-    powered = (hearing.back_ms[node] >= outage.off_ms[on]) & ~outage.inferred[on]
-    times = np.sort(hearing.back_ms[node][powered])
+    back_ms = hearing.back_ms[node]
+    powered = (back_ms >= outage.off_ms[on]) & ~outage.inferred[on]
+    times = np.sort(back_ms[powered])
     if outage.closed_ms is not None:
         times = np.sort(np.append(times, np.int64(outage.closed_ms)))
     if len(times) == 0:
@@ -273,7 +276,7 @@ def settle_times(book: Book, outage: Running, hearing: Hearing) -> None:
     cuts = places(np.diff(times) > STEP_GAP_MS) + 1
     begins = np.concatenate([times[:1], times[cuts]])
     steps = np.array([_together(part, outage.closed_ms) for part in np.split(times, cuts)])
-    word = np.where(powered, hearing.back_ms[node], outage.on_ms[on])
+    word = np.where(powered, back_ms, outage.on_ms[on])
     step = np.searchsorted(begins, word, "right") - 1
     settled = np.where(step >= 0, steps[np.maximum(step, 0)], word)
     outage.on_ms[on] = np.maximum(settled, outage.off_ms[on])

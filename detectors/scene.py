@@ -5,7 +5,8 @@ import numpy as np
 from detectors.book import Book
 from detectors.currents import Load
 from detectors.evidence import Evidence
-from detectors.hearing import NEVER, Hearing
+from detectors.hearing import Hearing
+from detectors.moments import NEVER
 from detectors.positions import Position
 from detectors.settings import EngineSettings
 from detectors.weighing import GUARD_MS

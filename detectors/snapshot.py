@@ -8,13 +8,13 @@ import zlib
 import msgspec
 import numpy as np
 
-from detectors import hearing as hearing_columns
 from detectors import repeats
 from detectors.asking import Asking
 from detectors.currents import Load
 from detectors.decisions import Taken
 from detectors.engine import Engine
 from detectors.etr import Cell
+from detectors.hearing import kept
 from detectors.listening import Listening, Relays
 from detectors.packed import PackedOutage, pack, unpack
 from detectors.positions import Position
@@ -26,7 +26,7 @@ from grid.frame import READING, PlanEntered
 from grid.network import Group
 from grid.outage import Finding
 
-FORMAT = 16
+FORMAT = 17
 
 
 class Body(msgspec.Struct, frozen=True, array_like=True):
@@ -44,8 +44,6 @@ class Body(msgspec.Struct, frozen=True, array_like=True):
     plans: dict[str, PlanEntered]
     running: tuple[PackedOutage, ...]
     owner: bytes
-    latest: bytes
-    back_ms: bytes
     dismissed_ms: bytes | None
     spoke: tuple[int, ...]
     sequence: int
@@ -75,8 +73,7 @@ _encode = msgspec.msgpack.Encoder().encode
 def take(engine: Engine) -> bytes:
     """All that an engine is, between two frames."""
     hearing, memory, waking = engine.hearing, engine.memory, engine.waking
-    columns = [getattr(hearing, name) for name in hearing_columns.columns()]
-    columns += [getattr(memory, name) for name in repeats.columns()]
+    columns = [*kept(hearing), *(getattr(memory, name) for name in repeats.columns())]
     dismissed = engine.book.dismissed_ms
     body = Body(
         format=FORMAT,
@@ -94,8 +91,6 @@ def take(engine: Engine) -> bytes:
         plans=engine.plans,
         running=tuple(pack(outage) for outage in engine.book.running.values()),
         owner=engine.book.owner.tobytes(),
-        latest=engine.book.latest.tobytes(),
-        back_ms=engine.book.back_ms.tobytes(),
         dismissed_ms=None if dismissed is None else dismissed.tobytes(),
         spoke=tuple(sorted(engine.book.spoke)),
         sequence=engine.book.sequence,
@@ -166,10 +161,9 @@ def restore(group: Group, body: Body) -> Engine:
     engine = Engine(group, body.settings)
     engine.network = body.network
     engine.position, engine.clock_ms = body.position, body.clock_ms
-    names: list[tuple[object, str]] = [(engine.hearing, name) for name in hearing_columns.columns()]
-    names += [(engine.memory, name) for name in repeats.columns()]
-    for (owner, name), packed in zip(names, body.columns, strict=True):
-        setattr(owner, name, np.frombuffer(packed, getattr(owner, name).dtype).copy())
+    columns = [*kept(engine.hearing), *(getattr(engine.memory, n) for n in repeats.columns())]
+    for column, packed in zip(columns, body.columns, strict=True):
+        column[:] = np.frombuffer(packed, column.dtype)
     engine.memory.concentrators = {
         dcu: (boot, high, int.from_bytes(window, "little"))
         for dcu, (boot, high, window) in body.concentrators.items()
@@ -178,8 +172,6 @@ def restore(group: Group, body: Body) -> Engine:
     book = engine.book
     book.running = {packed.sequence: unpack(packed) for packed in body.running}
     book.owner = np.frombuffer(body.owner, np.int32).copy()
-    book.latest = np.frombuffer(body.latest, np.int32).copy()
-    book.back_ms = np.frombuffer(body.back_ms, np.int64).copy()
     if body.dismissed_ms is not None:
         book.dismissed_ms = np.frombuffer(body.dismissed_ms, np.int64).copy()
     book.spoke = set(body.spoke)

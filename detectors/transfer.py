@@ -69,8 +69,11 @@ def arrive(known: tuple[Hearing, Memory, Watched], group: Group, came: bytes) ->
         which = np.flatnonzero(to >= 0)
         for name, body in part.columns.items():
             column = getattr(hearing if hasattr(hearing, name) else memory, name)
-            # some columns were wider once, and what is recorded stays as it was
-            wide = len(body) > len(to) * column.itemsize
-            heard = np.frombuffer(body, np.int64 if wide else column.dtype)
-            column[to[which]] = heard[which].astype(column.dtype)
+            if isinstance(column, np.ndarray):
+                # some columns were wider once, and what is recorded stays as it was
+                wide = len(body) > len(to) * column.itemsize
+                heard = np.frombuffer(body, np.int64 if wide else column.dtype)
+                column[to[which]] = heard[which].astype(column.dtype)
+            else:
+                column[to[which]] = np.frombuffer(body, column.dtype)[which]
         take_over(watched, part.watched.moved(to))

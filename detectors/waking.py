@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from detectors.evidence import Ear, Evidence, next_beat
-from detectors.hearing import NEVER, Hearing
+from detectors.hearing import Hearing
+from detectors.moments import NEVER
 from detectors.running import Running
 from detectors.settings import EngineSettings
 from grid.outage import State

@@ -12,9 +12,9 @@ from typing import TypeVar
 import msgspec
 import numpy as np
 
-from detectors.book import NOBODY, Book
+from detectors.book import Book
 from detectors.findings import Findings
-from detectors.hearing import LAST_GASP, NEVER, Hearing
+from detectors.hearing import LAST_GASP, Hearing
 from detectors.scene import Scene
 from detectors.settings import EngineSettings
 from detectors.tree import places, transformers
@@ -100,7 +100,7 @@ def _flapping(watched: Watched, findings: Findings, scene: Scene) -> None:
     within, many = int(limits.flap_s * 1000), int(limits.flaps)
     ids, feeder = scene.book.group.ids, scene.book.group.feeder
     loud = [n for n, t in watched.gasps.items() if len(t) >= many and t[0] > now - within]
-    lit = scene.book.owner == NOBODY  # who is out may say so as often as it likes
+    lit = scene.book.owner < 0  # who is out may say so as often as it likes
     new = [node for node in loud if node not in watched.flapping and lit[node]]
     if new:
         again = (n for n, t in watched.gasps.items() if len(t) > 1 and t[-2] > now - within)
@@ -203,7 +203,7 @@ def _never_heard(watched: Watched, findings: Findings, scene: Scene) -> None:
 
 
 def _spoke(hearing: Hearing) -> Bools:
-    spoke: Bools = (hearing.on_ms != NEVER) | (hearing.off_ms != NEVER)
+    spoke: Bools = hearing.on_ms.known | hearing.off_ms.known
     return spoke
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from detectors.arriving import Gasping, failed, worth_of_meters, worth_of_terminals
 from detectors.compiled import compiled
 from detectors.evidence import FAR, Evidence
-from detectors.hearing import NEVER
+from detectors.moments import NEVER
 from detectors.tree import TRANSFORMER, Tree
 from grid.network import F64, I64, Bools
 

@@ -12,7 +12,8 @@ import msgspec
 import numpy as np
 
 from detectors.engine import Engine
-from detectors.hearing import NEVER
+from detectors.hearing import EVERYONE
+from detectors.moments import NEVER
 from dispatch.mapdesk import Power, Premises, PremisesCall, Source, Spot
 from grid.errors import Unreachable
 from grid.geography import Geography, geography, of_district
@@ -218,7 +219,8 @@ def next_plan(plans: Sequence[PublicPlan], above: set[str], now: int) -> PublicP
 def _last_ms(engine: Engine) -> I64:
     heard = engine.hearing
     last = np.maximum(
-        np.maximum(heard.on_ms, heard.off_ms), np.maximum(heard.beat_ms, heard.back_ms)
+        np.maximum(heard.on_ms[EVERYONE], heard.off_ms[EVERYONE]),
+        np.maximum(heard.beat_ms[EVERYONE], heard.back_ms[EVERYONE]),
     )
     return np.where(last == NEVER, 0, last + heard.lag())
 

@@ -6,7 +6,7 @@ import pytest
 from detectors.arriving import Gasping
 from detectors.engine import Engine
 from detectors.evidence import Ear, gather
-from detectors.hearing import NEVER
+from detectors.moments import NEVER
 from detectors.settings import EngineSettings
 from grid.drawing import draw
 
