@@ -6,7 +6,7 @@ answer is NoResponse and never "off": it weighs as much as answers are lost seld
 its concentrator is mute.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -32,6 +32,7 @@ KEPT_MS = 900_000  # an ask is forgotten after
 ASKS_MAX = 3  # of one meter, until it is heard
 DEVICES_MAX = 24  # a verdict asks about, the most uncertain first
 METERS_A_DEVICE = 2  # asked at once
+A_TIME_MIN = 4  # so many, or half of a minute's, before answers say who is to be asked next
 METERS_BY_HAND = 6  # of an outage, where a person asks
 AWAITED_MS = POWER_UP_WAIT_MS[0]  # after power is back: meters say so themselves, unasked
 UNSURE = 0.05  # 4 P (1 - P) of a device that is worth a question
@@ -159,21 +160,15 @@ class Asking:
     ) -> list[int]:
         """Meters to ask now, the most informative first; they count as asked."""
         budget = self._budget(group, limits)
+        budget = min(budget, self._at_once(budget, now_ms, limits))
         if budget <= 0 or len(verdict.nodes) == 0:
-            return []
-        unsure = 4 * verdict.dead * (1 - verdict.dead)
-        order = np.lexsort((verdict.nodes, -unsure))
-        order = order[unsure[order] > UNSURE][:DEVICES_MAX]
-        if len(order) == 0:
             return []
         able = self._able(group, evidence, now_ms, limits)
         nearest = _nearest(group, verdict.nodes)
-        awaited = self._awaited(now_ms, limits)
-        asked = {int(nearest[node]) for node in awaited}  # answers first, then more questions
+        asked = [int(nearest[node]) for node in self._awaited(now_ms, limits)]
+        could = np.unique(nearest[able])
         chosen: list[int] = []
-        for place in order.tolist():
-            if place in asked:
-                continue
+        for place in _least_sure(group, verdict, asked, could[could >= 0]):
             node = int(verdict.nodes[place])
             below = node + np.flatnonzero(
                 (nearest[group.below(node)] == place) & able[group.below(node)]
@@ -207,10 +202,50 @@ class Asking:
         wait_ms = int(limits.ping_wait_s * 1000)
         return [node for node, times in self.asks.items() if times[-1] + wait_ms > now_ms]
 
+    def _at_once(self, budget: int, now_ms: int, limits: EngineSettings) -> int:
+        """How many of a minute's questions may be asked before answers say who is to be next."""
+        wait_ms = int(limits.ping_wait_s * 1000)
+        recent = sum(at > now_ms - wait_ms for at in self.sent_ms)
+        return max((budget + recent) // 2, A_TIME_MIN) - recent
+
     def _budget(self, group: Group, limits: EngineSettings) -> int:
         """What is left for this minute: less in a small group, that none is asked to exhaustion."""
         share = max(len(group.customer_ids) // SHARE, FEW)
         return min(int(limits.pings_per_minute), share) - len(self.sent_ms)
+
+
+def _least_sure(group: Group, verdict: Verdict, asked: Iterable[int], could: I64) -> Iterator[int]:
+    """Places of a verdict's devices that are worth a question, the best first: of those that
+    ``could`` be asked, those of which the answers about the others leave most open.
+
+    Whoever is below a device that is dead is dead, and whoever is above one that lives lives: so
+    a device between two that are asked is open only where the upper lives and the lower is dead.
+    """
+    dead, nodes = verdict.dead, verdict.nodes
+    ends = nodes + group.size[nodes]
+    upper, lower = np.zeros(len(nodes)), np.ones(len(nodes))
+    left = np.zeros(len(nodes), np.bool_)
+    left[could] = True
+
+    def told(place: int) -> None:
+        left[place] = False
+        below = (nodes > nodes[place]) & (nodes < ends[place])
+        above = (nodes < nodes[place]) & (ends >= ends[place])
+        upper[below] = np.maximum(upper[below], dead[place])
+        lower[above] = np.minimum(lower[above], dead[place])
+
+    for place in asked:
+        if place >= 0:
+            told(place)
+    for _ in range(DEVICES_MAX):
+        between = np.maximum(lower - upper, 1e-9)
+        share = np.clip((dead - upper) / between, 0, 1)
+        unsure = np.where(left, 4 * between * share * (1 - share), 0.0)
+        place = int(np.argmax(unsure.round(1)))  # about the same: the upper one stands for more
+        if unsure[place] <= UNSURE:
+            return
+        yield place
+        told(place)
 
 
 def _nearest(group: Group, nodes: I64) -> I64:

@@ -19,6 +19,7 @@ from detectors.findings import Findings, PhaseWord, note_phases
 from detectors.hearing import EVERYONE, PHASES, TELLS, Hearing
 from detectors.inference import Declared, Verdict, solve
 from detectors.moments import NEVER
+from detectors.simultaneous import at_one_moment
 from detectors.tree import Tree, places
 from detectors.weighing import Priors
 from grid.network import ALL_PHASES, I64, U8, Bools, Group
@@ -48,7 +49,7 @@ def with_phases(
     """
     book, findings, hearing = known
     tree = book.tree
-    verdict = solve(tree, evidence, priors, now_ms)
+    verdict, priors = at_one_moment(tree, evidence, priors, now_ms)
     says = hearing.lost_phases[EVERYONE]
     lost = says & np.uint8(PHASES)
     if not (lost.any() or (tree.phased and evidence.suspicious.any())):
