@@ -12,9 +12,9 @@ from collections.abc import Callable
 import numpy as np
 
 from detectors.arriving import Gasping
-from detectors.evidence import FAR, Evidence
+from detectors.evidence import Evidence
 from detectors.inference import solve
-from detectors.moments import NEVER
+from detectors.moments import FAR, NEVER
 from detectors.tree import Tree, tree_of
 from detectors.weighing import Priors
 from grid.network import F64, I64, Group, NodeKind

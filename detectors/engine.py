@@ -20,6 +20,7 @@ from detectors.estimating import estimate, learn
 from detectors.etr import History
 from detectors.evidence import Ear, Evidence, gather
 from detectors.findings import Findings, note_position, note_verdict
+from detectors.glancing import Glance, glance
 from detectors.hearing import Hearing, hear_live, silence
 from detectors.intake import before_answer, calm, hear, switchgear
 from detectors.lifecycle import close, explain, switched
@@ -142,6 +143,8 @@ class Engine:
             if sum(map(len, self.kept)) >= KEPT_ROWS_MAX:
                 self._go_through(int(rows["stream_ms"][-1]))
             return
+        rows = np.ascontiguousarray(rows)
+        there = glance(rows, self.group.kind)
         stream = rows["stream_ms"]
         begin, last = 0, int(stream[-1])
         while begin < len(rows):
@@ -150,8 +153,9 @@ class Engine:
             end = len(rows) if boundary > last else int(np.searchsorted(stream, boundary))
             if boundary > int(stream[begin]) // TICK_MS * TICK_MS + TICK_MS:
                 end = self._until_urgent(rows, begin, end)
-            end = begin + before_answer(self.book, rows[begin:end], self.limits)
-            self._fold(rows[begin:end])
+            if there.terminals:
+                end = begin + before_answer(self.book, rows[begin:end], self.limits)
+            self._fold(rows[begin:end], there)
             begin = end
 
     def _until_urgent(self, rows: Rows, begin: int, end: int) -> int:
@@ -163,12 +167,12 @@ class Engine:
         second = max(int(stream[alarm]) // TICK_MS, int(stream[begin]) // TICK_MS + 1)
         return min(end, int(np.searchsorted(stream, second * TICK_MS, "left")))
 
-    def _fold(self, rows: Rows) -> None:
+    def _fold(self, rows: Rows, there: Glance) -> None:
         """Take in rows between two verdicts; a telemetered move is a verdict of its own."""
-        device = switchgear(self.book, rows)
-        if not np.count_nonzero(device):
-            self._hear(rows)
+        if not there.switchgear:
+            self._hear(rows, there)
             return
+        device = switchgear(self.book, rows)
         begin = 0
         for i in places(device).tolist():
             event = read_position(rows, i, self.positions.get(int(rows["node"][i])))
@@ -180,21 +184,23 @@ class Engine:
                 load = read_load(rows, i, self.loads.get(event.node), self.limits)
                 self.loads |= {} if load is None else {event.node: load}
             if event.moved is not Moved.NOTHING:
-                self._hear(rows[begin : i + 1].take(places(~device[begin : i + 1])))
+                self._hear(rows[begin : i + 1].take(places(~device[begin : i + 1])), there)
                 begin = i + 1
                 self._switch(event, int(rows["stream_ms"][i]))
-        self._hear(rows[begin:].take(places(~device[begin:])))
+        self._hear(rows[begin:].take(places(~device[begin:])), there)
 
-    def _hear(self, rows: Rows) -> None:
+    def _hear(self, rows: Rows, there: Glance) -> None:
         if len(rows) == 0:
             return
-        heard = hear(self.book, self.hearing, rows, self.limits, asks=self.asking.asks)
-        note_gasps(self.watched, rows, self.limits)
-        note_weak(self.watched, self.findings, rows, self.limits)
+        heard = hear(self.book, self.hearing, rows, self.limits, asks=self.asking.asks, there=there)
+        if there.gasps:
+            note_gasps(self.watched, rows, self.limits)
+            if heard.urgent_ms is not None:
+                self.rates.hear_gasps(rows, self.tree.meters, self.hearing)
+        note_weak(self.watched, self.findings, rows, self.limits, there=there)
         take_words(self.findings, self.book, self.hearing, heard.phases)
         self.waking.heard(int(rows["stream_ms"][0]))
         if heard.urgent_ms is not None:
-            self.rates.hear_gasps(rows, self.tree.meters, self.hearing)
             self.waking.alarmed(heard.urgent_ms)
         if heard.soon_ms is not None:
             self.waking.at_once(heard.soon_ms)
@@ -226,7 +232,6 @@ class Engine:
             comms_loss=self.rates.comms_loss(running, self.relays, self.group, self.limits),
             asked=self.asking.waiting(now_ms, self.limits, self.hearing.void_ms, relays),
             dark=self.book.owner >= 0,
-            explained_ms=self.book.back_ms,
             dismissed_ms=self.book.dismissed_ms,
             muted=self.watched.muted(),
         )
@@ -312,8 +317,6 @@ class Engine:
             now_ms,
             evidence,
             running=list(self.book.running.values()),
-            hearing=self.hearing,
-            ear=ear,
             limits=self.limits,
         )
         self.waking.expect(self.asking.due_ms(now_ms, self.limits))

@@ -12,40 +12,40 @@ from typing import Annotated, NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.compiled import READ_ONLY, compiled
+from detectors.compiled import compiled
 from detectors.flags import AGREED, CALLED, FEW, LOST, RESUMED, Bits, bits_of, with_bits
-from detectors.moments import NEVER, Moments, Times, no_times, put, put_later, told
+from detectors.moments import (
+    BLOCK_BITS,
+    NEVER,
+    Moments,
+    Times,
+    kept_of,
+    make_room,
+    no_times,
+    put_later,
+    told,
+)
+from detectors.saying import (
+    CALL_NO_POWER,
+    HEARTBEAT,
+    PHASES,
+    PING_REPLY,
+    POWER_UP,
+    SILENT_ON_PHASES,
+    ReadRow,
+    ReadRows,
+    Said,
+)
 from detectors.settings import EngineSettings
 from detectors.tree import places
-from grid.frame import READING, Rows
-from grid.network import F32, I32, I64, U8, Bools
-from grid.reading import Kind, Quality
+from grid.frame import Rows
+from grid.network import F32, I32, I64, U8
 
 T = TypeVar("T", bound=np.generic)
 
 NO_LAG = (1 << 31) - 1
 EVERYONE = slice(None)
 
-
-def _kinds(*kinds: Kind) -> Bools:
-    """True at the numbers of some kinds: a table is quicker than a comparison each."""
-    table = np.zeros(256, np.bool_)
-    table[[int(kind) for kind in kinds]] = True
-    return table
-
-
-REPORTS = _kinds(Kind.HEARTBEAT, Kind.VOLTAGE, Kind.PING_REPLY)
-SAYS_ON = _kinds(Kind.POWER_UP, Kind.PHASE_LOSS, Kind.PHASE_OK, Kind.CALL_RESTORED)
-SAYS_OFF = _kinds(Kind.LAST_GASP, Kind.CALL_NO_POWER)
-URGENT = _kinds(Kind.POWER_UP, Kind.PING_REPLY)
-HEARTBEAT, POWER_UP = int(Kind.HEARTBEAT), int(Kind.POWER_UP)
-LAST_GASP, PING_REPLY = int(Kind.LAST_GASP), int(Kind.PING_REPLY)
-PHASE_LOSS, CALL_NO_POWER = int(Kind.PHASE_LOSS), int(Kind.CALL_NO_POWER)
-INVALID = int(Quality.INVALID)
-PHASES = 7
-TELLS = 8  # in ``lost_phases``: the device has told how its phases are
-TELLS_OK = _kinds(Kind.PHASE_OK, Kind.POWER_UP, Kind.CALL_RESTORED)
-SILENT_ON_PHASES = 128  # of a row that says nothing of phases
 
 LIVE_AMPS = 1.0  # a closed breaker that carries more is energised
 BEATS_TO_LEARN = 2  # gaps that must agree before a period is believed
@@ -55,6 +55,15 @@ IN_STEP_MIN = 20  # of fewer nothing is known
 WAY_MS = 2_000  # from a device to us, if nothing holds it up
 PERIOD_S_MIN = 5.0
 PERIOD_S_MAX = 86_400.0
+
+
+class Columns(NamedTuple):
+    """Those of ``Hearing``."""
+
+    times: Times
+    lag_ms: I32
+    period_s: F32
+    flags: U8
 
 
 @dataclass(slots=True, eq=False)
@@ -122,18 +131,10 @@ class Hearing:
         lag[places(lag == NO_LAG)] = 0
         return lag
 
-    def way(self) -> I64:
-        """Device clock to ours, for a comparison between devices.
-
-        The smallest of few delays is still long now and then.  Where nearly all clocks are in step
-        it is the way that took the seconds, and not the clock that is slow.
-        """
-        lag = self.lag()
-        heard = np.count_nonzero(self.lag_ms != NO_LAG)
-        steady = (self.lag_ms > STEADY_MS[0]) & (self.lag_ms < STEADY_MS[1])
-        if np.count_nonzero(steady) >= max(IN_STEP * heard, IN_STEP_MIN):
-            np.copyto(lag, WAY_MS, where=steady & (lag > WAY_MS))
-        return lag
+    @property
+    def columns(self) -> Columns:
+        """For compiled loops."""
+        return Columns(self.times, self.lag_ms, self.period_s, self.flags)
 
     def period_ms(self, otherwise_s: float, nodes: I64 | slice = EVERYONE) -> I64:
         """Reporting periods: learned, or ``otherwise_s`` until then."""
@@ -170,70 +171,16 @@ def silence(nodes: int) -> Hearing:
     )
 
 
-class Said(NamedTuple):
-    """What rows say about power.  One entry a row."""
-
-    on: Bools
-    off: Bools
-    lost_phases: U8  # SILENT_ON_PHASES where it does not say
-
-
-def said(rows: Rows, limits: EngineSettings) -> Said:
-    """Judge rows by voltage where they have one (DL/T: off when all phases < 60 %, on when any >=
-    80 %), else by word.
-
-    Between the two limits, and where the device itself says "not valid", a row says nothing.
+@compiled
+def in_step(lag_ms: I32) -> bool:
+    """Whether nearly all clocks are right.  The smallest of few delays is still long now and then:
+    then it is the way that took the seconds, and not the clock that is slow.
     """
-    kind = rows["kind"].astype(np.int64)
-    report = REPORTS.take(kind)
-    yes, no = SAYS_ON.take(kind), SAYS_OFF.take(kind)
-    lost = np.full(len(rows), SILENT_ON_PHASES, np.uint8)
-    volts = np.ascontiguousarray(rows["volts"].T)  # a row a phase
-    measured = volts == volts  # NaN is not itself; quicker than isnan
-    if np.count_nonzero(measured):
-        volts = volts / np.float32(limits.nominal_v)
-        dead = measured & (volts < limits.off_pu)
-        live = measured & (volts >= limits.on_pu)
-        has_volts, any_live = _any(measured), _any(live)
-        yes |= any_live & report
-        no |= has_volts & ~_any(measured ^ dead) & report
-        report &= ~has_volts
-        bits = dead.astype(np.uint8)
-        lost[has_volts] = TELLS
-        lost = np.where(any_live, bits[0] | bits[1] << 1 | bits[2] << 2 | TELLS, lost)
-    wordless = rows["on"] == 0
-    if np.count_nonzero(wordless):
-        no |= report & wordless
-        report &= ~wordless
-    yes |= report
-    fine = TELLS_OK.take(kind)
-    if np.count_nonzero(fine):
-        lost[fine & (lost == SILENT_ON_PHASES)] = TELLS
-    loss = kind == PHASE_LOSS
-    if np.count_nonzero(loss):
-        lost = np.where(loss, rows["phases"] | TELLS, lost)
-    quality = rows["quality"].copy()
-    quality &= np.uint8(INVALID)
-    if np.count_nonzero(quality):
-        valid = quality == 0
-        yes &= valid
-        no &= valid
-    return Said(yes, no, lost)
-
-
-def _any(phases: Bools) -> Bools:
-    """Whether any of the three: reducing a short axis is slow."""
-    either: Bools = phases[0] | phases[1] | phases[2]
-    return either
-
-
-class Columns(NamedTuple):
-    """Those of ``Hearing``."""
-
-    times: Times
-    lag_ms: I32
-    period_s: F32
-    flags: U8
+    heard, steady = 0, 0
+    for lag in lag_ms:
+        heard += lag != NO_LAG
+        steady += STEADY_MS[0] < lag < STEADY_MS[1]
+    return steady >= max(IN_STEP * heard, float(IN_STEP_MIN))
 
 
 class Limits(NamedTuple):
@@ -252,8 +199,6 @@ when the device last said that it has power, by its clock.
 
 PhaseWords = Annotated[NDArray[np.void], PHASE_WORD]
 OneWord = Annotated[np.void, PHASE_WORD]
-ReadRow = Annotated[np.void, READING]
-ReadRows = Annotated[Rows, READING, READ_ONLY]
 
 
 def fold(
@@ -264,11 +209,10 @@ def fold(
 
     Returns which of them change what phases their devices have lost (``PHASE_WORD``).
     """
-    known = Columns(hearing.times, hearing.lag_ms, hearing.period_s, hearing.flags)
     period_ms = int(np.float32(limits.heartbeat_s) * np.float32(1000))
     of = Limits(period_ms, int(limits.heartbeat_slack_s * 1000))
     changed = np.empty(len(rows), PHASE_WORD)
-    count = take_in(known, np.ascontiguousarray(rows), words, asked_ms, of, changed)
+    count = take_in(hearing.columns, np.ascontiguousarray(rows), words, asked_ms, of, changed)
     found: list[tuple[int, int, int, int, int]] = changed[:count].tolist()
     return found
 
@@ -313,11 +257,20 @@ def learned(period_s: float, agreed: int, gap_ms: int) -> tuple[float, int]:
 
 
 @compiled
+def came_back(times: Times, node: int, now: int, off_at_ms: int) -> None:
+    """A power-up, which may tell of a gasp that was lost."""
+    times.back[node] = max(int(times.back[node]), now)
+    if off_at_ms > 0:
+        put_later(times, times.off, node, off_at_ms)
+
+
+@compiled
 def take_in(
     known: Columns, rows: ReadRows, words: Said, asked_ms: I64, limits: Limits, changed: PhaseWords
 ) -> int:
     """Take rows in; how many were put into ``changed``."""
     times, lag_ms, period_s, flags = known
+    block, on, off, beat = times.block, times.on, times.off, times.beat
     count = 0
     for place in range(len(rows)):
         row = rows[place]
@@ -325,15 +278,19 @@ def take_in(
         happened_ms = by_own_clock(row, asked_ms[place], lag_ms[node])
         late_ms = min(max(row["received_ms"] - happened_ms, -NO_LAG), NO_LAG - 1)
         lag_ms[node] = min(lag_ms[node], late_ms)
+        says_so = words.on[place] or words.off[place] or kind == POWER_UP
+        if says_so and happened_ms >> BLOCK_BITS > block[node]:
+            make_room(times, node, happened_ms)
+        now = kept_of(int(block[node]), happened_ms)
         if words.on[place]:
             known_flags = int(flags[node])
             lost, agreed = bits_of(known_flags, LOST, 15), bits_of(known_flags, AGREED, 3)
-            on_ms = told(times.block, times.on, node)
+            on_ms = told(block, on, node)
             gap_ms, says = happened_ms - on_ms, int(words.lost_phases[place])
             if gap_ms > 0:  # whose word ends a silence that was longer than its reporting period
                 late = gap_ms > due_ms(period_s[node], agreed, limits) and on_ms != NEVER
                 known_flags = with_bits(known_flags, RESUMED, 1, int(late))
-                put(times, times.on, node, happened_ms)
+                on[node] = now
             known_flags = with_bits(known_flags, CALLED, 1, 0)
             if says not in (SILENT_ON_PHASES, lost) and gap_ms >= 0:
                 put_down(changed[count], place, node, says & PHASES, happened_ms)
@@ -341,17 +298,15 @@ def take_in(
                 count += ((says ^ lost) & PHASES) != 0
                 known_flags = with_bits(known_flags, LOST, 15, says)
             if kind == HEARTBEAT:
-                gap_ms = happened_ms - told(times.block, times.beat, node)
+                gap_ms = happened_ms - told(block, beat, node)
                 period_s[node], agreed = learned(period_s[node], agreed, gap_ms)
                 known_flags = with_bits(known_flags, AGREED, 3, agreed)
-                put_later(times, times.beat, node, happened_ms)
+                beat[node] = max(int(beat[node]), now)
             flags[node] = known_flags
         if words.off[place]:
-            put_later(times, times.off, node, happened_ms)
+            off[node] = max(int(off[node]), now)
         if kind == POWER_UP:
-            put_later(times, times.back, node, happened_ms)
-            if row["off_at_ms"] > 0:  # it tells of a gasp that was lost
-                put_later(times, times.off, node, row["off_at_ms"])
+            came_back(times, node, now, row["off_at_ms"])
         elif kind == CALL_NO_POWER:
             flags[node] = with_bits(int(flags[node]), CALLED, 1, 1)
     return count

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from detectors.arriving import failed, worth_of_meters
 from detectors.compiled import compiled
-from detectors.evidence import FAR, Evidence
-from detectors.moments import NEVER
+from detectors.evidence import Evidence
+from detectors.moments import FAR, NEVER
 from detectors.sweeps import Sums, swept, topmost
 from detectors.tree import TRANSFORMER, Tree, places
 from detectors.weighing import GUARD_MS, Priors, left_behind, near, weigh

@@ -7,16 +7,17 @@ from typing import NamedTuple
 import numpy as np
 
 from detectors.book import Book
+from detectors.compiled import compiled
 from detectors.findings import PhaseWord
-from detectors.hearing import PING_REPLY, URGENT, Hearing, fold, said
+from detectors.glancing import SWITCHGEAR, Glance
+from detectors.hearing import Hearing, fold
 from detectors.moments import NEVER
+from detectors.saying import PING_REPLY, URGENT, ReadRows, said
 from detectors.settings import EngineSettings
 from detectors.tree import TRANSFORMER, places
 from detectors.waking import in_second, soon_after
 from grid.frame import Rows
-from grid.network import I64, Bools, NodeKind
-
-SWITCHGEAR = np.array([NodeKind.BREAKER <= kind <= NodeKind.FUSE for kind in NodeKind])
+from grid.network import I32, I64, Bools
 
 
 class Heard(NamedTuple):
@@ -39,16 +40,22 @@ def hear(
     limits: EngineSettings,
     *,
     asks: Mapping[int, list[int]],
+    there: Glance,
 ) -> Heard:
     """Take in rows of meters and terminals, and remember of which outages anybody spoke.
 
-    ``asks``: stream times at which a node was asked and has not answered yet.
+    ``asks``: stream times at which a node was asked and has not answered yet; ``there``: what
+    there is among the rows.
     """
-    node = rows["node"].astype(np.int64)
     words = said(rows, limits)
     stream = rows["stream_ms"]
-    changed = fold(hearing, rows, words, limits, asked_ms=_asked(rows, asks))
+    asked_ms = _asked(rows, asks) if there.answers else np.full(len(rows), NEVER)
+    changed = fold(hearing, rows, words, limits, asked_ms=asked_ms)
     phases = [PhaseWord(*word, at_ms=int(stream[word[0]])) for word in changed]
+    terminals = there.terminals and bool(book.running)
+    if not terminals and not concerns(rows, words.off, book.owner):
+        return Heard(phases, None, None)
+    node = rows["node"].astype(np.int64)
     owners = book.owner.take(node)
     urgent = owners >= 0
     if np.count_nonzero(urgent):
@@ -56,7 +63,7 @@ def hear(
         book.spoke |= spoke
         back = [s for s in spoke if book.running[s].back_ms is not None]
         urgent &= ~np.isin(owners, back)  # who follows the first to be back is not waited for
-    if book.running:
+    if terminals:
         _terminals_spoke(book, node)
     urgent |= words.off
     last = places(urgent)[-1:].tolist()
@@ -65,6 +72,16 @@ def hear(
     soon = [int(stream[i]) for i in dead.tolist() if _says_more(book, int(node[i]))][:1]
     soon += [in_second(int(stream[i])) for i in places(URGENT.take(rows["kind"]))[:1].tolist()]
     return Heard(phases, int(stream[last[0]]) if last else None, min(soon, default=None))
+
+
+@compiled
+def concerns(rows: ReadRows, off: Bools, owner: I32) -> bool:
+    """Whether any row is of somebody who is out, says that there is no power, or is urgent."""
+    for place in range(len(rows)):
+        row = rows[place]
+        if off[place] or owner[row["node"]] >= 0 or URGENT[row["kind"]]:
+            return True
+    return False
 
 
 def _says_more(book: Book, node: int) -> bool:

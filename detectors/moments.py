@@ -17,7 +17,7 @@ from detectors.compiled import compiled
 from detectors.tree import places
 from grid.network import I16, I64, U32, Bools
 
-NEVER = -1 << 60
+NEVER, FAR = -1 << 60, 1 << 60
 UNKNOWN, LONG_AGO = 0, 1  # as they are kept
 BLOCK_BITS = 28
 BLOCKS_MAX = (1 << 15) - 1  # until 2248

@@ -14,11 +14,12 @@ from math import log
 import numpy as np
 
 from detectors.book import Book
-from detectors.evidence import FAR, Evidence
+from detectors.evidence import Evidence
 from detectors.findings import Findings, PhaseWord, note_phases
-from detectors.hearing import EVERYONE, PHASES, TELLS, Hearing
+from detectors.hearing import EVERYONE, Hearing
 from detectors.inference import Declared, Verdict, solve
-from detectors.moments import NEVER
+from detectors.moments import FAR, NEVER
+from detectors.saying import PHASES, TELLS
 from detectors.simultaneous import at_one_moment
 from detectors.tree import Tree, places
 from detectors.weighing import Priors

@@ -53,8 +53,8 @@ def priors_of(
     ]
     left = [limits.prior_left] * int(NodeKind.METER) + [limits.prior_left_meter]
     by_kind = learned(by_kind, group, failed)
-    logit = _log_odds(by_kind)[group.kind]
-    left_logit = _log_odds(left)[group.kind]
+    logit = _log_odds(by_kind).take(group.kind)
+    left_logit = _log_odds(left).take(group.kind)
     is_open = np.zeros(len(logit), np.bool_)
     calm_ll = log(limits.prior_calm)
     logit[list(expected)] = -calm_ll  # in any weather

@@ -7,21 +7,24 @@ was seen is counted at verdicts and never at arrivals, so late and repeated read
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 
 from detectors.arriving import METERS, Gasping
+from detectors.compiled import compiled
 from detectors.evidence import Evidence
-from detectors.hearing import LAST_GASP, Hearing
+from detectors.hearing import Hearing
 from detectors.inference import Verdict
 from detectors.listening import Relays
 from detectors.moments import NEVER
 from detectors.running import Running
+from detectors.saying import LAST_GASP
 from detectors.settings import EngineSettings
 from detectors.tree import places
 from detectors.weighing import STORM_NEAR_MS
 from grid.frame import Rows
-from grid.network import F64, I32, I64, Bools, Group
+from grid.network import F64, I32, I64, U32, Bools, Group
 from grid.outage import State
 
 SURE = 0.98  # probability of an outage that teaches
@@ -204,6 +207,37 @@ def teaches(outage: Running, now_ms: int) -> bool:
     return old and outage.probability > SURE and outage.parent is None
 
 
+class Words(NamedTuple):
+    """Last words that there is power, and that there is none, as they are kept."""
+
+    on: U32
+    off: U32
+
+
+@compiled
+def counted(members: I64, mute: Bools, dcu: I32, words: Words) -> tuple[int, int, I64, I64]:
+    """How many of those who could say so said that they have no power, of how many; and of each of
+    their concentrators, how many could, and how many did.
+    """
+    on, off = words.on, words.off
+    first, last = len(dcu), -1  # those of an outage lie close together
+    for node in members:
+        if dcu[node] >= 0:
+            first, last = min(first, int(dcu[node])), max(last, int(dcu[node]))
+    of = np.zeros((2, max(last - first + 1, 0)), np.int64)
+    said, able = 0, 0
+    for place in range(len(members)):
+        if not mute[place]:
+            node = members[place]
+            dark = int(off[node] > on[node])
+            said, able = said + dark, able + 1
+            if dcu[node] >= 0:
+                of[0, dcu[node] - first] += 1
+                of[1, dcu[node] - first] += dark
+    has = np.flatnonzero(of[0])
+    return said, able, of[0][has], of[1][has]
+
+
 def count_gasps(outage: Running, hearing: Hearing, dcu: I32, rates: tuple[float, float]) -> None:
     """Of the members how many gasped; a power-up that tells of a lost gasp is none.
 
@@ -212,17 +246,13 @@ def count_gasps(outage: Running, hearing: Hearing, dcu: I32, rates: tuple[float,
     concentrator is mute.
     """
     if outage.back_ms is None and outage.out.all():
-        able = outage.members[~outage.mute]
-        said = hearing.off_ms[able] > hearing.on_ms[able]
-        outage.taught = (int(np.count_nonzero(said)), len(able))
-        relay = dcu[able].astype(np.int64)
-        relayed = relay >= 0
-        if not np.count_nonzero(relayed):
+        times = hearing.times
+        said, able, members, gasps = counted(
+            outage.members, outage.mute, dcu, Words(times.on, times.off)
+        )
+        outage.taught = (said, able)
+        if len(members) == 0:
             return
-        place = relay[relayed]
-        place -= place.min()  # those of an outage lie close together: no need to sort them
-        members, gasps = np.bincount(place), np.bincount(place, weights=said[relayed])
-        gasps, members = gasps[members > 0], members[members > 0]
         enough = members >= RELAY_MEMBERS
         delivery, r = rates
         unlucky = (1 - delivery) ** members

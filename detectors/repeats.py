@@ -71,13 +71,23 @@ class Columns(NamedTuple):
 def take(memory: Memory, rows: Rows) -> Bools:
     """Remember rows, in their order, and say which of them are new."""
     new = np.ones(len(rows), np.bool_)
-    relayed = places((rows["dcu"] >= 0) & (rows["seq"] >= 0))
-    if len(relayed):
+    rows = np.ascontiguousarray(rows)
+    if any_relayed(rows):
+        relayed = places((rows["dcu"] >= 0) & (rows["seq"] >= 0))
         some = rows.take(relayed)
         new[relayed] = _take_relayed(memory, some["dcu"], some["boot"], some["seq"])
     known = Columns(memory.boot, memory.high, memory.window, memory.fact, memory.fact_before)
-    take_facts(known, np.ascontiguousarray(rows), new)
+    take_facts(known, rows, new)
     return new
+
+
+@compiled
+def any_relayed(rows: ReadRows) -> bool:
+    """Whether any came through a concentrator that counts what it says."""
+    found = False
+    for row in rows:
+        found |= row["dcu"] >= 0 and row["seq"] >= 0
+    return found
 
 
 @compiled

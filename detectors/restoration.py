@@ -8,10 +8,10 @@ one that had only been silent, while nobody else is back, says that it never was
 import numpy as np
 
 from detectors.book import Book
-from detectors.evidence import FAR, Ear
+from detectors.evidence import Ear
 from detectors.hearing import Hearing
 from detectors.listening import due
-from detectors.moments import NEVER
+from detectors.moments import FAR, NEVER
 from detectors.running import STEP_GAP_MS, Running
 from detectors.settings import EngineSettings
 from detectors.tree import among, distinct, places, transformers

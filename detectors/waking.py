@@ -7,9 +7,8 @@ Deadlines belong to the engine: a heartbeat that will be missed wakes it up, wit
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from detectors.evidence import Ear, Evidence, next_beat
-from detectors.hearing import Hearing
-from detectors.moments import NEVER
+from detectors.evidence import Evidence
+from detectors.moments import FAR
 from detectors.running import Running
 from detectors.settings import EngineSettings
 from grid.outage import State
@@ -106,8 +105,6 @@ class Waking:
         evidence: Evidence,
         *,
         running: Sequence[Running],
-        hearing: Hearing,
-        ear: Ear,
         limits: EngineSettings,
     ) -> None:
         """A verdict was given: find out what falls due next."""
@@ -117,11 +114,8 @@ class Waking:
         restless = [o for o in running if o.state is not State.RESTORED]
         self.idle = not restless and not evidence.suspicious.any()
         self.quiet_until_ms = NEVER_AGAIN
-        heard = evidence.heard_ms != NEVER
-        waiting = heard & ~evidence.overdue & (evidence.gasp_ms == NEVER)
-        if waiting.any():
-            beat = next_beat(hearing, evidence.heard_ms, ear, limits)
-            next_due = int(beat[waiting].min()) + int(limits.heartbeat_slack_s * 1000) + 1
+        if evidence.next_ms != FAR:
+            next_due = evidence.next_ms + int(limits.heartbeat_slack_s * 1000) + 1
             self.quiet_until_ms = max(next_due, now_ms + TICK_MS)
         for outage in running:
             if outage.ended_ms is not None:

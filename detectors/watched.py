@@ -14,7 +14,8 @@ import numpy as np
 
 from detectors.book import Book
 from detectors.findings import Findings
-from detectors.hearing import LAST_GASP, Hearing
+from detectors.hearing import Hearing
+from detectors.saying import LAST_GASP
 from detectors.scene import Scene
 from detectors.settings import EngineSettings
 from detectors.tree import places, transformers
@@ -99,7 +100,9 @@ def _flapping(watched: Watched, findings: Findings, scene: Scene) -> None:
     limits, now = scene.limits, scene.now_ms
     within, many = int(limits.flap_s * 1000), int(limits.flaps)
     ids, feeder = scene.book.group.ids, scene.book.group.feeder
-    loud = [n for n, t in watched.gasps.items() if len(t) >= many and t[0] > now - within]
+    most = max(map(len, watched.gasps.values()), default=0)
+    gasps = watched.gasps.items() if most >= many else ()
+    loud = [n for n, t in gasps if len(t) >= many and t[0] > now - within]
     lit = scene.book.owner < 0  # who is out may say so as often as it likes
     new = [node for node in loud if node not in watched.flapping and lit[node]]
     if new:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.findings import Findings
+from detectors.glancing import Glance
 from detectors.settings import EngineSettings
 from detectors.tree import places
 from detectors.watched import Watched
@@ -37,13 +38,18 @@ class _Look(NamedTuple):
     lasts_ms: int
 
 
-def note_weak(watched: Watched, findings: Findings, rows: Rows, limits: EngineSettings) -> None:
-    """Take in what rows of meters and terminals measure."""
+def note_weak(
+    watched: Watched, findings: Findings, rows: Rows, limits: EngineSettings, *, there: Glance
+) -> None:
+    """Take in what rows of meters and terminals measure; ``there`` is what there is among them."""
+    if not (there.clocks or there.volts or there.amps or watched.weak.get("clock")):
+        return
     node = rows["node"].astype(np.int64)
     for look in _looks(findings.group, node, rows, limits):
-        since = watched.weak.setdefault(look.kind, {})
+        since = watched.weak.get(look.kind, {})
         if not since and not np.count_nonzero(look.bad):
             continue
+        watched.weak[look.kind] = since
         concerned = np.isin(node, [*since, *node[look.bad].tolist()])
         for i in places(look.able & concerned).tolist():
             _note(findings, look, rows, i, since=since, limits=limits)

@@ -14,8 +14,8 @@ import numpy as np
 
 from detectors.arriving import Gasping, failed, worth_of_meters, worth_of_terminals
 from detectors.compiled import compiled
-from detectors.evidence import FAR, Evidence
-from detectors.moments import NEVER
+from detectors.evidence import Evidence
+from detectors.moments import FAR, NEVER
 from detectors.tree import TRANSFORMER, Tree
 from grid.network import F64, I64, Bools
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from detectors.arriving import METERS, TERMINALS, Gasping, arrived, failed
-from detectors.evidence import FAR
+from detectors.moments import FAR
 from grid.drawing import draw
 
 NETWORK = draw("""

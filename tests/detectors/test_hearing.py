@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from detectors.engine import Engine
-from detectors.hearing import columns, said
+from detectors.hearing import columns
 from detectors.moments import NEVER
+from detectors.saying import said
 from detectors.settings import EngineSettings
 from grid.drawing import draw
 

@@ -15,9 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detectors.arriving import Gasping, worth_of_meters, worth_of_terminals
-from detectors.evidence import FAR, Evidence
+from detectors.evidence import Evidence
 from detectors.inference import solve
-from detectors.moments import NEVER
+from detectors.moments import FAR, NEVER
 from detectors.tree import Tree, tree_of
 from detectors.weighing import CERTAIN, CLOCK_MS, GUARD_MS, WRONG_CLOCK, Priors
 from grid.drawing import draw
