@@ -93,7 +93,6 @@ def gather(group: Group, hearing: Hearing, ear: Ear, limits: EngineSettings) -> 
     next_ms = look(known, group.kind, terms, beyond, seen)
     on_ll, off_ll, gasp_ll, due_ms = seen.on_ll, seen.off_ll, seen.gasp_ll, seen.due_ms
     missing = seen.overdue
-    late_from = due_ms + terms.slack_ms * seen.overdue  # until then on its way
     unanswered = np.zeros(count, np.int64)
     if ear.asked is not None:
         unanswered = _unanswered(ear.asked, seen.heard_ms, due_ms)
@@ -104,8 +103,8 @@ def gather(group: Group, hearing: Hearing, ear: Ear, limits: EngineSettings) -> 
         gasp_ll[asked] -= np.where(spoke, worth, 0.0)
         missing = missing.copy()
         missing[asked[~spoke]] = True
-        late_from = due_ms + terms.slack_ms * seen.overdue
-    mute, word = _clamp(group, seen, (missing, late_from), hearing, ear)
+        seen.late_ms[:] = due_ms + terms.slack_ms * seen.overdue
+    mute, word = _clamp(group, seen, missing, hearing, ear)
     return Evidence(
         seen.known_ms, seen.gasp_ms, gasp_ll, due_ms, off_ll, on_ll, seen.overdue, seen.pending,
         unanswered, mute, word, ear.gasping, next_ms,
@@ -162,17 +161,17 @@ def _unanswered(asked: Asked | None, heard: I64, due_ms: I64) -> I64:
 
 
 def _clamp(
-    group: Group, seen: Seen, late: tuple[Bools, I64], hearing: Hearing, ear: Ear
+    group: Group, seen: Seen, missing: Bools, hearing: Hearing, ear: Ear
 ) -> tuple[Bools, I64]:
     """Let a silent concentrator explain its meters' silence, on both sides; shared out in
     proportion to what each one's is worth.  Changes ``seen``.
 
     What a concentrator was heard after, it did not swallow: only silence begun since its last word
-    is its own.  ``late``: who is missing, and since when.
+    is its own.
     """
     count = len(group.dcus)
     mute = np.zeros(count, np.bool_)
-    missing, due = late
+    due = seen.late_ms
     said = Relayed(
         word_ms=np.full(count, NEVER),
         spoke_ms=np.full(count, NEVER),
@@ -182,7 +181,7 @@ def _clamp(
     )
     if count == 0:
         return mute, said.word_ms
-    relay(group.dcu, seen, missing, due, said)
+    relay(group.dcu, seen, missing, said)
     if np.count_nonzero(seen.gasp_ms != NEVER):
         first = bursts(group.feeder, seen.gasp_ms, BURST_MS)
         bursts_of(group.dcu, group.feeder, first, said.burst_ms)

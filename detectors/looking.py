@@ -55,6 +55,7 @@ class Seen(NamedTuple):
     gasp_ms: I64
     gasp_ll: F64
     due_ms: I64
+    late_ms: I64  # the same, with what may be on its way yet
     off_ll: F64
     on_ll: F64
     silent: Bools
@@ -64,12 +65,14 @@ class Seen(NamedTuple):
 
 def unseen(nodes: int) -> Seen:
     """Columns to be filled in."""
-    times = [np.empty(nodes, np.int64) for _ in range(4)]
+    times = [np.empty(nodes, np.int64) for _ in range(5)]
     worth = [np.empty(nodes, np.float64) for _ in range(3)]
     which = [np.empty(nodes, np.bool_) for _ in range(3)]
-    heard, known, gasp, due = times
+    heard, known, gasp, due, late = times
     silent, overdue, pending = which
-    return Seen(heard, known, gasp, worth[0], due, worth[1], worth[2], silent, overdue, pending)
+    return Seen(
+        heard, known, gasp, worth[0], due, late, worth[1], worth[2], silent, overdue, pending
+    )
 
 
 class Words(NamedTuple):
@@ -185,13 +188,13 @@ def look(known: Columns, kind: U8, terms: Terms, beyond: Beyond, seen: Seen) -> 
             gasp_ms = NEVER
         silent = ever and gasp_ms == NEVER and heard_ms > dismissed_ms
         beat_ms = next_due(words, heard_ms, slack_ms)
-        due_ms = next_due(words, known_ms, slack_ms)
+        known_due_ms = next_due(words, known_ms, slack_ms)
         if len(gap_from):
             beat_ms = granted(gap_from, gap_until, slack_ms, words.period_ms, beat_ms)
-            due_ms = granted(gap_from, gap_until, slack_ms, words.period_ms, due_ms)
+            known_due_ms = granted(gap_from, gap_until, slack_ms, words.period_ms, known_due_ms)
         overdue = silent and beat_ms < terms.now_ms - slack_ms
         if ever and not overdue and gasp_ms == NEVER:
-            first_ms = min(first_ms, due_ms)
+            first_ms = min(first_ms, known_due_ms)
         waits = silent and words.void_ms != NEVER and heard_ms < words.void_ms - CLOCKS_MS
         on_ll = missed(terms, beat_ms) if overdue else 0.0
         on_ll += waited_for(terms, words) if waits else 0.0
@@ -199,7 +202,8 @@ def look(known: Columns, kind: U8, terms: Terms, beyond: Beyond, seen: Seen) -> 
         worth = gasp_worth(terms, terminal, bits_of(flag, CALLED, 1)) if gasp_ms != NEVER else 0.0
         seen.heard_ms[node], seen.known_ms[node] = heard_ms, known_ms
         seen.gasp_ms[node], seen.gasp_ll[node] = gasp_ms, worth
-        seen.due_ms[node] = words.void_ms if waits else beat_ms if overdue else FAR
+        due_ms = words.void_ms if waits else beat_ms if overdue else FAR
+        seen.due_ms[node], seen.late_ms[node] = due_ms, due_ms + (slack_ms if overdue else 0)
         seen.off_ll[node] = off_ll if silent and not waits else 0.0
         seen.on_ll[node] = on_ll
         seen.silent[node], seen.overdue[node], seen.pending[node] = silent, overdue, waits
@@ -232,7 +236,7 @@ def bursts(feeder: I32, gasp_ms: I64, burst_ms: int) -> I64:
 
 
 @compiled
-def relay(dcu: I32, seen: Seen, missing: Bools, late_from_ms: I64, found: Relayed) -> None:
+def relay(dcu: I32, seen: Seen, missing: Bools, found: Relayed) -> None:
     """Fill in what is heard of each concentrator, but for bursts."""
     word_ms, spoke_ms, count, waiting = found.word_ms, found.spoke_ms, found.missing, found.waiting
     heard_ms, gasp_ms = seen.heard_ms, seen.gasp_ms
@@ -243,7 +247,7 @@ def relay(dcu: I32, seen: Seen, missing: Bools, late_from_ms: I64, found: Relaye
             spoke_ms[of] = max(spoke_ms[of], gasp_ms[node])
     for node in range(len(dcu)):
         of = dcu[node]
-        if of >= 0 and seen.silent[node] and late_from_ms[node] > word_ms[of]:
+        if of >= 0 and seen.silent[node] and seen.late_ms[node] > word_ms[of]:
             count[of] += missing[node]
             waiting[of] |= seen.pending[node]
 

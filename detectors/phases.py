@@ -48,21 +48,24 @@ def with_phases(
 
     ``findings`` know since when each device has lost a phase, ``book`` where it is coming back.
     """
-    book, findings, hearing = known
+    book, _, hearing = known
     tree = book.tree
     verdict, priors = at_one_moment(tree, evidence, priors, now_ms)
     says = hearing.lost_phases[EVERYONE]
     lost = says & np.uint8(PHASES)
-    if not (lost.any() or (tree.phased and evidence.suspicious.any())):
+    losers = places(lost)
+    suspects = places(evidence.suspicious) if len(losers) or tree.phased else losers
+    if not (len(losers) or len(suspects)):
         return verdict
-    old = _overtaken(book, hearing, lost)
-    lost, tells = np.where(old, np.uint8(0), lost), (says & np.uint8(TELLS) > 0) & ~old
-    said = _Words(lost, tells, _since(hearing, book.group, findings, places(lost)))
     found: dict[int, Declared] = {}
-    suspects = places(evidence.suspicious)
+    said: _Words | None = None
+    if len(losers):
+        said = _words(known, says)
+        lost, losers = said.lost, places(said.lost)
     for bit in (1, 2, 4):
-        if not _speaks(tree, suspects, verdict, places(lost & np.uint8(bit)), bit):
+        if not _speaks(tree, suspects, verdict, losers[lost[losers] & np.uint8(bit) > 0], bit):
             continue
+        said = said or _words(known, says)
         ruled = _ruled(tree, evidence, verdict, priors, bit)
         alone = _evidence_of(tree, evidence, said, ruled, bit)
         if alone is None:
@@ -83,6 +86,15 @@ def with_phases(
         return verdict
     declared = sorted((*verdict.declared, *found.values()), key=lambda d: (d.node, d.phases))
     return replace(verdict, declared=tuple(declared))
+
+
+def _words(known: tuple[Book, Findings, Hearing], says: U8) -> _Words:
+    """What counts of what devices say of their phases."""
+    book, findings, hearing = known
+    lost = says & np.uint8(PHASES)
+    old = _overtaken(book, hearing, lost)
+    lost, tells = np.where(old, np.uint8(0), lost), (says & np.uint8(TELLS) > 0) & ~old
+    return _Words(lost, tells, _since(hearing, book.group, findings, places(lost)))
 
 
 def take_words(
@@ -152,13 +164,15 @@ def _speaks(tree: Tree, suspects: I64, verdict: Verdict, lost: I64, bit: int) ->
     """Whether anybody speaks of one phase alone outside of what lost all of its phases: most often
     nobody does, and nothing needs to be looked at node by node.
     """
-    phases = tree.phases.take(suspects)
-    speakers = np.concatenate([lost, suspects[phases == bit]])
-    others = suspects[phases != bit].tolist()
+    of_bit = tree.phases.take(suspects) == bit
+    speakers = np.concatenate([lost, suspects[of_bit]])
+    others = suspects[~of_bit].tolist()
     for found in verdict.declared if len(speakers) else ():
         begin, end = found.node, found.end
         if bisect_left(others, end) - bisect_left(others, begin) >= OTHERS_MAX:
             speakers = speakers[(speakers < begin) | (speakers >= end)]
+            if len(speakers) == 0:
+                return False
     return len(speakers) > 0
 
 

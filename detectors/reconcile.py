@@ -38,7 +38,10 @@ def reconcile(scene: Scene, declared: tuple[Declared, ...]) -> Bools:
     fitted = {(o.node, o.phases): o for o in book.running.values() if o.fitted}
     for found in declared:
         below = slice(found.node, found.node + int(book.tree.size[found.node]))
-        held[below] |= book.tree.phases[below] & ~np.uint8(found.phases) == 0
+        if found.phases == ALL_PHASES:
+            held[below] = True
+        else:
+            held[below] |= book.tree.phases[below] & ~np.uint8(found.phases) == 0
         outage = fitted.get((found.node, found.phases))
         if outage is None:
             outage = _place(scene, found, book.meters_on(found.node, found.phases))
