@@ -138,7 +138,9 @@ async def write(
         await tell(connection, outcomes, told)
         await _quarantine(connection, quarantined)
         await _advance(connection, advance)
-        await connection.commit()
+    # Never within: psycopg's commit waits there for an answer while it still holds bytes back that
+    # the server waits for (only a pipeline's end sends everything first).
+    await connection.commit()
 
 
 async def _advance(connection: Connection, to: Advance | None) -> None:

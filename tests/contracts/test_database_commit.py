@@ -1,5 +1,7 @@
 """The specification of the one transaction, on every database."""
 
+import asyncio
+
 import pytest
 
 from grid.errors import ConfigError, Refused
@@ -82,6 +84,14 @@ async def test_a_batch_that_comes_again_changes_nothing(
     await store.commit(batch, [quarantined("12:00:00", b"{")])
     assert once == [(1, 1, 1, 5, 1, 1, 1, 1)]
     assert ask(counts) == once
+
+
+async def test_what_is_larger_than_a_socket_holds_is_committed(store, house, ask) -> None:
+    await house.move_in(store)
+    snapshot = bytes(32 << 20)
+    async with asyncio.timeout(20):
+        await store.commit([house.applied("12:00:01", snapshot=snapshot)], ())
+    assert ask("SELECT octet_length(body) FROM snapshots") == [(len(snapshot),)]
 
 
 async def test_a_reading_that_was_heard_before_is_recorded_but_not_stored_again(
