@@ -51,7 +51,8 @@ def _evidence(tree: Tree) -> Evidence:
 
 def _priors(tree: Tree) -> Priors:
     logit = np.full(len(tree.parent), -6.0)
-    return Priors(logit, np.zeros(len(logit), np.bool_), logit, np.zeros(0, np.int64), -2.3)
+    nowhere = np.zeros(len(logit), np.bool_)
+    return Priors(logit, nowhere, logit, nowhere, np.zeros(0, np.int64), -2.3)
 
 
 def _levels(tree: Tree) -> list[tuple[I64, I64]]:

@@ -34,7 +34,7 @@ from detectors.priors import priors_of
 from detectors.rates import Rates, count_gasps, storms, teaches
 from detectors.reconcile import reconcile
 from detectors.repeats import Memory, blank, take
-from detectors.restoration import finish, follow, hear_back, settle_times
+from detectors.restoration import finish, follow, hear_back, restoring, settle_times
 from detectors.scene import Scene
 from detectors.settings import EngineSettings
 from detectors.transfer import arrive
@@ -261,6 +261,7 @@ class Engine:
             storms=storms(self.book.running.values()),
             tripped=[o.node for o in self.book.running.values() if o.telemetered],
             pinned=pins(self.book),
+            restoring=restoring(self.book),
             failed=self.history.failed,
             now_ms=now_ms,
             limits=self.limits,
@@ -394,7 +395,6 @@ class Engine:
             self._rows(rows)
         self._at_ms = now_ms
         self._advance(now_ms)
-        self._at_ms = None
-        self.catching_up = waiting
+        self._at_ms, self.catching_up = None, waiting
         if not waiting:
             self.backlog_from_ms = NO_BACKLOG

@@ -126,7 +126,7 @@ def describe(
                 continue
             one["overdue"] += due and evidence.overdue[below]
             one["silent"] += evidence.off_ll[below] < 0
-            waiting += due and evidence.pending[below]
+            waiting += due and evidence.pending[below] and not priors.above[node]
         first_ms = min(gasp_ms, terminal_ms)
         one["node"], one["end"] = node, end
         one["since_ms"] = heard_ms if first_ms == FAR else first_ms

@@ -1,6 +1,6 @@
 """What is known of each device before its meters are asked: its kind, its plan, its position."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from math import log
 
 import numpy as np
@@ -8,7 +8,7 @@ import numpy as np
 from detectors.positions import Position
 from detectors.settings import EngineSettings
 from detectors.weighing import Priors
-from grid.network import F64, Group, NodeKind
+from grid.network import F64, Bools, Group, NodeKind
 
 SUBSTATION = 1e-9  # a whole substation is what its own people see first
 LEARNED = frozenset({"breaker", "switch", "recloser", "fuse", "transformer"})
@@ -25,6 +25,7 @@ def priors_of(
     storms: Sequence[int],
     tripped: Sequence[int],
     pinned: Sequence[int],
+    restoring: Iterable[int],
     failed: Mapping[str, float],
     now_ms: int,
     limits: EngineSettings,
@@ -38,6 +39,7 @@ def priors_of(
         storms: When the sure faults that are running began.
         tripped: Nodes of running outages that their own device told.
         pinned: Nodes where a person has put an outage.
+        restoring: Nodes of outages that are being restored, and of what they left behind.
         failed: Faults of the past by kind of device.
         now_ms: Stream time; a position ages.
         limits: Priors by kind.
@@ -69,7 +71,22 @@ def priors_of(
             logit[node] = left_logit[node] = -calm_ll  # it was open when last heard
     is_open[list(pinned)] = True
     began = np.array(sorted(storms), np.int64)
-    return Priors(logit, is_open, left_logit, began, calm_ll)
+    return Priors(logit, is_open, left_logit, _above(group, restoring), began, calm_ll)
+
+
+def _above(group: Group, restoring: Iterable[int]) -> Bools:
+    """Entry a node: whether it is above some of what is being restored and in none of it."""
+    above, inside = np.zeros(len(group.ids), np.bool_), set(restoring)
+    for node in inside:
+        path = list(_way_up(group, node))
+        if inside.isdisjoint(path):
+            above[path] = True
+    return above
+
+
+def _way_up(group: Group, node: int) -> Iterator[int]:
+    while (node := int(group.parent[node])) >= 0:
+        yield node
 
 
 def learned(by_kind: list[float], group: Group, failed: Mapping[str, float]) -> list[float]:

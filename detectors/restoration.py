@@ -307,6 +307,12 @@ def _with_their_transformer(book: Book, outage: Running, on: I64, powered: Bools
     outage.on_ms[on[takes]] = np.maximum(at, outage.off_ms[on])[takes]
 
 
+def restoring(book: Book) -> list[int]:
+    """Where outages are being restored, and what they left behind."""
+    running = book.running.values()
+    return [o.node for o in running if o.back_ms is not None or o.parent is not None]
+
+
 def finish(book: Book, outage: Running, now_ms: int) -> None:
     """Move the state on: partly restored, restored."""
     if outage.state in (State.RESTORED,) or len(outage.members) == 0:

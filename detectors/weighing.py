@@ -32,6 +32,7 @@ class Priors(NamedTuple):
     logit: F64  # -inf where telemetry rules it out
     open: Bools  # telemetered open
     left_logit: F64  # the same, for what was not heard again when its outage was restored
+    above: Bools  # above all that is being restored: what it feeds besides was never out
     storms_ms: I64  # our clock, ascending: when sure faults began; near them others are likely
     calm_ll: float  # what the log-odds lose away from them
 
@@ -250,11 +251,12 @@ def weigh(tree: Tree, evidence: Evidence, priors: Priors, now_ms: int) -> tuple[
         first_ms = min(said.due_ms, said.gasp_ms, said.terminal_ms)
         if first_ms < since_ms or said.terminals > 1:
             said = one_by_one(tree, evidence, node, said)
-        left = said.waiting > 0 and left_behind(tree, node, said.waiting)
+        waiting = 0 if priors.above[node] else said.waiting
+        left = left_behind(tree, node, waiting)
         score = left_logit[node] if left else logit[node]
         score += speaks(said, gasping, now_ms)
         first_ms = min(said.gasp_ms, said.terminal_ms)
-        if said.waiting == 0 and not near(storms_ms, said.heard_ms, first_ms, now_ms):
+        if waiting == 0 and not near(storms_ms, said.heard_ms, first_ms, now_ms):
             score += calm_ll
         first[node] = max(score, 0.0) + CERTAIN if is_open[node] else score
     return first, points

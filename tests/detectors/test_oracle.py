@@ -99,7 +99,8 @@ def random_case(seed: int) -> Case:
     logit[[dice.random() < 0.1 for _ in range(count)]] = -np.inf
     is_open = np.array([n > 0 and dice.random() < 0.07 for n in range(count)])
     left = np.where(np.isinf(logit), logit, logit + 2)
-    return Case(tree, evidence, Priors(logit, is_open, left, NO_STORM, 0.0))
+    above = np.array([dice.random() < 0.1 for _ in range(count)])
+    return Case(tree, evidence, Priors(logit, is_open, left, above, NO_STORM, 0.0))
 
 
 # -- the oracle ----------------------------------------------------------------------------------
@@ -138,6 +139,7 @@ def weight(case: Case, node: int) -> float:
     silence = meters * off[False] + worth_of_terminals(since_failed) * off[True]
     served = int(tree.customers_from[node + tree.size[node]] - tree.customers_from[node])
     left = waiting > 0 and 2 * waiting >= served  # else most of them have power
+    left &= not case.priors.above[node]
     prior = (case.priors.left_logit if left else case.priors.logit)[node]
     total = gasps + silence - on + prior
     return max(total, 0.0) + CERTAIN if case.priors.open[node] else total
@@ -311,7 +313,8 @@ def test_the_oracle_knows_a_case_by_heart() -> None:
         off_ll=np.array([0, 0, 0, log(0.5)]),
     )
     logit = np.log([1e-9, 1e-3, 1e-5, 1e-5])
-    case = Case(tree, evidence, Priors(logit, np.zeros(4, np.bool_), logit, NO_STORM, 0.0))
+    nowhere = np.zeros(4, np.bool_)
+    case = Case(tree, evidence, Priors(logit, nowhere, logit, nowhere, NO_STORM, 0.0))
     transformer, meter = 1e-3 * 0.5 * 0.5 / 1e-4, 1e-5 * 0.5 / 1e-4
     assert exp(weight(case, 1)) == pytest.approx(transformer)
     (found,) = case.solved()
@@ -319,9 +322,15 @@ def test_the_oracle_knows_a_case_by_heart() -> None:
     assert found.probability == pytest.approx(transformer / (1 + transformer + meter), rel=1e-3)
 
 
-@pytest.mark.parametrize(("waiting", "declared"), [(1, []), (2, ["W1"])])
-def test_a_few_who_are_awaited_leave_nothing_above_them(waiting: int, declared: list[str]) -> None:
-    """What is likely left in the dark is left below a device of which half is awaited."""
+@pytest.mark.parametrize(
+    ("waiting", "above", "declared"), [(1, False, []), (2, False, ["W1"]), (2, True, [])]
+)
+def test_a_few_who_are_awaited_leave_nothing_above_them(
+    waiting: int, above: bool, declared: list[str]
+) -> None:
+    """What is likely left in the dark is left below a device of which half is awaited, and not
+    above what is being restored.
+    """
     lines = ["source S1", "  switch W1", *(f"    meter M{n}" for n in range(1, 5))]
     group = draw("\n".join(lines)).groups[0]
     tree = tree_of(group)
@@ -335,5 +344,6 @@ def test_a_few_who_are_awaited_leave_nothing_above_them(waiting: int, declared: 
         pending=pending,
     )
     seldom, left = np.where(meters, -11.5, -6.9), np.where(meters, -11.5, 0.0)
-    case = Case(tree, evidence, Priors(seldom, np.zeros(6, np.bool_), left, NO_STORM, 0.0))
+    nowhere, higher = np.zeros(6, np.bool_), above & (np.arange(6) == 1)
+    case = Case(tree, evidence, Priors(seldom, nowhere, left, higher, NO_STORM, 0.0))
     assert [group.ids[found.node] for found in case.solved()] == declared

@@ -76,8 +76,8 @@ def test_a_fault_that_closes_is_remembered_and_planned_work_is_not(run, stream) 
 def test_what_was_learned_is_what_inference_is_told() -> None:
     def logit(failed: dict[str, float], device: str) -> float:
         told = priors_of(
-            GROUP, {}, expected=(), storms=(), tripped=(), pinned=(), failed=failed, now_ms=0,
-            limits=EngineSettings(),
+            GROUP, {}, expected=(), storms=(), tripped=(), pinned=(), restoring=(), failed=failed,
+            now_ms=0, limits=EngineSettings(),
         )  # fmt: skip
         return float(told.logit[GROUP.ids.index(device)])
 

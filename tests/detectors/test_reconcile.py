@@ -202,6 +202,39 @@ def test_in_a_planned_outage_what_is_left_behind_is_a_fault(day) -> None:
     assert [f"{o.device_id} {o.kind}" for o in told.latest()] == ["B1 planned", "T4 fault"]
 
 
+def test_nothing_is_left_behind_above_what_is_being_restored(day) -> None:
+    """Most of a feeder is awaited behind its fuses, and two who were never out do not answer."""
+    feeder = draw("""
+source S1
+  breaker B1
+    fuse F1
+      meter M1..M10
+    fuse F2
+      meter M11..M20
+    fuse F3
+      meter M21..M30
+    transformer T4
+      meter M31..M34
+    transformer T5
+      meter M35..M38
+""")
+    told = day(feeder, """11:50 settings pings_per_minute=0
+        11:55 12:00 M1..M38 heartbeat
+        12:01:00 M1..M8 last_gasp
+        12:01:30 12:02:30 12:03:30 12:05 12:07 12:09 M31..M38 heartbeat
+        12:02:00 M11..M18 last_gasp
+        12:03:00 M21..M28 last_gasp
+        12:09:51 ping M31
+        12:09:51 ping M35
+        12:09:55 M1,M11 power_up
+        12:09:59 M21 power_up
+        12:10:10 M31..M38 heartbeat
+        12:10:20 M2..M10,M12..M20,M22..M30 power_up
+        12:12 end
+    """)  # fmt: skip
+    assert where(told) == [("S1-1", "F1"), ("S1-2", "F2"), ("S1-3", "F3")]
+
+
 # -- a breaker and its meters disagree -----------------------------------------------------------
 
 
