@@ -26,6 +26,7 @@ from grid.network import F32, F64, I16, I32, I64, U8, U32, U64, Bools
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 READ_ONLY = "read only"  # in the annotation of records: those that nobody may change fit, too
+OF_RECORDS = "of records"  # in that of a column: its entries may lie apart, within records
 FOLDER = Path(__file__).parent
 COLUMNS = {I16: "i2", I32: "i4", I64: "i8", F32: "f4", F64: "f8", U8: "u1", U32: "u4", U64: "u8"}
 NUMBERS = {int: numba.types.int64, float: numba.types.float64, bool: numba.types.boolean}
@@ -34,15 +35,24 @@ NUMBERS = {int: numba.types.int64, float: numba.types.float64, bool: numba.types
 def compiled(function: Function) -> Function:
     """Compile a function of columns, numbers and tuples of them.
 
-    Columns and records lie in one piece.  Functions that it calls stand above it.
+    Columns and records lie in one piece, but for columns ``OF_RECORDS``.  Functions that it calls
+    stand above it.
     """
     assert isinstance(function, FunctionType)
     hints = get_type_hints(function, include_extras=True)
     types = tuple(_numba_type(hints[name]) for name in signature(function).parameters)
     try:
-        return _compiled(function, types, keep=True)
+        return _kept(function, types)
     except (RuntimeError, OSError):  # there is no folder to keep it in, or it is full
         return _compiled(function, types, keep=False)
+
+
+def _kept(function: Function, types: tuple[Any, ...]) -> Function:
+    try:
+        return _compiled(function, types, keep=True)
+    except (AttributeError, ImportError):  # what is kept names a class that is no more
+        caching.FunctionCache(function).flush()  # type: ignore[no-untyped-call]
+        return _compiled(function, types, keep=True)
 
 
 def _compiled(function: Function, types: tuple[Any, ...], *, keep: bool) -> Function:
@@ -57,6 +67,8 @@ def _numba_type(hint: Any) -> Any:
         return NUMBERS[hint]
     if hint == Bools:
         return numba.types.Array(numba.types.boolean, 1, "C")
+    if get_origin(hint) is Annotated and OF_RECORDS in hint.__metadata__:
+        return _numba_type(hint.__origin__).copy(layout="A")
     if get_origin(hint) is Annotated:
         record = numba.from_dtype(hint.__metadata__[0])
         if hint.__origin__ is np.void:

@@ -87,10 +87,9 @@ class Ear:
 def gather(group: Group, hearing: Hearing, ear: Ear, limits: EngineSettings) -> Evidence:
     """Judge all nodes of a group at one moment."""
     count = len(group.ids)
-    known = hearing.columns
     terms, beyond = _terms(hearing, ear, limits), _beyond(ear)
     seen = unseen(count)
-    next_ms = look(known, group.kind, terms, beyond, seen)
+    next_ms = look(hearing.heard, group.kind, terms, beyond, seen)
     on_ll, off_ll, gasp_ll, due_ms = seen.on_ll, seen.off_ll, seen.gasp_ll, seen.due_ms
     missing = seen.overdue
     unanswered = np.zeros(count, np.int64)

@@ -7,22 +7,22 @@ them to ours (what inference compares).
 """
 
 from dataclasses import dataclass
-from typing import Annotated, NamedTuple, TypeVar
+from typing import Annotated, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.compiled import compiled
+from detectors.compiled import OF_RECORDS, compiled
 from detectors.flags import AGREED, CALLED, FEW, LOST, RESUMED, Bits, bits_of, with_bits
 from detectors.moments import (
     BLOCK_BITS,
     NEVER,
+    Heard,
     Moments,
-    Times,
+    OneHeard,
     kept_of,
     make_room,
     no_times,
-    put_later,
     told,
 )
 from detectors.saying import (
@@ -41,11 +41,8 @@ from detectors.tree import places
 from grid.frame import Rows
 from grid.network import F32, I32, I64, U8
 
-T = TypeVar("T", bound=np.generic)
-
 NO_LAG = (1 << 31) - 1
 EVERYONE = slice(None)
-
 
 LIVE_AMPS = 1.0  # a closed breaker that carries more is energised
 BEATS_TO_LEARN = 2  # gaps that must agree before a period is believed
@@ -56,21 +53,17 @@ WAY_MS = 2_000  # from a device to us, if nothing holds it up
 PERIOD_S_MIN = 5.0
 PERIOD_S_MAX = 86_400.0
 
-
-class Columns(NamedTuple):
-    """Those of ``Hearing``."""
-
-    times: Times
-    lag_ms: I32
-    period_s: F32
-    flags: U8
+KEPT = (
+    "block", "on", "off", "beat", "back", "void", "ended", "lag_ms", "period_s", "flags",
+)  # fmt: skip
+"""The order of a snapshot."""
 
 
 @dataclass(slots=True, eq=False)
 class Hearing:
-    """One entry a node.  About 35 bytes each."""
+    """One entry a node, 36 bytes each; columns are views of the records."""
 
-    times: Times
+    heard: Heard
     lag_ms: I32  # least (receipt - device clock); NO_LAG where unknown
     period_s: F32  # learned reporting period; 0 where unknown
     flags: U8  # ``lost_phases``, ``resumed``, ``called`` and ``agreed``
@@ -78,32 +71,32 @@ class Hearing:
     @property
     def on_ms(self) -> Moments:
         """Last word that it has power, device clock."""
-        return Moments(self.times, self.times.on)
+        return Moments(self.heard, "on")
 
     @property
     def off_ms(self) -> Moments:
         """Last word that it has none, device clock."""
-        return Moments(self.times, self.times.off)
+        return Moments(self.heard, "off")
 
     @property
     def beat_ms(self) -> Moments:
         """Last regular report, device clock."""
-        return Moments(self.times, self.times.beat)
+        return Moments(self.heard, "beat")
 
     @property
     def back_ms(self) -> Moments:
         """Last power-up, device clock."""
-        return Moments(self.times, self.times.back)
+        return Moments(self.heard, "back")
 
     @property
     def void_ms(self) -> Moments:
         """Our clock: what was heard before is history, its outage was restored then."""
-        return Moments(self.times, self.times.void)
+        return Moments(self.heard, "void")
 
     @property
     def ended_ms(self) -> Moments:
         """Device clock: when its last step of an outage ended."""
-        return Moments(self.times, self.times.ended)
+        return Moments(self.heard, "ended")
 
     @property
     def lost_phases(self) -> Bits:
@@ -127,25 +120,16 @@ class Hearing:
 
     def lag(self, nodes: I64 | slice = EVERYONE) -> I64:
         """Device clock to ours, 0 where nothing was heard."""
-        lag = _of(self.lag_ms, nodes).astype(np.int64)
+        lag = self.lag_ms[nodes].astype(np.int64)
         lag[places(lag == NO_LAG)] = 0
         return lag
-
-    @property
-    def columns(self) -> Columns:
-        """For compiled loops."""
-        return Columns(self.times, self.lag_ms, self.period_s, self.flags)
 
     def period_ms(self, otherwise_s: float, nodes: I64 | slice = EVERYONE) -> I64:
         """Reporting periods: learned, or ``otherwise_s`` until then."""
         unknown = self.agreed[nodes] < BEATS_TO_LEARN
-        periods = (_of(self.period_s, nodes) * np.float32(1000)).astype(np.int64)
+        periods = (self.period_s[nodes] * np.float32(1000)).astype(np.int64)
         periods[places(unknown)] = int(np.float32(otherwise_s) * np.float32(1000))
         return periods
-
-
-def _of(column: NDArray[T], nodes: I64 | slice) -> NDArray[T]:
-    return column[nodes] if isinstance(nodes, slice) else column.take(nodes)
 
 
 def columns() -> tuple[str, ...]:
@@ -158,21 +142,18 @@ def columns() -> tuple[str, ...]:
 
 def kept(hearing: Hearing) -> tuple[NDArray[np.generic], ...]:
     """The columns as they are kept, in the order of the snapshot."""
-    return (*hearing.times, hearing.lag_ms, hearing.period_s, hearing.flags)
+    return tuple(hearing.heard[name] for name in KEPT)
 
 
 def silence(nodes: int) -> Hearing:
     """Nothing heard of anyone yet."""
-    return Hearing(
-        times=no_times(nodes),
-        lag_ms=np.full(nodes, NO_LAG, np.int32),
-        period_s=np.zeros(nodes, np.float32),
-        flags=np.zeros(nodes, np.uint8),
-    )
+    heard = no_times(nodes)
+    heard["lag_ms"] = NO_LAG
+    return Hearing(heard, heard["lag_ms"], heard["period_s"], heard["flags"])
 
 
 @compiled
-def in_step(lag_ms: I32) -> bool:
+def in_step(lag_ms: Annotated[I32, OF_RECORDS]) -> bool:
     """Whether nearly all clocks are right.  The smallest of few delays is still long now and then:
     then it is the way that took the seconds, and not the clock that is slow.
     """
@@ -212,7 +193,9 @@ def fold(
     period_ms = int(np.float32(limits.heartbeat_s) * np.float32(1000))
     of = Limits(period_ms, int(limits.heartbeat_slack_s * 1000))
     changed = np.empty(len(rows), PHASE_WORD)
-    count = take_in(hearing.columns, np.ascontiguousarray(rows), words, asked_ms, of, changed)
+    rows = np.ascontiguousarray(rows)
+    fetch(hearing.heard, rows)
+    count = take_in(hearing.heard, rows, words, asked_ms, of, changed)
     found: list[tuple[int, int, int, int, int]] = changed[:count].tolist()
     return found
 
@@ -257,40 +240,53 @@ def learned(period_s: float, agreed: int, gap_ms: int) -> tuple[float, int]:
 
 
 @compiled
-def came_back(times: Times, node: int, now: int, off_at_ms: int) -> None:
+def came_back(one: OneHeard, now: int, off_at_ms: int) -> None:
     """A power-up, which may tell of a gasp that was lost."""
-    times.back[node] = max(int(times.back[node]), now)
+    one["back"] = max(int(one["back"]), now)
     if off_at_ms > 0:
-        put_later(times, times.off, node, off_at_ms)
+        make_room(one, off_at_ms)
+        one["off"] = max(int(one["off"]), kept_of(int(one["block"]), off_at_ms))
+
+
+@compiled
+def fetch(heard: Heard, rows: ReadRows) -> int:
+    """Read something of all that rows are about: asked for at once, memory comes sooner than row by
+    row.  What is returned means nothing, but that it was read.
+    """
+    read = 0
+    for row in rows:
+        one = heard[row["node"]]
+        read += int(one["on"]) + int(one["flags"])  # the first of it and the last
+    return read
 
 
 @compiled
 def take_in(
-    known: Columns, rows: ReadRows, words: Said, asked_ms: I64, limits: Limits, changed: PhaseWords
+    heard: Heard, rows: ReadRows, words: Said, asked_ms: I64, limits: Limits, changed: PhaseWords
 ) -> int:
     """Take rows in; how many were put into ``changed``."""
-    times, lag_ms, period_s, flags = known
-    block, on, off, beat = times.block, times.on, times.off, times.beat
     count = 0
     for place in range(len(rows)):
         row = rows[place]
         node, kind = row["node"], row["kind"]
-        happened_ms = by_own_clock(row, asked_ms[place], lag_ms[node])
+        one = heard[node]
+        happened_ms = by_own_clock(row, asked_ms[place], one["lag_ms"])
         late_ms = min(max(row["received_ms"] - happened_ms, -NO_LAG), NO_LAG - 1)
-        lag_ms[node] = min(lag_ms[node], late_ms)
+        one["lag_ms"] = min(one["lag_ms"], late_ms)
         says_so = words.on[place] or words.off[place] or kind == POWER_UP
-        if says_so and happened_ms >> BLOCK_BITS > block[node]:
-            make_room(times, node, happened_ms)
-        now = kept_of(int(block[node]), happened_ms)
+        if says_so and happened_ms >> BLOCK_BITS > one["block"]:
+            make_room(one, happened_ms)
+        block = int(one["block"])
+        now = kept_of(block, happened_ms)
         if words.on[place]:
-            known_flags = int(flags[node])
+            known_flags = int(one["flags"])
             lost, agreed = bits_of(known_flags, LOST, 15), bits_of(known_flags, AGREED, 3)
-            on_ms = told(block, on, node)
+            on_ms = told(block, int(one["on"]))
             gap_ms, says = happened_ms - on_ms, int(words.lost_phases[place])
             if gap_ms > 0:  # whose word ends a silence that was longer than its reporting period
-                late = gap_ms > due_ms(period_s[node], agreed, limits) and on_ms != NEVER
+                late = gap_ms > due_ms(one["period_s"], agreed, limits) and on_ms != NEVER
                 known_flags = with_bits(known_flags, RESUMED, 1, int(late))
-                on[node] = now
+                one["on"] = now
             known_flags = with_bits(known_flags, CALLED, 1, 0)
             if says not in (SILENT_ON_PHASES, lost) and gap_ms >= 0:
                 put_down(changed[count], place, node, says & PHASES, happened_ms)
@@ -298,17 +294,17 @@ def take_in(
                 count += ((says ^ lost) & PHASES) != 0
                 known_flags = with_bits(known_flags, LOST, 15, says)
             if kind == HEARTBEAT:
-                gap_ms = happened_ms - told(block, beat, node)
-                period_s[node], agreed = learned(period_s[node], agreed, gap_ms)
+                gap_ms = happened_ms - told(block, int(one["beat"]))
+                one["period_s"], agreed = learned(one["period_s"], agreed, gap_ms)
                 known_flags = with_bits(known_flags, AGREED, 3, agreed)
-                beat[node] = max(int(beat[node]), now)
-            flags[node] = known_flags
+                one["beat"] = max(int(one["beat"]), now)
+            one["flags"] = known_flags
         if words.off[place]:
-            off[node] = max(int(off[node]), now)
+            one["off"] = max(int(one["off"]), now)
         if kind == POWER_UP:
-            came_back(times, node, now, row["off_at_ms"])
+            came_back(one, now, row["off_at_ms"])
         elif kind == CALL_NO_POWER:
-            flags[node] = with_bits(int(flags[node]), CALLED, 1, 1)
+            one["flags"] = with_bits(int(one["flags"]), CALLED, 1, 1)
     return count
 
 

@@ -8,8 +8,8 @@ import numpy as np
 
 from detectors.compiled import compiled
 from detectors.flags import AGREED, CALLED, bits_of
-from detectors.hearing import BEATS_TO_LEARN, NO_LAG, STEADY_MS, WAY_MS, Columns
-from detectors.moments import FAR, NEVER, UNKNOWN, from_ms
+from detectors.hearing import BEATS_TO_LEARN, NO_LAG, STEADY_MS, WAY_MS
+from detectors.moments import FAR, NEVER, UNKNOWN, Heard, from_ms
 from detectors.tree import TRANSFORMER
 from grid.network import F64, I32, I64, U8, Bools
 
@@ -153,37 +153,34 @@ def gasp_worth(terms: Terms, terminal: bool, called: int) -> float:
 
 
 @compiled
-def look(known: Columns, kind: U8, terms: Terms, beyond: Beyond, seen: Seen) -> int:
+def look(heard: Heard, kind: U8, terms: Terms, beyond: Beyond, seen: Seen) -> int:
     """Fill in what is seen of all nodes; when the first of those is due who are neither late nor
     without power, FAR for none.
     """
-    block, of_on, of_off = known.times.block, known.times.on, known.times.off
-    of_beat, of_back = known.times.beat, known.times.back
-    of_void, of_ended = known.times.void, known.times.ended
-    lags, periods, flags = known.lag_ms, known.period_s, known.flags
     relay_from, relay_until = beyond.relay_from_ms, beyond.relay_until_ms
     gap_from, gap_until = beyond.gap_from_ms, beyond.gap_until_ms
     slack_ms, first_ms = terms.slack_ms, FAR
     for node in range(len(kind)):
-        begin_ms, flag = from_ms(int(block[node])), int(flags[node])
+        one = heard[node]
+        begin_ms, flag = from_ms(int(one["block"])), int(one["flags"])
         learned = bits_of(flag, AGREED, 3) >= BEATS_TO_LEARN
         words = Words(
-            moment(begin_ms, int(of_on[node])),
-            moment(begin_ms, int(of_off[node])),
-            moment(begin_ms, int(of_beat[node])),
-            moment(begin_ms, int(of_back[node])),
-            moment(begin_ms, int(of_void[node])),
-            int(periods[node] * np.float32(1000)) if learned else terms.period_ms,
+            moment(begin_ms, int(one["on"])),
+            moment(begin_ms, int(one["off"])),
+            moment(begin_ms, int(one["beat"])),
+            moment(begin_ms, int(one["back"])),
+            moment(begin_ms, int(one["void"])),
+            int(one["period_s"] * np.float32(1000)) if learned else terms.period_ms,
             relay_from[node] if len(relay_from) else FAR,
             relay_until[node] if len(relay_until) else NEVER,
         )
         dismissed_ms = beyond.dismissed_ms[node] if len(beyond.dismissed_ms) else NEVER
-        lag_ms = 0 if lags[node] == NO_LAG else int(lags[node])
+        lag_ms = 0 if one["lag_ms"] == NO_LAG else int(one["lag_ms"])
         steady = terms.in_step and STEADY_MS[0] < lag_ms < STEADY_MS[1]
         ever, terminal = words.on_ms != NEVER, kind[node] == TRANSFORMER
         heard_ms = words.on_ms + lag_ms if ever else NEVER
         known_ms = words.on_ms + (min(lag_ms, WAY_MS) if steady else lag_ms) if ever else NEVER
-        gasp_ms = gasp_of(words, moment(begin_ms, int(of_ended[node])), lag_ms, dismissed_ms)
+        gasp_ms = gasp_of(words, moment(begin_ms, int(one["ended"])), lag_ms, dismissed_ms)
         if gasp_ms != NEVER and len(beyond.muted) and node in beyond.muted:
             gasp_ms = NEVER
         silent = ever and gasp_ms == NEVER and heard_ms > dismissed_ms

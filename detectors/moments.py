@@ -9,11 +9,12 @@ A block is a function of the latest moment alone, so in whatever order words com
 same columns.
 """
 
-from typing import NamedTuple
+from typing import Annotated
 
 import numpy as np
+from numpy.typing import NDArray
 
-from detectors.compiled import compiled
+from detectors.compiled import OF_RECORDS, compiled
 from detectors.tree import places
 from grid.network import I16, I64, U32, Bools
 
@@ -25,22 +26,27 @@ BACK = 15  # blocks before the latest that can be told
 LATEST = (1 << 32) - 1
 
 
-class Times(NamedTuple):
-    """One entry a node.  About 26 bytes each."""
+HEARD = np.dtype(
+    [
+        ("on", "u4"), ("off", "u4"), ("beat", "u4"), ("back", "u4"), ("void", "u4"),
+        ("ended", "u4"), ("lag_ms", "i4"), ("period_s", "f4"), ("block", "i2"), ("flags", "u1"),
+    ],
+    align=True,
+)  # fmt: skip
+"""All that is kept of a node, ``block`` being that of the latest of its moments (the rest is of
+``detectors/hearing.py``).  It lies together, for whoever speaks next is anybody: in a large city
+each line of memory that a word needs is waited for.
+"""
 
-    block: I16  # of the latest of them
-    on: U32
-    off: U32
-    beat: U32
-    back: U32
-    void: U32
-    ended: U32
+Heard = Annotated[NDArray[np.void], HEARD]
+OneHeard = Annotated[np.void, HEARD]
+Blocks = Annotated[I16, OF_RECORDS]
+Column = Annotated[U32, OF_RECORDS]
 
 
-def no_times(nodes: int) -> Times:
+def no_times(nodes: int) -> Heard:
     """Nothing was ever said."""
-    columns = [np.zeros(nodes, np.uint32) for _ in Times._fields[1:]]
-    return Times(np.zeros(nodes, np.int16), *columns)
+    return np.zeros(nodes, HEARD)
 
 
 @compiled
@@ -50,10 +56,9 @@ def from_ms(block: int) -> int:
 
 
 @compiled
-def told(block: I16, column: U32, node: int) -> int:
+def told(block: int, kept: int) -> int:
     """A moment, or NEVER."""
-    kept = int(column[node])
-    return NEVER if kept == UNKNOWN else from_ms(int(block[node])) + kept
+    return NEVER if kept == UNKNOWN else from_ms(block) + kept
 
 
 @compiled
@@ -63,104 +68,94 @@ def kept_of(block: int, at_ms: int) -> int:
 
 
 @compiled
-def older(column: U32, node: int, by_ms: int) -> None:
-    """The latest of a device's moments is later by some blocks."""
-    if column[node] != UNKNOWN:
-        column[node] = max(int(column[node]) - by_ms, LONG_AGO)
+def older(kept: int, by_ms: int) -> int:
+    """How a moment is kept when the latest is later by some blocks."""
+    return UNKNOWN if kept == UNKNOWN else max(kept - by_ms, LONG_AGO)
 
 
 @compiled
-def make_room(times: Times, node: int, at_ms: int) -> None:
+def make_room(one: OneHeard, at_ms: int) -> None:
     """A moment comes that may be the latest."""
     latest = min(at_ms >> BLOCK_BITS, BLOCKS_MAX)
-    blocks = latest - int(times.block[node])
+    blocks = latest - int(one["block"])
     if blocks <= 0:
         return
     by_ms = blocks << BLOCK_BITS
-    off_is_last = times.off[node] > times.on[node]
-    older(times.on, node, by_ms)
-    older(times.off, node, by_ms)
-    older(times.beat, node, by_ms)
-    older(times.back, node, by_ms)
-    older(times.void, node, by_ms)
-    older(times.ended, node, by_ms)
-    if off_is_last and times.off[node] == times.on[node]:
-        times.off[node] = LONG_AGO + 1
-    times.block[node] = latest
+    off_is_last = one["off"] > one["on"]
+    one["on"] = older(int(one["on"]), by_ms)
+    one["off"] = older(int(one["off"]), by_ms)
+    one["beat"] = older(int(one["beat"]), by_ms)
+    one["back"] = older(int(one["back"]), by_ms)
+    one["void"] = older(int(one["void"]), by_ms)
+    one["ended"] = older(int(one["ended"]), by_ms)
+    if off_is_last and one["off"] == one["on"]:
+        one["off"] = LONG_AGO + 1
+    one["block"] = latest
 
 
 @compiled
-def put(times: Times, column: U32, node: int, at_ms: int) -> None:
+def put(heard: Heard, column: Column, node: int, at_ms: int) -> None:
     """Put a moment, or NEVER, in the place of another."""
-    make_room(times, node, at_ms)
-    column[node] = kept_of(int(times.block[node]), at_ms)
+    make_room(heard[node], at_ms)
+    column[node] = kept_of(int(heard[node]["block"]), at_ms)
 
 
 @compiled
-def put_later(times: Times, column: U32, node: int, at_ms: int) -> None:
-    """Put a moment in the place of an earlier one."""
-    make_room(times, node, at_ms)
-    kept = kept_of(int(times.block[node]), at_ms)
-    column[node] = max(int(column[node]), kept)
-
-
-@compiled
-def told_of(block: I16, column: U32, nodes: I64) -> I64:
+def told_of(block: Blocks, column: Column, nodes: I64) -> I64:
     """A moment of each of some nodes."""
     found = np.empty(len(nodes), np.int64)
     for place in range(len(nodes)):
-        found[place] = told(block, column, nodes[place])
+        found[place] = told(int(block[nodes[place]]), int(column[nodes[place]]))
     return found
 
 
 @compiled
-def told_of_all(block: I16, column: U32) -> I64:
+def told_of_all(block: Blocks, column: Column) -> I64:
     """A moment of each node."""
     found = np.empty(len(block), np.int64)
     for node in range(len(block)):
-        found[node] = told(block, column, node)
+        found[node] = told(int(block[node]), int(column[node]))
     return found
 
 
 @compiled
-def put_of(times: Times, column: U32, nodes: I64, at_ms: I64) -> None:
+def put_of(heard: Heard, column: Column, nodes: I64, at_ms: I64) -> None:
     """Put down a moment of each of some nodes."""
     for place in range(len(nodes)):
-        put(times, column, nodes[place], at_ms[place])
+        put(heard, column, nodes[place], at_ms[place])
 
 
 class Moments:
     """One moment of each node, as a column of times in ms that may be read and written."""
 
-    __slots__ = ("column", "times")
+    __slots__ = ("block", "column", "heard")
     dtype = np.dtype(np.int64)  # as it is read
 
-    def __init__(self, times: Times, column: U32) -> None:
-        self.times, self.column = times, column
+    def __init__(self, heard: Heard, name: str) -> None:
+        self.heard, self.column, self.block = heard, heard[name], heard["block"]
 
     def __len__(self) -> int:
         return len(self.column)
 
     def __getitem__(self, nodes: I64 | Bools | slice) -> I64:
-        block = self.times.block
         if isinstance(nodes, slice):
-            return told_of_all(block[nodes], self.column[nodes])
-        return told_of(block, self.column, _numbers(nodes))
+            return told_of_all(self.block[nodes], self.column[nodes])
+        return told_of(self.block, self.column, _numbers(nodes))
 
     def __setitem__(self, nodes: I64 | Bools | slice, at_ms: I64 | int) -> None:
         if isinstance(nodes, slice):
             nodes = np.arange(*nodes.indices(len(self.column)))
         nodes = _numbers(nodes)
         each = np.full(len(nodes), at_ms, np.int64)
-        put_of(self.times, self.column, nodes, each)
+        put_of(self.heard, self.column, nodes, each)
 
     def of(self, node: int) -> int:
         """The moment of one node."""
-        return told(self.times.block, self.column, node)
+        return told(int(self.block[node]), int(self.column[node]))
 
     def put(self, node: int, at_ms: int) -> None:
         """Put down the moment of one node."""
-        put(self.times, self.column, node, at_ms)
+        put(self.heard, self.column, node, at_ms)
 
     @property
     def known(self) -> Bools:

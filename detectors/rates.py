@@ -7,7 +7,6 @@ was seen is counted at verdicts and never at arrivals, so late and repeated read
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import NamedTuple
 
 import numpy as np
 
@@ -17,14 +16,14 @@ from detectors.evidence import Evidence
 from detectors.hearing import Hearing
 from detectors.inference import Verdict
 from detectors.listening import Relays
-from detectors.moments import NEVER
+from detectors.moments import NEVER, Heard
 from detectors.running import Running
 from detectors.saying import LAST_GASP
 from detectors.settings import EngineSettings
 from detectors.tree import places
 from detectors.weighing import STORM_NEAR_MS
 from grid.frame import Rows
-from grid.network import F64, I32, I64, U32, Bools, Group
+from grid.network import F64, I32, I64, Bools, Group
 from grid.outage import State
 
 SURE = 0.98  # probability of an outage that teaches
@@ -207,19 +206,11 @@ def teaches(outage: Running, now_ms: int) -> bool:
     return old and outage.probability > SURE and outage.parent is None
 
 
-class Words(NamedTuple):
-    """Last words that there is power, and that there is none, as they are kept."""
-
-    on: U32
-    off: U32
-
-
 @compiled
-def counted(members: I64, mute: Bools, dcu: I32, words: Words) -> tuple[int, int, I64, I64]:
+def counted(members: I64, mute: Bools, dcu: I32, heard: Heard) -> tuple[int, int, I64, I64]:
     """How many of those who could say so said that they have no power, of how many; and of each of
     their concentrators, how many could, and how many did.
     """
-    on, off = words.on, words.off
     first, last = len(dcu), -1  # those of an outage lie close together
     for node in members:
         if dcu[node] >= 0:
@@ -229,7 +220,7 @@ def counted(members: I64, mute: Bools, dcu: I32, words: Words) -> tuple[int, int
     for place in range(len(members)):
         if not mute[place]:
             node = members[place]
-            dark = int(off[node] > on[node])
+            dark = int(heard[node]["off"] > heard[node]["on"])
             said, able = said + dark, able + 1
             if dcu[node] >= 0:
                 of[0, dcu[node] - first] += 1
@@ -246,10 +237,7 @@ def count_gasps(outage: Running, hearing: Hearing, dcu: I32, rates: tuple[float,
     concentrator is mute.
     """
     if outage.back_ms is None and outage.out.all():
-        times = hearing.times
-        said, able, members, gasps = counted(
-            outage.members, outage.mute, dcu, Words(times.on, times.off)
-        )
+        said, able, members, gasps = counted(outage.members, outage.mute, dcu, hearing.heard)
         outage.taught = (said, able)
         if len(members) == 0:
             return

@@ -10,9 +10,10 @@ Of times and numbers the last 32 bits are kept: enough to tell facts apart that 
 """
 
 from dataclasses import dataclass
-from typing import Annotated, NamedTuple
+from typing import Annotated
 
 import numpy as np
+from numpy.typing import NDArray
 
 from detectors.compiled import READ_ONLY, compiled
 from detectors.tree import places
@@ -28,11 +29,21 @@ WHOLE, HALF = 1 << 32, 1 << 31  # of what 32 bits tell apart
 
 ReadRows = Annotated[Rows, READING, READ_ONLY]
 
+FACTS = np.dtype(
+    [("boot", "u4"), ("high", "u4"), ("window", "u8"), ("fact", "u4"), ("fact_before", "u4")],
+    align=True,
+)
+"""What is remembered of a node.  It lies together: see ``detectors/moments.py``."""
+
+Facts = Annotated[NDArray[np.void], FACTS]
+OneFacts = Annotated[np.void, FACTS]
+
 
 @dataclass(slots=True, eq=False)
 class Memory:
-    """One entry a node, 24 bytes each, and one a concentrator."""
+    """One entry a node, 24 bytes each, and one a concentrator.  Columns are views of the facts."""
 
+    facts: Facts
     boot: U32  # digest of the sender's boot id, 0 where unknown
     high: U32  # highest sequence number of that boot
     window: U64  # bit i: high - i was heard; 0 where nothing was
@@ -48,24 +59,17 @@ def columns() -> tuple[str, ...]:
 
 def blank(nodes: int) -> Memory:
     """Nothing heard yet."""
+    facts = np.zeros(nodes, FACTS)
+    facts["fact"] = facts["fact_before"] = NO_FACT
     return Memory(
-        boot=np.zeros(nodes, np.uint32),
-        high=np.zeros(nodes, np.uint32),
-        window=np.zeros(nodes, np.uint64),
-        fact=np.full(nodes, NO_FACT),
-        fact_before=np.full(nodes, NO_FACT),
+        facts,
+        boot=facts["boot"],
+        high=facts["high"],
+        window=facts["window"],
+        fact=facts["fact"],
+        fact_before=facts["fact_before"],
         concentrators={},
     )
-
-
-class Columns(NamedTuple):
-    """Those of ``Memory``."""
-
-    boot: U32
-    high: U32
-    window: U64
-    fact: U32
-    fact_before: U32
 
 
 def take(memory: Memory, rows: Rows) -> Bools:
@@ -76,8 +80,8 @@ def take(memory: Memory, rows: Rows) -> Bools:
         relayed = places((rows["dcu"] >= 0) & (rows["seq"] >= 0))
         some = rows.take(relayed)
         new[relayed] = _take_relayed(memory, some["dcu"], some["boot"], some["seq"])
-    known = Columns(memory.boot, memory.high, memory.window, memory.fact, memory.fact_before)
-    take_facts(known, rows, new)
+    fetch(memory.facts, rows)
+    take_facts(memory.facts, rows, new)
     return new
 
 
@@ -91,45 +95,50 @@ def any_relayed(rows: ReadRows) -> bool:
 
 
 @compiled
-def take_number(known: Columns, node: int, boot: int, seq: int) -> bool:
+def take_number(known: OneFacts, boot: int, seq: int) -> bool:
     """Remember a number of a device's own, and say whether it is new."""
-    heard = known.window[node]
-    ahead = (seq - known.high[node] + HALF) % WHOLE - HALF
-    if heard == 0 or known.boot[node] != boot:
-        known.boot[node] = boot
+    heard = known["window"]
+    ahead = (seq - known["high"] + HALF) % WHOLE - HALF
+    if heard == 0 or known["boot"] != boot:
+        known["boot"] = boot
         ahead = WINDOW
     if ahead > 0:
-        known.window[node] = heard << np.uint64(ahead) | ONE if ahead < WINDOW else ONE
-        known.high[node] = seq % WHOLE
+        known["window"] = heard << np.uint64(ahead) | ONE if ahead < WINDOW else ONE
+        known["high"] = seq % WHOLE
         return True
     if ahead <= -WINDOW:
         return True
     bit = ONE << np.uint64(-ahead)
-    known.window[node] = heard | bit
+    known["window"] = heard | bit
     return bool(heard & bit == 0)
 
 
 @compiled
-def take_facts(known: Columns, rows: ReadRows, new: Bools) -> None:
+def fetch(facts: Facts, rows: ReadRows) -> int:
+    """Read something of all that rows are about: see ``detectors/hearing.py``."""
+    read = 0
+    for row in rows:
+        one = facts[row["node"]]
+        read += int(one["boot"]) + int(one["fact_before"])
+    return read
+
+
+@compiled
+def take_facts(facts: Facts, rows: ReadRows, new: Bools) -> None:
     """Remember rows.  What is no news is put down in ``new``, where what came twice through a
     concentrator is none already.
     """
-    fact, fact_before = known.fact, known.fact_before
     for place in range(len(rows)):
         row = rows[place]
-        node = row["node"]
+        known = facts[row["node"]]
         said = (row["happened_ms"] * KINDS + row["kind"]) % WHOLE
-        if said == fact[node] or said == fact_before[node]:
+        if said == known["fact"] or said == known["fact_before"]:
             new[place] = False
-        if (
-            row["dcu"] < 0
-            and row["seq"] >= 0
-            and not take_number(known, node, row["boot"], row["seq"])
-        ):
+        if row["dcu"] < 0 and row["seq"] >= 0 and not take_number(known, row["boot"], row["seq"]):
             new[place] = False
         if new[place]:
-            fact_before[node] = fact[node]
-            fact[node] = said
+            known["fact_before"] = known["fact"]
+            known["fact"] = said
 
 
 def _take_relayed(memory: Memory, dcus: I64, boots: I64, seqs: I64) -> Bools:

@@ -1,5 +1,6 @@
 """The specification of compiled loops: made once for all who start them, and never in the way."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -45,6 +46,9 @@ def test_what_one_process_compiled_the_next_one_takes_until_a_source_changes(
     imported = installation / "detectors" / "compiled.py"
     imported.write_text(imported.read_text() + "\n# otherwise\n")
     assert started(installation, tmp_path) == "1.0 0"
+    named = installation / "detectors" / "arriving.py"
+    named.write_text(re.sub(r"\bWay\b", "Path", named.read_text()))
+    assert started(installation, tmp_path) == "1.0 0", "what was kept names a class that is no more"
 
 
 def test_where_nothing_can_be_kept_it_starts_all_the_same(installation: Path) -> None:

@@ -21,7 +21,7 @@ NAMES = ("on", "off", "beat", "back", "void", "ended")
 def columns(nodes: int = 2) -> dict[str, Moments]:
     """The moments of a few nodes."""
     times = no_times(nodes)
-    return {name: Moments(times, getattr(times, name)) for name in NAMES}
+    return {name: Moments(times, name) for name in NAMES}
 
 
 def test_nothing_is_known_at_first() -> None:
