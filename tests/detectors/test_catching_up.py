@@ -9,6 +9,8 @@ import pytest
 from detectors import engine as engine_module
 from grid.drawing import draw
 
+pytestmark = pytest.mark.loops
+
 NETWORK = draw("""
 source S1
   breaker B1 telemetered

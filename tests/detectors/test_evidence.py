@@ -10,6 +10,8 @@ from detectors.moments import NEVER
 from detectors.settings import EngineSettings
 from grid.drawing import draw
 
+pytestmark = pytest.mark.loops
+
 NETWORK = draw("""
 source S1
   breaker B1
