@@ -63,7 +63,7 @@ class CareSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     alive_s: float = 1.0  # broker and database are looked at this often
     network_s: float = 2.0  # a newer network in the database is taken up within this
     stop_s: float = 6.0  # how long each part may take to stop
-    leave_s: float = 14.5  # how long a role may take in all; then its log says where it hung
+    leave_s: float = 13.0  # how long a role may take in all; then its log says where it hung
 
 
 class Secrets(msgspec.Struct, frozen=True, kw_only=True):
