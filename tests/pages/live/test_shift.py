@@ -146,6 +146,8 @@ def test_a_decision_is_told_again_while_only_meters_have_changed(
     service: Any, meters: Callable[..., None], visit: Callable[..., Any]
 ) -> None:
     anna = a_board_with_an_outage(service, meters, visit)
+    first = "[...lastgaspBoard.model.outages.values()][0]"
+    anna.until(f"{first}.state === 'confirmed'", within_s=60)  # which is more than of meters
     told = anna.do(
         "(async () => { const [o] = lastgaspBoard.model.outages.values(), {acts} = lastgaspBoard;"
         " await acts.send(o.id, {version: o.version, action: 'note', reason: 'looked at'});"
