@@ -18,12 +18,10 @@ from grid.outage import ENDED, Change, State
 from grid.reasons import Why
 
 NOBODY = np.int32(-1)
+Number = TypeVar("Number", int, I32)
 
 
-Sequence = TypeVar("Sequence", int, I32)
-
-
-def was(sequence: Sequence) -> Sequence:
+def was(sequence: Number) -> Number:
     """How it is put down that somebody was in an outage and is not; and back."""
     return -2 - sequence
 

@@ -7,7 +7,7 @@ from detectors.inference import Declared
 from detectors.moments import NEVER
 from detectors.running import Running
 from detectors.scene import Scene
-from detectors.tree import TRANSFORMER, among
+from detectors.tree import TRANSFORMER, above, among
 from detectors.weighing import GUARD_MS
 from grid.english import count, form, meters
 from grid.network import ALL_PHASES, phase_letters
@@ -51,14 +51,12 @@ def _device(scene: Scene, outage: Running) -> list[Evidence]:
         how = "opened by command" if position.commanded else "tripped"
         code, at = "commanded" if position.commanded else "tripped", to_rfc3339(position.since_ms)
         lines.append(Evidence(code=code, text=f"{name} {how} at {at}", device_id=name, at=at))
-    above = int(group.parent[outage.node])
-    while above > 0:
-        upper = positions.get(above)
-        stale_ms = scene.limits.telemetry_stale_s * 1000
+    stale_ms = scene.limits.telemetry_stale_s * 1000
+    for node in above(group.parent, outage.node):
+        upper = positions.get(node)
         if upper is not None and upper.closed and scene.now_ms - upper.heard_ms <= stale_ms:
-            text = f"{group.ids[above]} above says that it is closed"
-            lines.append(Evidence(code="closed_above", text=text, device_id=group.ids[above]))
-        above = int(group.parent[above])
+            text = f"{group.ids[node]} above says that it is closed"
+            lines.append(Evidence(code="closed_above", text=text, device_id=group.ids[node]))
     return lines
 
 

@@ -1,12 +1,13 @@
 """What is known of each device before its meters are asked: its kind, its plan, its position."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from math import log
 
 import numpy as np
 
 from detectors.positions import Position
 from detectors.settings import EngineSettings
+from detectors.tree import above
 from detectors.weighing import Priors
 from grid.network import F64, Bools, Group, NodeKind
 
@@ -76,17 +77,12 @@ def priors_of(
 
 def _above(group: Group, restoring: Iterable[int]) -> Bools:
     """Entry a node: whether it is above some of what is being restored and in none of it."""
-    above, inside = np.zeros(len(group.ids), np.bool_), set(restoring)
+    found, inside = np.zeros(len(group.ids), np.bool_), set(restoring)
     for node in inside:
-        path = list(_way_up(group, node))
+        path = list(above(group.parent, node))
         if inside.isdisjoint(path):
-            above[path] = True
-    return above
-
-
-def _way_up(group: Group, node: int) -> Iterator[int]:
-    while (node := int(group.parent[node])) >= 0:
-        yield node
+            found[path] = True
+    return found
 
 
 def learned(by_kind: list[float], group: Group, failed: Mapping[str, float]) -> list[float]:

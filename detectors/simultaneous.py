@@ -12,7 +12,7 @@ import numpy as np
 from detectors.evidence import Evidence
 from detectors.inference import Declared, Verdict, solve
 from detectors.moments import NEVER
-from detectors.tree import Tree
+from detectors.tree import Tree, above
 from detectors.weighing import GUARD_MS, Priors
 from grid.network import F64, I64
 
@@ -73,10 +73,9 @@ def _cost(said: I64) -> float:
 def _charge(tree: Tree, found: Declared, said: I64, logit: F64) -> None:
     """Take from a declared device, from those above it and from its parts what their times cost."""
     logit[found.node] -= (cost := _cost(said))
-    above = int(tree.parent[found.node])
-    while above > 0:
-        logit[above] -= cost
-        above = int(tree.parent[above])
+    for node in above(tree.parent, found.node):
+        if node > 0:
+            logit[node] -= cost
     for part in range(found.node + 1, found.end):
         if tree.size[part] > 1:
             place = part - found.node

@@ -1,5 +1,6 @@
 """The tree: a column each for parents, sizes and kinds; what is below a node is a slice of all."""
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -65,6 +66,12 @@ def among(nodes: I64, some: I64) -> Bools:
     np.minimum(place, len(some) - 1, out=place)
     found: Bools = some.take(place) == nodes
     return found
+
+
+def above(parent: I32, node: int) -> Iterator[int]:
+    """The nodes above a node, the nearest first and the source last."""
+    while (node := int(parent[node])) >= 0:
+        yield node
 
 
 def transformers(tree: Tree, nodes: I64) -> I64:

@@ -234,11 +234,16 @@ class Partition:
         self.network = newer.version
         return self._sequencer.replace(newer)
 
+    @property
+    def _taken_up(self) -> Network | None:
+        """The version that took another's place, once it runs."""
+        newer = self._newer
+        return newer if newer is not None and newer.version == self.network else None
+
     def _missing_plans(self) -> tuple[tuple[int, PlanEntered], ...]:
         """Plans that our groups have no word of, for devices that are theirs over this version."""
-        if self._newer is None or self.network != self._newer.version:
-            return ()
-        places = self._newer.places
+        newer = self._taken_up
+        places = newer.places if newer is not None else {}
         theirs = [(places[p.device_id].group, p) for p in self._plans if p.device_id in places]
         return tuple(
             (no, plan)
@@ -313,8 +318,7 @@ class Partition:
 
     async def _behind_us(self, step: _Step) -> None:
         self._ahead -= bool(step.done.batch)
-        taken_up = self._newer is not None and self.network == self._newer.version
-        if taken_up and self._ahead == 0 and not self._missing_plans():
+        if self._taken_up is not None and self._ahead == 0 and not self._missing_plans():
             self._plans = ()  # or one that is cancelled later would come again
         if not step.empty:
             self.committed_offset = step.advance.next_offset
