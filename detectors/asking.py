@@ -138,7 +138,7 @@ class Asking:
         budget = self._budget(group, limits)
         if budget <= 0:
             raise Refused("as many meters were asked in this minute as may be; try again in one")
-        members = outage.members[outage.out] if outage.out.any() else outage.members
+        members = outage.members[outage.out] if outage.dark else outage.members
         evidence = scene.evidence
         spoken = (evidence.heard_ms != NEVER) | (evidence.gasp_ms != NEVER)
         able = (self._reached(group, evidence, now_ms, limits) & spoken)[members]

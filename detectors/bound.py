@@ -19,7 +19,7 @@ from grid.outage import State
 def bound(outage: Running) -> bool:
     """Whether an outage stays where a person put it: until somebody of it is back."""
     here = outage.placed_by is not None and outage.back_ms is None
-    return here and outage.state is not State.RESTORED and bool(outage.out.any())
+    return here and outage.state is not State.RESTORED and outage.dark > 0
 
 
 def pins(book: Book) -> list[int]:

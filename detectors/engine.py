@@ -294,7 +294,7 @@ class Engine:
         plans = [(plan, self._node(plan.device_id)) for plan in self.plans.values()]
         for outage in list(self.book.running.values()):
             found = by_node.get(outage.node)
-            if found is not None and outage.back_ms is None and outage.out.any():
+            if found is not None and outage.back_ms is None and outage.dark:
                 rates = (ear.gasping.delivery, self.limits.comms_loss)
                 count_gasps(outage, self.hearing, self.group.dcu, rates)
                 explain(scene, outage, found)

@@ -16,7 +16,18 @@ import numpy as np
 from detectors.arriving import TERMINAL_DELIVERY, Gasping
 from detectors.hearing import Hearing, in_step
 from detectors.listening import Gap
-from detectors.looking import Beyond, Relayed, Seen, Terms, bursts, bursts_of, look, relay, unseen
+from detectors.looking import (
+    Beyond,
+    Relayed,
+    Seen,
+    Terms,
+    behind,
+    bursts,
+    bursts_of,
+    look,
+    relay,
+    unseen,
+)
 from detectors.moments import FAR, NEVER
 from detectors.settings import EngineSettings
 from detectors.tree import places
@@ -170,8 +181,8 @@ def _clamp(
     """
     count = len(group.dcus)
     mute = np.zeros(count, np.bool_)
-    due = seen.late_ms
     said = Relayed(
+        members=np.zeros(count, np.int64),
         word_ms=np.full(count, NEVER),
         spoke_ms=np.full(count, NEVER),
         missing=np.zeros(count, np.int64),
@@ -189,14 +200,11 @@ def _clamp(
     quiet &= said.spoke_ms <= word
     if not np.count_nonzero(quiet):
         return mute, word
-    through = places(group.dcu >= 0)
-    of = group.dcu.take(through).astype(np.int64)
-    member = through[quiet[of]]
-    member = member[seen.silent[member]]
-    member = member[due[member] > word[group.dcu[member]]]
+    member = behind(group.dcu, quiet, seen, word)
     if len(member) == 0:
         return mute, word
-    waits = places(seen.pending & (group.dcu >= 0))
+    waits = places(seen.pending)
+    waits = waits[group.dcu[waits] >= 0]
     left = _still_mute(group, waits, hearing, ear)
     dcu = group.dcu[member]
     off_ll, on_ll = seen.off_ll, seen.on_ll
@@ -205,13 +213,11 @@ def _clamp(
     r, r0 = ear.comms_loss
     off_ll[member] *= _share(sum_off, np.full(count, r))[dcu]
     on_ll[member] *= _share(sum_on, np.where(said.waiting, left, r0))[dcu]
-    members = np.bincount(of, minlength=count)
     swallowed = said.missing
     if ear.dark is not None:
-        lit = places(missing & seen.silent & ~ear.dark & (group.dcu >= 0))
-        lit = lit[due[lit] > word[group.dcu[lit]]]
+        lit = member[missing[member] & ~ear.dark[member]]
         swallowed = np.bincount(group.dcu[lit], minlength=count)
-    mute = quiet & (swallowed >= np.minimum(MUTE_MISSING, members)) & (swallowed > 0)
+    mute = quiet & (swallowed >= np.minimum(MUTE_MISSING, said.members)) & (swallowed > 0)
     mute |= quiet & said.waiting & (left > 0.5)
     return mute, word
 

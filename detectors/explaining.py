@@ -7,7 +7,7 @@ from detectors.inference import Declared
 from detectors.moments import NEVER
 from detectors.running import Running
 from detectors.scene import Scene
-from detectors.tree import TRANSFORMER, above, among
+from detectors.tree import TRANSFORMER, above, among, how_many
 from detectors.weighing import GUARD_MS
 from grid.english import count, form, meters
 from grid.network import ALL_PHASES, phase_letters
@@ -64,7 +64,7 @@ def _silence(scene: Scene, outage: Running, found: Declared) -> list[Evidence]:
     group, evidence = scene.book.group, scene.evidence
     below = group.below(found.node)
     gasps = evidence.gasp_ms[below] >= found.since_ms - GUARD_MS
-    terminals = int((gasps & (group.kind[below] == TRANSFORMER)).sum())
+    terminals = how_many(gasps & (group.kind[below] == TRANSFORMER))
     all_, own = len(outage.members), found.gasps - terminals - found.lost
     lines = []
     if terminals:
@@ -98,11 +98,11 @@ def _against(scene: Scene, outage: Running, found: Declared) -> list[Evidence]:
     members = book.meters_on(found.node, found.phases)
     others = members[~among(members, outage.members)]
     heard = evidence.heard_ms[others] > found.since_ms + GUARD_MS
-    powered = int((heard & (evidence.gasp_ms[others] == NEVER)).sum())
+    powered = how_many(heard & (evidence.gasp_ms[others] == NEVER))
     out = outage.members[outage.out]
-    quiet = int((evidence.gasp_ms[out] == NEVER).sum())
+    quiet = how_many(evidence.gasp_ms[out] == NEVER)
     relay = book.group.dcu[out]
-    mute = int(evidence.mute_dcu[relay[relay >= 0]].sum())
+    mute = how_many(evidence.mute_dcu[relay[relay >= 0]])
     lines = _other_phases(scene, found)
     if powered:
         report = form(powered, "reports", "report")
@@ -127,7 +127,7 @@ def _other_phases(scene: Scene, found: Declared) -> list[Evidence]:
     book = scene.book
     below = book.meters_below(found.node)
     others = below[book.tree.phases[below] & np.uint8(found.phases) == 0]
-    live = int((scene.evidence.heard_ms[others] > found.since_ms + GUARD_MS).sum())
+    live = how_many(scene.evidence.heard_ms[others] > found.since_ms + GUARD_MS)
     letters = phase_letters(ALL_PHASES & ~found.phases)
     report = form(live, "reports", "report")
     text = f"{live} of {meters(len(others))} on phase {letters} {report} power"

@@ -82,7 +82,8 @@ def solve(tree: Tree, evidence: Evidence, priors: Priors, now_ms: int) -> Verdic
     nodes = places(points)
     if len(nodes) == 0:
         return Verdict()
-    odds = np.exp(np.minimum(first, LARGEST))
+    odds = np.zeros(len(first))
+    odds[nodes] = np.exp(np.minimum(first.take(nodes), LARGEST))
     sums = swept(tree, first, odds, points, priors.open)
     chosen = places(topmost(tree, first, sums.best, priors.open))
     found = np.zeros(len(chosen), FOUND)

@@ -14,7 +14,7 @@ from detectors.hearing import Hearing, fold
 from detectors.moments import NEVER
 from detectors.saying import PING_REPLY, URGENT, ReadRows, said
 from detectors.settings import EngineSettings
-from detectors.tree import TRANSFORMER, places
+from detectors.tree import TRANSFORMER, among, places
 from detectors.waking import in_second, soon_after
 from grid.frame import Rows
 from grid.network import I32, I64, Bools
@@ -52,41 +52,40 @@ def hear(
     asked_ms = _asked(rows, asks) if there.answers else np.full(len(rows), NEVER)
     changed = fold(hearing, rows, words, limits, asked_ms=asked_ms)
     phases = [PhaseWord(*word, at_ms=int(stream[word[0]])) for word in changed]
-    terminals = there.terminals and bool(book.running)
-    if not terminals and not concerns(rows, words.off, book.owner):
+    if there.terminals and book.running:
+        _terminals_spoke(book, rows["node"].astype(np.int64))
+    at = of_concern(rows, words.off, book.owner)
+    if len(at) == 0:
         return Heard(phases, None, None)
-    node = rows["node"].astype(np.int64)
-    owners = book.owner.take(node)
-    urgent = owners >= 0
-    if np.count_nonzero(urgent):
-        spoke = set(owners[urgent].tolist())
-        book.spoke |= spoke
-        back = [s for s in spoke if book.running[s].back_ms is not None]
-        urgent &= ~np.isin(owners, back)  # who follows the first to be back is not waited for
-    if terminals:
-        _terminals_spoke(book, node)
-    urgent |= words.off
-    last = places(urgent)[-1:].tolist()
-    dead = places(words.off)
-    dead = dead[book.group.kind.take(node.take(dead)) == TRANSFORMER]
+    node, stream, off = rows["node"].take(at), stream.take(at), words.off.take(at)
+    owners = book.owner.take(node).astype(np.int64)
+    spoke = {sequence for sequence in owners.tolist() if sequence >= 0}
+    book.spoke |= spoke
+    # who follows the first to be back is not waited for
+    awaited = [s for s in spoke if book.running[s].back_ms is None]
+    last = places(off | among(owners, np.array(sorted(awaited), np.int64)))[-1:].tolist()
+    dead = places(off & (book.group.kind.take(node) == TRANSFORMER))
     soon = [int(stream[i]) for i in dead.tolist() if _says_more(book, int(node[i]))][:1]
-    soon += [in_second(int(stream[i])) for i in places(URGENT.take(rows["kind"]))[:1].tolist()]
+    urgent = places(URGENT.take(rows["kind"].take(at)))
+    soon += [in_second(int(stream[i])) for i in urgent[:1].tolist()]
     return Heard(phases, int(stream[last[0]]) if last else None, min(soon, default=None))
 
 
 @compiled
-def concerns(rows: ReadRows, off: Bools, owner: I32) -> bool:
-    """Whether any row is of somebody who is out, says that there is no power, or is urgent."""
+def of_concern(rows: ReadRows, off: Bools, owner: I32) -> I64:
+    """Which rows are of somebody who is out, say that there is no power, or are urgent."""
+    found, count = np.empty(len(rows), np.int64), 0
     for place in range(len(rows)):
         row = rows[place]
         if off[place] or owner[row["node"]] >= 0 or URGENT[row["kind"]]:
-            return True
-    return False
+            found[count] = place
+            count += 1
+    return found[:count]
 
 
 def _says_more(book: Book, node: int) -> bool:
     """Whether a terminal that is dead is news: no outage has it already."""
-    return not any(book.contains(o.node, node) and o.out.any() for o in book.running.values())
+    return not any(book.contains(o.node, node) and o.dark for o in book.running.values())
 
 
 def before_answer(book: Book, rows: Rows, limits: EngineSettings) -> int:

@@ -95,8 +95,10 @@ def moment(begin_ms: int, kept: int) -> int:
 
 
 @compiled
-def next_due(words: Words, heard_ms: int, slack_ms: int) -> int:
-    """When a node's next regular report is due, by our clock, had we always listened."""
+def next_due(words: Words, beyond: Beyond, heard_ms: int, slack_ms: int) -> int:
+    """When a node's next regular report is due, by our clock.  What was expected while we did not
+    listen has a period from when we do again.
+    """
     expected_ms = max(heard_ms, words.void_ms) + words.period_ms
     # an answer or a reading between two reports does not put off the next report
     between = words.on_ms > words.beat_ms > max(words.back_ms, words.off_ms)
@@ -104,17 +106,9 @@ def next_due(words: Words, heard_ms: int, slack_ms: int) -> int:
         expected_ms -= (words.on_ms - words.beat_ms) % words.period_ms
     if expected_ms + slack_ms > words.relay_from_ms and expected_ms < words.relay_until_ms:
         expected_ms = words.relay_until_ms + words.period_ms
-    return expected_ms
-
-
-@compiled
-def granted(from_ms: I64, until_ms: I64, slack_ms: int, period_ms: int, expected_ms: int) -> int:
-    """When a word that was expected is due, given when we did not listen: it has a period from when
-    we do again.
-    """
-    for gap in range(len(from_ms)):
-        if expected_ms + slack_ms > from_ms[gap]:
-            expected_ms = max(expected_ms, until_ms[gap] + period_ms)
+    for gap in range(len(beyond.gap_from_ms)):
+        if expected_ms + slack_ms > beyond.gap_from_ms[gap]:
+            expected_ms = max(expected_ms, beyond.gap_until_ms[gap] + words.period_ms)
     return expected_ms
 
 
@@ -158,7 +152,6 @@ def look(heard: Heard, kind: U8, terms: Terms, beyond: Beyond, seen: Seen) -> in
     without power, FAR for none.
     """
     relay_from, relay_until = beyond.relay_from_ms, beyond.relay_until_ms
-    gap_from, gap_until = beyond.gap_from_ms, beyond.gap_until_ms
     slack_ms, first_ms = terms.slack_ms, FAR
     for node in range(len(kind)):
         one = heard[node]
@@ -184,13 +177,11 @@ def look(heard: Heard, kind: U8, terms: Terms, beyond: Beyond, seen: Seen) -> in
         if gasp_ms != NEVER and len(beyond.muted) and node in beyond.muted:
             gasp_ms = NEVER
         silent = ever and gasp_ms == NEVER and heard_ms > dismissed_ms
-        beat_ms = next_due(words, heard_ms, slack_ms)
-        known_due_ms = next_due(words, known_ms, slack_ms)
-        if len(gap_from):
-            beat_ms = granted(gap_from, gap_until, slack_ms, words.period_ms, beat_ms)
-            known_due_ms = granted(gap_from, gap_until, slack_ms, words.period_ms, known_due_ms)
+        beat_ms = next_due(words, beyond, heard_ms, slack_ms)
         overdue = silent and beat_ms < terms.now_ms - slack_ms
         if ever and not overdue and gasp_ms == NEVER:
+            same = known_ms == heard_ms
+            known_due_ms = beat_ms if same else next_due(words, beyond, known_ms, slack_ms)
             first_ms = min(first_ms, known_due_ms)
         waits = silent and words.void_ms != NEVER and heard_ms < words.void_ms - CLOCKS_MS
         on_ll = missed(terms, beat_ms) if overdue else 0.0
@@ -210,6 +201,7 @@ def look(heard: Heard, kind: U8, terms: Terms, beyond: Beyond, seen: Seen) -> in
 class Relayed(NamedTuple):
     """What is heard of each concentrator.  Times by our clock."""
 
+    members: I64  # how many devices speak through it
     word_ms: I64  # when anything last came through it; NEVER
     spoke_ms: I64  # the last gasp through it; NEVER
     missing: I64  # how many were due since its last word and did not come
@@ -240,13 +232,28 @@ def relay(dcu: I32, seen: Seen, missing: Bools, found: Relayed) -> None:
     for node in range(len(dcu)):
         of = dcu[node]
         if of >= 0:
+            found.members[of] += 1
             word_ms[of] = max(word_ms[of], heard_ms[node])
             spoke_ms[of] = max(spoke_ms[of], gasp_ms[node])
     for node in range(len(dcu)):
+        if not (missing[node] or seen.pending[node]):
+            continue
         of = dcu[node]
         if of >= 0 and seen.silent[node] and seen.late_ms[node] > word_ms[of]:
             count[of] += missing[node]
             waiting[of] |= seen.pending[node]
+
+
+@compiled
+def behind(dcu: I32, which: Bools, seen: Seen, word_ms: I64) -> I64:
+    """The nodes behind some concentrators that are silent since the last word through theirs."""
+    found, count = np.empty(len(dcu), np.int64), 0
+    for node in range(len(dcu)):
+        of = dcu[node]
+        if of >= 0 and which[of] and seen.silent[node] and seen.late_ms[node] > word_ms[of]:
+            found[count] = node
+            count += 1
+    return found[:count]
 
 
 @compiled

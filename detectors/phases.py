@@ -6,14 +6,15 @@ phase, and a device is held to have lost it where that explains more than single
 loss of all phases, do: the better of two explanations of everything, by their log-odds.
 """
 
-from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import log
+from typing import NamedTuple
 
 import numpy as np
 
 from detectors.book import Book
+from detectors.compiled import compiled
 from detectors.evidence import Evidence
 from detectors.findings import Findings, PhaseWord, note_phases
 from detectors.hearing import EVERYONE, Hearing
@@ -62,8 +63,10 @@ def with_phases(
     if len(losers):
         said = _words(known, says)
         lost, losers = said.lost, places(said.lost)
+    whole = _spans(verdict)
     for bit in (1, 2, 4):
-        if not _speaks(tree, suspects, verdict, losers[lost[losers] & np.uint8(bit) > 0], bit):
+        losing = losers[lost[losers] & np.uint8(bit) > 0]
+        if not speaks(tree.phases, suspects, losing, whole, bit):
             continue
         said = said or _words(known, says)
         ruled = _ruled(tree, evidence, verdict, priors, bit)
@@ -80,7 +83,7 @@ def with_phases(
             other = solve(tree, rest, priors, now_ms)
             if other.score + one.score > verdict.score + 1e-9:
                 evidence, verdict = rest, other
-                suspects = places(evidence.suspicious)
+                suspects, whole = places(evidence.suspicious), _spans(verdict)
                 _add(found, _named(one, bit, said))
     if not found:
         return verdict
@@ -160,20 +163,41 @@ def _evidence_of(
     )
 
 
-def _speaks(tree: Tree, suspects: I64, verdict: Verdict, lost: I64, bit: int) -> bool:
+class Spans(NamedTuple):
+    """What is declared: from where to where it has its nodes.  Ascending, and none in another."""
+
+    begins: I64
+    ends: I64
+
+
+def _spans(verdict: Verdict) -> Spans:
+    declared = verdict.declared
+    begins, ends = [found.node for found in declared], [found.end for found in declared]
+    return Spans(np.array(begins, np.int64), np.array(ends, np.int64))
+
+
+@compiled
+def within(spans: Spans, node: int) -> int:
+    """In which of them a node is; -1 for none."""
+    place = np.searchsorted(spans.ends, node, side="right")
+    inside = place < len(spans.begins) and spans.begins[place] <= node
+    return int(place) if inside else -1
+
+
+@compiled
+def speaks(phases: U8, suspects: I64, lost: I64, declared: Spans, bit: int) -> bool:
     """Whether anybody speaks of one phase alone outside of what lost all of its phases: most often
     nobody does, and nothing needs to be looked at node by node.
     """
-    of_bit = tree.phases.take(suspects) == bit
-    speakers = np.concatenate([lost, suspects[of_bit]])
-    others = suspects[~of_bit].tolist()
-    for found in verdict.declared if len(speakers) else ():
-        begin, end = found.node, found.end
-        if bisect_left(others, end) - bisect_left(others, begin) >= OTHERS_MAX:
-            speakers = speakers[(speakers < begin) | (speakers >= end)]
-            if len(speakers) == 0:
-                return False
-    return len(speakers) > 0
+    others = np.zeros(len(declared.ends) + 1, np.int64)  # the last: of who is in none
+    for node in suspects:
+        others[within(declared, node)] += phases[node] != bit
+    others[-1], found = 0, False
+    for node in suspects:
+        found |= phases[node] == bit and others[within(declared, node)] < OTHERS_MAX
+    for node in lost:
+        found |= others[within(declared, node)] < OTHERS_MAX
+    return found
 
 
 def _ruled(tree: Tree, evidence: Evidence, verdict: Verdict, priors: Priors, bit: int) -> Bools:

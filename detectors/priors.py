@@ -5,11 +5,12 @@ from math import log
 
 import numpy as np
 
+from detectors.compiled import compiled
 from detectors.positions import Position
 from detectors.settings import EngineSettings
 from detectors.tree import above
 from detectors.weighing import Priors
-from grid.network import F64, Bools, Group, NodeKind
+from grid.network import F64, U8, Bools, Group, NodeKind
 
 SUBSTATION = 1e-9  # a whole substation is what its own people see first
 LEARNED = frozenset({"breaker", "switch", "recloser", "fuse", "transformer"})
@@ -56,8 +57,8 @@ def priors_of(
     ]
     left = [limits.prior_left] * int(NodeKind.METER) + [limits.prior_left_meter]
     by_kind = learned(by_kind, group, failed)
-    logit = _log_odds(by_kind).take(group.kind)
-    left_logit = _log_odds(left).take(group.kind)
+    logit = of_kinds(_log_odds(by_kind), group.kind)
+    left_logit = of_kinds(_log_odds(left), group.kind)
     is_open = np.zeros(len(logit), np.bool_)
     calm_ll = log(limits.prior_calm)
     logit[list(expected)] = -calm_ll  # in any weather
@@ -73,6 +74,15 @@ def priors_of(
     is_open[list(pinned)] = True
     began = np.array(sorted(storms), np.int64)
     return Priors(logit, is_open, left_logit, _above(group, restoring), began, calm_ll)
+
+
+@compiled
+def of_kinds(each: F64, kind: U8) -> F64:
+    """The number of each node's kind."""
+    found = np.empty(len(kind))
+    for node in range(len(kind)):
+        found[node] = each[kind[node]]
+    return found
 
 
 def _above(group: Group, restoring: Iterable[int]) -> Bools:

@@ -207,9 +207,9 @@ def teaches(outage: Running, now_ms: int) -> bool:
 
 
 @compiled
-def counted(members: I64, mute: Bools, dcu: I32, heard: Heard) -> tuple[int, int, I64, I64]:
-    """How many of those who could say so said that they have no power, of how many; and of each of
-    their concentrators, how many could, and how many did.
+def counted(members: I64, mute: Bools, dcu: I32, heard: Heard) -> tuple[int, int, int, I64, I64]:
+    """How many of those who could say so said that they have no power, of how many, and how many of
+    these have a concentrator; of each of which that shows anything, how many could, and did.
     """
     first, last = len(dcu), -1  # those of an outage lie close together
     for node in members:
@@ -225,8 +225,8 @@ def counted(members: I64, mute: Bools, dcu: I32, heard: Heard) -> tuple[int, int
             if dcu[node] >= 0:
                 of[0, dcu[node] - first] += 1
                 of[1, dcu[node] - first] += dark
-    has = np.flatnonzero(of[0])
-    return said, able, of[0][has], of[1][has]
+    show = np.flatnonzero(of[0] >= RELAY_MEMBERS)
+    return said, able, of[0].sum(), of[0][show], of[1][show]
 
 
 def count_gasps(outage: Running, hearing: Hearing, dcu: I32, rates: tuple[float, float]) -> None:
@@ -236,16 +236,16 @@ def count_gasps(outage: Running, hearing: Hearing, dcu: I32, rates: tuple[float,
     probability that it was mute and not unlucky.  ``rates``: that a gasp arrives, that a
     concentrator is mute.
     """
-    if outage.back_ms is None and outage.out.all():
-        said, able, members, gasps = counted(outage.members, outage.mute, dcu, hearing.heard)
+    if outage.back_ms is None and outage.dark == len(outage.members):
+        found = counted(outage.members, outage.mute, dcu, hearing.heard)
+        said, able, relayed, members, gasps = found
         outage.taught = (said, able)
-        if len(members) == 0:
+        if relayed == 0:
             return
-        enough = members >= RELAY_MEMBERS
         delivery, r = rates
         unlucky = (1 - delivery) ** members
         mute = np.where(gasps > 0, 0.0, r / (r + (1 - r) * unlucky))
-        outage.relays = (float(mute[enough].sum()), int(np.count_nonzero(enough)))
+        outage.relays = (float(mute.sum()), len(members))
 
 
 def storms(running: Iterable[Running]) -> list[int]:

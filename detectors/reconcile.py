@@ -15,7 +15,7 @@ from detectors.inference import Declared
 from detectors.moments import NEVER
 from detectors.running import NOT_EXPLAINED, OUT, Running
 from detectors.scene import Scene
-from detectors.tree import places
+from detectors.tree import how_many, places
 from detectors.weighing import GUARD_MS
 from grid.english import count
 from grid.network import ALL_PHASES, I64, Bools, NodeKind, phase_letters
@@ -199,7 +199,8 @@ def _fit(scene: Scene, outage: Running, found: Declared, members: I64) -> None:
         n = len(outside)
         text = f"{count(n, 'meter is', 'meters are')} not behind it"
         book.note(outage, text, outside, code="not_behind", n=n)
-    outage.fitted = not (outage.telemetered or outage.carried) and bool(outage.out.all())
+    elsewhere = outage.telemetered or outage.carried
+    outage.fitted = not elsewhere and outage.dark == len(outage.members)
 
 
 def _left_behind(
@@ -250,12 +251,12 @@ def _unsupported(scene: Scene, outage: Running, held: Bools) -> None:
     book = scene.book
     if outage.state is State.RESTORED or outage.telemetered:
         return
-    if (outage.vouched_by is not None or bound(outage)) and outage.out.any():
+    if (outage.vouched_by is not None or bound(outage)) and outage.dark:
         return  # a person says that it is real
     if outage.back_ms is not None or outage.parent is not None:
         return  # only a word from its meters ends what is being restored, or was left behind
     taken = held[outage.members] & (book.owner[outage.members] != outage.sequence)
-    if taken.any():
+    if how_many(taken):
         gone = outage.members[taken]
         book.let_go(outage, gone)
         text = f"{count(len(gone), 'meter is', 'meters are')} part of another outage"
@@ -267,7 +268,7 @@ def _unsupported(scene: Scene, outage: Running, held: Bools) -> None:
     if outage.confirmed_ms is None and not scene.evidence.suspicious[below].any():
         patience_ms = 0  # the one who was late has come, and nobody else says anything
     waited = scene.now_ms - outage.unsupported_ms >= patience_ms
-    if waited or not outage.out.any():
+    if waited or not outage.dark:
         members = outage.members
         heard = scene.evidence.heard_ms[below] > outage.since_ms + GUARD_MS
         why = ("withdrawn: its meters have power", "withdrawn")
@@ -327,7 +328,7 @@ def _start(scene: Scene, found: Declared, outage: Running | None) -> int:
     live = (gasp != NEVER) & (gasp >= found.since_ms - GUARD_MS)
     if found.phases != ALL_PHASES:
         live &= book.tree.phases[nodes] & ~np.uint8(found.phases) == 0
-    if live.any():
+    if how_many(live):
         times = np.sort(scene.hearing.off_ms[found.node + places(live)])
         return int(times[len(times) // 2])
     if outage is not None:

@@ -14,7 +14,7 @@ from detectors.listening import due
 from detectors.moments import FAR, NEVER
 from detectors.running import STEP_GAP_MS, Running
 from detectors.settings import EngineSettings
-from detectors.tree import among, distinct, places, transformers
+from detectors.tree import among, distinct, how_many, places, transformers
 from detectors.weighing import GUARD_MS
 from grid.english import count, form, meters
 from grid.network import ALL_PHASES, I64, Bools
@@ -39,7 +39,7 @@ def hear_back(book: Book, hearing: Hearing, limits: EngineSettings, now_ms: int)
     book.spoke.update(o.sequence for o in book.running.values() if o.doubt_ms is not None)
     for sequence in sorted(book.spoke):
         outage = book.running.get(sequence)
-        if outage is not None and outage.out.any():
+        if outage is not None and outage.dark:
             _hear_one(book, outage, hearing, limits, now_ms)
     book.spoke.clear()
 
@@ -60,41 +60,41 @@ def _hear_one(
     back = (heard != NEVER) & later & (gasped | after)
     back &= heard > outage.since_ms
     _news(book, outage, hearing, *_devices_back(book, outage, hearing, limits))
-    if not back.any():
+    if not how_many(back):
         return
     powered = hearing.back_ms[node] + lag > outage.since_ms
     # a gasp that little else supports, and then the usual report: it was false
     again = powered | ((hearing.resumed[node] > 0) | gasped if _supported(outage) else False)
     again |= _terminal_dead(book, outage, hearing, node)
-    if (back & ~again).any():
+    if how_many(back & ~again):
         again |= _was_dark(book, outage, hearing, limits, node, heard)
     restored = back & (again | (outage.back_ms is not None))
-    if outage.telemetered or (restored & powered).any():
+    if outage.telemetered or how_many(restored & powered):
         restored = back
     elif np.count_nonzero(restored) > 1 and _supported(outage):
         # heard with those who say that it ends: one more of them, and no word against it
         restored |= back & (heard >= heard[restored].min() - GUARD_MS)
     contrary = back & ~restored
-    if contrary.any() and _doubted(outage, now_ms):
+    if how_many(contrary) and _doubted(outage, now_ms):
         return
     outage.doubt_ms = None
     which = np.zeros(len(outage.members), np.bool_)
     which[out[restored]] = True
-    if which.any():
+    if how_many(which):
         book.mark_on(outage, which, hearing.on_ms[outage.members[which]])
         hearing.void_ms[node[restored]] = NEVER  # heard: no longer expected
-        n = int(which.sum())
+        n = how_many(which)
         text = f"{meters(n)} heard with power again"
         book.note(outage, text, node[restored], code="heard_again", n=n)
-    if contrary.any():
+    if how_many(contrary):
         book.let_go(outage, node[contrary])
-        n = int(contrary.sum())
+        n = how_many(contrary)
         text = f"{count(n, 'meter reports', 'meters report')} power: not part of it"
         book.note(outage, text, node[contrary], code="report_power", n=n)
     sure = restored & powered
-    enough = int(restored.sum()) + int((~outage.out & ~outage.inferred).sum())
-    able = int((~outage.mute).sum())
-    if restored.any() and (sure.any() or enough >= min(2, able)):
+    enough = how_many(restored) + how_many(~outage.out & ~outage.inferred)
+    able = how_many(~outage.mute)
+    if how_many(restored) and (how_many(sure) or enough >= min(2, able)):
         _news(book, outage, hearing, node[restored], heard[restored])
 
 
@@ -262,6 +262,8 @@ def settle_times(book: Book, outage: Running, hearing: Hearing) -> None:
     """Give members who came back together one time: the median of their power-ups, or the device's
     own word.
     """
+    if outage.dark == len(outage.members):
+        return
     on = places(book.last_here(outage))
     if len(on) == 0:
         return
@@ -315,16 +317,16 @@ def restoring(book: Book) -> list[int]:
 
 def finish(book: Book, outage: Running, now_ms: int) -> None:
     """Move the state on: partly restored, restored."""
-    if outage.state in (State.RESTORED,) or len(outage.members) == 0:
+    if outage.state is State.RESTORED or len(outage.members) == 0:
         return
-    out = outage.out
-    if not out.any():
+    dark, members = outage.dark, len(outage.members)
+    if not dark:
         outage.state = State.RESTORED
         outage.restored_ms = int(outage.on_ms.max())
         outage.ended_ms = now_ms
         book.note(outage, "restored", code="restored")
-    elif not out.all() and outage.state is not State.PARTIALLY_RESTORED:
+    elif dark < members and outage.state is not State.PARTIALLY_RESTORED:
         outage.state = State.PARTIALLY_RESTORED
-        n = int((~out).sum())
-        text = f"{n} of {meters(len(out))} restored"
-        book.note(outage, text, code="partly_restored", n=n, of=len(out))
+        n = members - dark
+        text = f"{n} of {meters(members)} restored"
+        book.note(outage, text, code="partly_restored", n=n, of=members)

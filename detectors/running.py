@@ -5,9 +5,11 @@ what people are told.
 """
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 
+from detectors.compiled import compiled
 from grid.network import ALL_PHASES, I64, Bools, Group, phase_letters
 from grid.outage import Etr, Outage, OutageKind, State, Step
 from grid.reasons import Evidence
@@ -85,6 +87,11 @@ class Running:
         out: Bools = self.on_ms == OUT
         return out
 
+    @property
+    def dark(self) -> int:
+        """How many are still out."""
+        return len(self.on_ms) - int(np.count_nonzero(self.on_ms))  # OUT is 0
+
     def add(
         self, members: I64, off_ms: I64, mute: Bools, not_before: I64, *, inherited: bool
     ) -> None:
@@ -135,19 +142,33 @@ def customers_of(group: Group, members: I64) -> tuple[str, ...]:
 
 def steps_of(group: Group, outage: Running) -> tuple[Step, ...]:
     """Customers with the same off and on time; who is still out comes last."""
-    on = np.where(outage.out, STILL_OUT, outage.on_ms)
-    order = np.lexsort((outage.inferred, outage.off_ms, on))
-    columns = [column[order] for column in (on, outage.off_ms, outage.inferred)]
-    changes = [column[1:] != column[:-1] for column in columns]
-    cuts = np.flatnonzero(changes[0] | changes[1] | changes[2]) + 1
+    on, off, inferred = outage.on_ms, outage.off_ms, outage.inferred
+    members = outage.members
+    cuts = changes(on, off, inferred)
+    if len(cuts) > 1:
+        order = np.lexsort((inferred, off, np.where(outage.out, STILL_OUT, on)))
+        on, off, inferred, members = on[order], off[order], inferred[order], members[order]
+        cuts = changes(on, off, inferred)
     steps = []
-    for place in np.split(order, cuts) if len(order) else ():
-        at = int(place[0])
-        back, off = int(on[at]), int(outage.off_ms[at])
-        customers = customers_of(group, outage.members[place])
-        end = None if back == STILL_OUT else max(back, off)
-        steps.append(Step(off, end, customers, bool(outage.inferred[at])))
+    for begin, end in pairwise([*cuts.tolist(), len(members)]):
+        began_ms, back_ms = int(off[begin]), int(on[begin])
+        until_ms = None if back_ms == OUT else max(back_ms, began_ms)
+        customers = customers_of(group, members[begin:end])
+        steps.append(Step(began_ms, until_ms, customers, bool(inferred[begin])))
     return tuple(steps)
+
+
+@compiled
+def changes(on_ms: I64, off_ms: I64, inferred: Bools) -> I64:
+    """The first member, and each who is not of the same step as the one before."""
+    found, count = np.empty(len(on_ms), np.int64), 0
+    for place in range(len(on_ms)):
+        last = max(place - 1, 0)
+        same = on_ms[place] == on_ms[last] and off_ms[place] == off_ms[last]
+        if place == 0 or not (same and inferred[place] == inferred[last]):
+            found[count] = place
+            count += 1
+    return found[:count]
 
 
 def published(group: Group, outage: Running) -> Outage:

@@ -32,7 +32,7 @@ def swept(tree: Tree, first: F64, odds: F64, points: Bools, is_open: Bools) -> S
     Args:
         tree: The tree.
         first: Log-odds of each node that it is the open point.
-        odds: The same, no logarithms; of nodes with nobody below them.
+        odds: The same, no logarithms; of what anything points to, with nobody below it.
         points: Where anything points to it or to what is below it.
         is_open: Which are so for sure: whatever is below them does not count.
     """

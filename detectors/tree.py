@@ -47,6 +47,11 @@ def places(which: NDArray[np.generic]) -> I64:
     return found
 
 
+def how_many(which: Bools) -> int:
+    """How often it is so; numpy's ``any`` and ``sum`` take long to begin, too."""
+    return int(np.count_nonzero(which))
+
+
 def runs_of(column: NDArray[np.generic]) -> I64:
     """Where each run of equal entries begins, of a column with at least one."""
     return np.concatenate(([0], places(column[1:] != column[:-1]) + 1))

@@ -101,6 +101,17 @@ def keep(kept: Kept, said: Said) -> None:
 
 
 @compiled
+def nothing_new(kept: Kept, evidence: Evidence, node: int, terminal: bool) -> None:
+    """Add a node with nobody below it, and with no reason to think of an outage."""
+    kept["heard_ms"] = max(kept["heard_ms"], evidence.heard_ms[node])
+    kept["due_ms"] = min(kept["due_ms"], evidence.due_ms[node])
+    kept["on_ll"] += evidence.on_ll[node]
+    kept["off_ll"] += evidence.off_ll[node]
+    if terminal:
+        kept["off_terminals_ll"] += evidence.off_ll[node]
+
+
+@compiled
 def apart(tree: Tree, evidence: Evidence, node: int, since_ms: int) -> float:
     """What it costs that terminals below a node lost power at different times: one fault is one
     moment to them, but for a clock now and then.
@@ -222,7 +233,11 @@ def weigh(tree: Tree, evidence: Evidence, priors: Priors, now_ms: int) -> tuple[
         keep(kept, NOTHING)
     for node in range(count - 1, 0, -1):
         terminal = kind[node] == TRANSFORMER
-        reason_ms = due_ms[node] if overdue[node] or pending[node] else NEVER
+        late = overdue[node] or pending[node]
+        if size[node] == 1 and gasp_ms[node] == NEVER and not (late or is_open[node]):
+            nothing_new(siblings[depth[node]], evidence, node, terminal)
+            continue
+        reason_ms = due_ms[node] if late else NEVER
         said = Said(
             heard_ms[node],
             FAR if is_open[node] else reason_ms,
