@@ -18,6 +18,7 @@ STORIES = "tests/acceptance/"
 ROOT = Path(__file__).resolve().parent
 NODE_PARTS = ROOT / "build" / "node" / "node_modules"
 ALONE = "test_faults.py"  # of the stories: its cluster is its own
+ENDS = pytest.StashKey[list[Callable[[], None]]]()
 T = TypeVar("T")
 
 
@@ -40,6 +41,22 @@ class SideBySide(LoadScopeScheduling):
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> SideBySide:
     """Who gets which test."""
     return SideBySide(config, log)
+
+
+@pytest.fixture(scope="session")
+def after_stories(pytestconfig: pytest.Config) -> Callable[[Callable[[], None]], None]:
+    """Have something ended once no story is left to look at: a service that is left to itself
+    takes a tenth of a core from the tests that follow.
+    """
+    return pytestconfig.stash.setdefault(ENDS, []).append
+
+
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    """What was to end with the stories ends with the last of them."""
+    if nextitem is None or not nextitem.nodeid.startswith(STORIES):
+        ends = item.config.stash.get(ENDS, [])
+        while ends:
+            ends.pop()()
 
 
 def wait_until(condition: Callable[[], T], within_s: float, what: Callable[[], str]) -> T:
@@ -93,7 +110,7 @@ class Broker:
         """Start it and wait until it listens."""
         silent = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
         process = self.process = subprocess.Popen(self.command, **silent)  # noqa: S603  a test's own
-        wait_until(lambda: listens(self.port, process), 20, lambda: "Mosquitto")
+        wait_until(lambda: listens(self.port, process), 60, lambda: "Mosquitto")
 
     def stop(self, *, kill: bool = False) -> None:
         """Stop it with SIGTERM, or with SIGKILL."""

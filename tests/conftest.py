@@ -239,7 +239,7 @@ class Service:
         """What it said."""
         return self.data.with_suffix(".log")
 
-    def start(self, wait_s: float = 60) -> "Service":
+    def start(self) -> "Service":
         """Start it and wait until it says that a message published now will be acted on."""
         listen = {"--http": self.http, "--feeds": self.feeds, "--mqtt": self.mqtt}
         flags = [word for flag, port in listen.items() for word in (flag, f"127.0.0.1:{port}")]
@@ -248,7 +248,7 @@ class Service:
                 [LASTGASP, "up", "--data", str(self.data), *flags, *self.arguments],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
             )  # fmt: skip
-        self.wait(lambda: self.ready, wait_s, "the service to be ready")
+        self.wait(lambda: self.ready, 60, "the service to be ready")
         return self
 
     @property
@@ -277,6 +277,15 @@ class Service:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGINT)
         return self.process.wait(30)
+
+    def end(self) -> None:
+        """Stop it and its database, whether it was killed or runs; once more does nothing."""
+        self.client.close()
+        if self.process is not None:
+            self.stop()
+        pid_file = self.data / "postgres" / "postmaster.pid"
+        if pid_file.exists():  # killed and never started again
+            os.kill(int(pid_file.read_text().split()[0]), signal.SIGINT)
 
     def tail(self) -> str:
         """The last that it said."""
@@ -335,9 +344,4 @@ def lastgasp_up(
 
     yield make
     for service in made:
-        service.client.close()
-        if service.process is not None and service.process.poll() is None:
-            service.stop()
-        pid_file = service.data / "postgres" / "postmaster.pid"
-        if pid_file.exists():  # killed and never started again
-            os.kill(int(pid_file.read_text().split()[0]), signal.SIGINT)
+        service.end()

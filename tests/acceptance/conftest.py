@@ -125,6 +125,11 @@ class Story:
         self.listener.start()
         return self
 
+    def leave(self) -> None:
+        """Listen no longer."""
+        if self.listener is not None:
+            self.listener.stop()
+
     def truth(self) -> list[Any]:
         """What really happens, as the simulators logged it."""
         if self.told is not None:
@@ -207,13 +212,13 @@ class Story:
 
 @pytest.fixture(scope="session")
 def play(
-    lastgasp_up: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Callable[..., Story]]:
-    """Make a story of a network, a scenario's text and a configuration; it is not begun yet.
-
-    A number is the heartbeats' period in seconds, of an engine whose other times are short too.
+    lastgasp_up: Callable[..., Any],
+    tmp_path_factory: pytest.TempPathFactory,
+    after_stories: Callable[[Callable[[], None]], None],
+) -> Callable[..., Story]:
+    """Make a story of a network, a scenario's text and a configuration (or the heartbeats' period,
+    in seconds, of an engine whose other times are short too); it is not begun yet.
     """
-    told: list[Story] = []
 
     def make(network: str, scenario: str, config: str | float) -> Story:
         if isinstance(config, float):
@@ -225,13 +230,12 @@ def play(
             "--network", network, "--scenario", str(folder / "scenario.toml"),
             "--config", str(folder / "engine.toml"),
         )  # fmt: skip
-        told.append(Story(service))
-        return told[-1]
+        story = Story(service)
+        for end in (service.end, story.leave):
+            after_stories(end)
+        return story
 
-    yield make
-    for story in told:
-        if story.listener is not None:
-            story.listener.stop()
+    return make
 
 
 # -- the stories, told side by side: each waits for time to pass most of the time ------------------

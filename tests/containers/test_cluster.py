@@ -151,7 +151,7 @@ def _withdraws_rights(cluster) -> None:
     token = cluster.last_token
     assert not cluster.refuses(token)
     cluster.compose("run", "--rm", "secrets", *words, "--withdraw")
-    cluster.wait(lambda: cluster.refuses(token), 30, "dispatch: a refusal")
+    cluster.wait(lambda: cluster.refuses(token), 60, "dispatch: a refusal")
     cluster.ask("/api/outages")
     cluster.say("rights that were withdrawn count no more, and new ones do")
 

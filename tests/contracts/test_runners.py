@@ -24,7 +24,7 @@ from stream.inprocess import InProcess
 from stream.partition import Partition
 from stream.settings import BusSettings, StreamSettings
 
-DEADLINE_S = 30.0
+DEADLINE_S = 60.0
 DRAWING = """
 source S1
   breaker B1 telemetered

@@ -22,7 +22,7 @@ from ingest.mqtt import MqttGateway
 from ingest.packing import Packer
 from ingest.settings import MqttSettings
 
-DEADLINE_S = 20.0
+DEADLINE_S = 60.0
 
 CITY = """
 source S1

@@ -36,7 +36,7 @@ def test_what_cannot_be_read_is_kept_with_its_reason(village, publish, psql, wha
     counted = village.metric("lastgasp_quarantined_total")
 
     publish(topic, body)
-    (row,) = village.wait(lambda: psql(village, query), 20, f"{what} in quarantine")
+    (row,) = village.wait(lambda: psql(village, query), 60, f"{what} in quarantine")
     *sizes, reason = row.split("|", 3)
     assert sizes == [f"lastgasp/v1/{topic}", str(len(body)), str(min(len(body), 64 << 10))]
     assert reason
@@ -55,7 +55,7 @@ def test_the_quarantine_can_be_listed_looked_into_and_replayed(village, publish,
     publish("meter/M777/event", body)
     digest = hashlib.sha256(body).hexdigest()
     query = f"SELECT quarantine_no FROM quarantine WHERE sha256 = '{digest}'"
-    (number,) = village.wait(lambda: psql(village, query), 20, "the payload in quarantine")
+    (number,) = village.wait(lambda: psql(village, query), 60, "the payload in quarantine")
 
     listed = json.loads(village.command("quarantine list", "--json"))["quarantined"]
     assert digest in [row["sha256"] for row in listed]
@@ -73,5 +73,5 @@ def test_a_clock_that_is_off_by_days_is_repaired_and_not_quarantined(
         "SELECT quality FROM reading_log WHERE device_id = 'M5' AND kind = 'heartbeat' "
         "AND happened_at > now() - interval '1 day'"
     )
-    assert village.wait(lambda: psql(village, flagged), 10, "the heartbeat") == ["1"]
+    assert village.wait(lambda: psql(village, flagged), 60, "the heartbeat") == ["1"]
     assert psql(village, count) == before

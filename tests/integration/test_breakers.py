@@ -66,7 +66,7 @@ def test_a_master_of_another_house_sees_the_breaker_trip_that_we_report(story, m
         listed = story.get("/api/outages")["outages"]
         return [(o["state"], o["customers_out"]) for o in listed if o["device_id"] == "B1"]
 
-    story.wait(lambda: told() == [("confirmed", 6)], 20, "the outage of B1")
+    story.wait(lambda: told() == [("confirmed", 6)], 60, "the outage of B1")
 
 
 def test_its_neighbour_on_the_same_address_stays_closed(story, mbpoll) -> None:

@@ -30,7 +30,7 @@ def outage_of(service: Any, device_id: str) -> dict[str, Any]:
         listed = service.get("/api/outages")["outages"]
         return next((o for o in listed if o["device_id"] == device_id), None)
 
-    found: dict[str, Any] = service.wait(find, 20, f"an outage of {device_id}")
+    found: dict[str, Any] = service.wait(find, 60, f"an outage of {device_id}")
     return found
 
 

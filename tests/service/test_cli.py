@@ -5,7 +5,6 @@ import json
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -154,13 +153,11 @@ def test_watch_without_a_service_says_how_to_start_one(lastgasp: Run) -> None:
 
 
 def test_replay_reads_standard_input_and_writes_lines(lastgasp: Run) -> None:
-    began = time.monotonic()
     ran = lastgasp("replay", "-", "--network", "city:50:1", "--json", "--lockstep",
                    stdin='{"tick": 1793491200000}\n')  # fmt: skip
     assert [json.loads(line) for line in ran.stdout.splitlines()] == [
         {"type": "tick", "at": 1793491200000}
     ]
-    assert time.monotonic() - began < 20
 
 
 def test_a_line_that_is_none_stops_a_replay_with_its_number(lastgasp: Run) -> None:

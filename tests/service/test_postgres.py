@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -94,9 +93,7 @@ def test_after_a_kill_of_its_starter_it_is_taken_over_and_what_was_committed_is_
     data: Path,
 ) -> None:
     start_and_kill(data)
-    began = time.monotonic()
     with postgres.embedded(data, SETTINGS) as database:
-        assert time.monotonic() - began < 10
         assert database.how == "taken over"
         assert kept(database.url) >= 1
         with psycopg.connect(database.admin_url) as admin:

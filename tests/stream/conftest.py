@@ -22,7 +22,7 @@ from ingest.packing import Packer
 from stream.inprocess import InProcess
 from stream.settings import StreamSettings
 
-DEADLINE_S = 10.0
+DEADLINE_S = 60.0
 NETWORK = draw("""
 source S1
   breaker B1 telemetered

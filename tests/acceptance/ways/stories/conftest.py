@@ -162,7 +162,7 @@ class Cluster:
             )
 
     def tear_down(self) -> None:
-        """All of it."""
+        """All of it, with its servers."""
         self.client.close()
         if self.field_process is not None:
             self.field_process.kill()
@@ -171,6 +171,9 @@ class Cluster:
             if member.process is not None and member.process.poll() is None:
                 os.killpg(member.process.pid, signal.SIGKILL)
                 member.process.wait(10)
+        self.kafka.stop(kill=True)
+        self.mosquitto.stop(kill=True)
+        self.database.stop()
 
     # -- what is asked of it -----------------------------------------------------------------------
 
@@ -245,7 +248,7 @@ receipt_owed_s = 300.0
             answer = self.client.get(path, headers=headers, params=query)
             return None if answer.status_code == 503 else answer
 
-        answer = self.until(asked, 20, lambda: f"the API: {self.tail()}")
+        answer = self.until(asked, 60, lambda: f"the API: {self.tail()}")
         assert answer is not None
         assert answer.status_code == 200, answer.text
         return json.loads(answer.content)
@@ -265,7 +268,7 @@ receipt_owed_s = 300.0
         return ran.stdout
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def cluster_of(
     kafka: Callable[[], Any],
     own_timescale: Callable[[], Any],
@@ -299,7 +302,7 @@ def cluster_of(
         cluster.tear_down()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def play_on_cluster(
     cluster_of: Callable[..., Cluster], story_of: Callable[..., Any]
 ) -> Iterator[Callable[..., Any]]:
@@ -312,8 +315,7 @@ def play_on_cluster(
 
     yield make
     for story in made:
-        if story.listener is not None:
-            story.listener.stop()
+        story.leave()
 
 
 class Tales:
@@ -330,7 +332,7 @@ class Tales:
         return self._told[name]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def cluster_tales(
     play_on_cluster: Callable[..., Any],
     storm_text: tuple[str, str],

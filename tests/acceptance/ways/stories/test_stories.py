@@ -56,7 +56,7 @@ def hurried(
     ((epoch,),) = story.sql("SELECT epoch FROM feed_epoch")
     story.listen(since={"epoch": epoch, "offset": 0})
     ((lines,),) = story.sql("SELECT top FROM feed_channels WHERE channel = 'dispatch'")
-    cluster.wait(lambda: len(story.listener.heard) == lines, 30, "the feed")
+    cluster.wait(lambda: len(story.listener.heard) == lines, 60, "the feed")
     yield story
     story.listener.stop()
 

@@ -100,7 +100,7 @@ def test_who_listened_heard_every_change_once(storm: Any) -> None:
             ORDER BY "offset" """
     )
     assert len(committed) > 20, "it listened before the storm was over"
-    storm.service.wait(lambda: storm.listener.changes == committed, 30, "the feed")
+    storm.service.wait(lambda: storm.listener.changes == committed, 60, "the feed")
     offsets = [message["offset"] for message in storm.listener.heard]
     assert offsets == list(range(offsets[0], offsets[0] + len(offsets)))
 
@@ -214,7 +214,7 @@ def test_another_network_is_taken_up_by_every_role_while_it_runs_on_a_cluster(
     cluster.command("network switch", "--close", "TIE01", "--open", "S1-F01-SW3")
     numbered_by = "SELECT DISTINCT network FROM progress"
     ((new,),) = cluster.sql("SELECT version FROM network_versions ORDER BY valid_from DESC LIMIT 1")
-    cluster.wait(lambda: cluster.sql(numbered_by) == [(new,)], 30, "the engines over it")
+    cluster.wait(lambda: cluster.sql(numbered_by) == [(new,)], 60, "the engines over it")
     following = [member for role, member in cluster.members.items() if not role.startswith("push")]
     said = [f"version={new}", "network_taken_up"]
     cluster.wait(
