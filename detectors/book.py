@@ -99,19 +99,27 @@ class Book:
 
         Who was out in a later outage already cannot come back into this one.
         """
-        passed = outage.members[~outage.out & ~self.last_here(outage)]
-        stay = ~among(members, passed)
-        members, mute, off_ms = members[stay], mute[stay], off_ms[stay]
-        here = among(members, outage.members)
-        fresh = members[~here]
-        not_before = self.back_ms[fresh]
-        off_ms = np.maximum(off_ms[~here], not_before)
-        outage.add(fresh, off_ms, mute[~here], not_before, inherited=inherited)
-        returned = among(outage.members, np.sort(members[here])) & ~outage.out
+        returned = members[:0]
+        if len(outage.members):
+            passed = outage.members[~outage.out & ~self.last_here(outage)]
+            stay = ~among(members, passed)
+            members, mute, off_ms = members[stay], mute[stay], off_ms[stay]
+            fresh = ~among(members, outage.members)
+            returned = self._out_again(outage, members[~fresh])
+            members, mute, off_ms = members[fresh], mute[fresh], off_ms[fresh]
+        not_before = self.back_ms[members]
+        off_ms = np.maximum(off_ms, not_before)
+        outage.add(members, off_ms, mute, not_before, inherited=inherited)
+        self.owner[members] = outage.sequence
+        return np.concatenate([members, returned])
+
+    def _out_again(self, outage: Running, members: I64) -> I64:
+        """Members are out, and it is returned who of them were back."""
+        returned = among(outage.members, np.sort(members)) & ~outage.out
         outage.on_ms[returned] = OUT
         outage.inferred[returned] = False
         self.owner[members] = outage.sequence
-        return np.concatenate([fresh, outage.members[returned]])
+        return outage.members[returned]
 
     def dismissed(self, nodes: I64 | slice) -> I64:
         """``dismissed_ms`` of some nodes."""

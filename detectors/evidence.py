@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from detectors.arriving import TERMINAL_DELIVERY, Gasping
+from detectors.compiled import compiled
 from detectors.hearing import Hearing, in_step
 from detectors.listening import Gap
 from detectors.looking import (
@@ -68,6 +69,18 @@ class Evidence(NamedTuple):
         """Nodes that give any reason to think of an outage."""
         suspicious: Bools = (self.gasp_ms != NEVER) | self.overdue | self.pending
         return suspicious
+
+
+@compiled
+def suspicious(evidence: Evidence) -> I64:
+    """Nodes that give any reason to think of an outage, ascending."""
+    found, count = np.empty(len(evidence.gasp_ms), np.int64), 0
+    for node in range(len(evidence.gasp_ms)):
+        late = evidence.overdue[node] or evidence.pending[node]
+        if late or evidence.gasp_ms[node] != NEVER:
+            found[count] = node
+            count += 1
+    return found[:count]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -34,12 +34,14 @@ from detectors.saying import (
     SILENT_ON_PHASES,
     ReadRow,
     ReadRows,
-    Said,
+    Volts,
+    said,
+    volts_of,
 )
 from detectors.settings import EngineSettings
 from detectors.tree import places
 from grid.frame import Rows
-from grid.network import F32, I32, I64, U8
+from grid.network import F32, I32, I64, U8, Bools
 
 NO_LAG = (1 << 31) - 1
 EVERYONE = slice(None)
@@ -165,10 +167,11 @@ def in_step(lag_ms: Annotated[I32, OF_RECORDS]) -> bool:
 
 
 class Limits(NamedTuple):
-    """Of a reporting period that is not learned yet, and of what is late."""
+    """Of a reporting period that is not learned yet, of what is late, and of voltages."""
 
     period_ms: int
     slack_ms: int
+    volts: Volts
 
 
 PHASE_WORD = np.dtype(
@@ -183,21 +186,22 @@ OneWord = Annotated[np.void, PHASE_WORD]
 
 
 def fold(
-    hearing: Hearing, rows: Rows, words: Said, limits: EngineSettings, *, asked_ms: I64
-) -> list[tuple[int, int, int, int, int]]:
-    """Take rows in, in their order; ``words`` is what they say, ``asked_ms`` when those were asked
-    who answer.
+    hearing: Hearing, rows: Rows, limits: EngineSettings, *, asked_ms: I64
+) -> tuple[Bools, list[tuple[int, int, int, int, int]]]:
+    """Take rows in, in their order; ``asked_ms`` is when those were asked who answer: without
+    entries where none is an answer.
 
-    Returns which of them change what phases their devices have lost (``PHASE_WORD``).
+    Returns which say that there is no power, and which change what phases their devices have lost
+    (``PHASE_WORD``).
     """
     period_ms = int(np.float32(limits.heartbeat_s) * np.float32(1000))
-    of = Limits(period_ms, int(limits.heartbeat_slack_s * 1000))
-    changed = np.empty(len(rows), PHASE_WORD)
+    of = Limits(period_ms, int(limits.heartbeat_slack_s * 1000), volts_of(limits))
+    off, changed = np.empty(len(rows), np.bool_), np.empty(len(rows), PHASE_WORD)
     rows = np.ascontiguousarray(rows)
     fetch(hearing.heard, rows)
-    count = take_in(hearing.heard, rows, words, asked_ms, of, changed)
+    count = take_in(hearing.heard, rows, asked_ms, of, off, changed)
     found: list[tuple[int, int, int, int, int]] = changed[:count].tolist()
-    return found
+    return off, found
 
 
 @compiled
@@ -262,27 +266,31 @@ def fetch(heard: Heard, rows: ReadRows) -> int:
 
 @compiled
 def take_in(
-    heard: Heard, rows: ReadRows, words: Said, asked_ms: I64, limits: Limits, changed: PhaseWords
+    heard: Heard, rows: ReadRows, asked_ms: I64, limits: Limits, off: Bools, changed: PhaseWords
 ) -> int:
-    """Take rows in; how many were put into ``changed``."""
+    """Take rows in; fills in which say that there is no power, and returns how many were put into
+    ``changed``.
+    """
     count = 0
     for place in range(len(rows)):
         row = rows[place]
         node, kind = row["node"], row["kind"]
         one = heard[node]
-        happened_ms = by_own_clock(row, asked_ms[place], one["lag_ms"])
+        on, off[place], says = said(row, limits.volts)
+        asked = asked_ms[place] if len(asked_ms) else NEVER
+        happened_ms = by_own_clock(row, asked, one["lag_ms"])
         late_ms = min(max(row["received_ms"] - happened_ms, -NO_LAG), NO_LAG - 1)
         one["lag_ms"] = min(one["lag_ms"], late_ms)
-        says_so = words.on[place] or words.off[place] or kind == POWER_UP
+        says_so = on or off[place] or kind == POWER_UP
         if says_so and happened_ms >> BLOCK_BITS > one["block"]:
             make_room(one, happened_ms)
         block = int(one["block"])
         now = kept_of(block, happened_ms)
-        if words.on[place]:
+        if on:
             known_flags = int(one["flags"])
             lost, agreed = bits_of(known_flags, LOST, 15), bits_of(known_flags, AGREED, 3)
             on_ms = told(block, int(one["on"]))
-            gap_ms, says = happened_ms - on_ms, int(words.lost_phases[place])
+            gap_ms = happened_ms - on_ms
             if gap_ms > 0:  # whose word ends a silence that was longer than its reporting period
                 late = gap_ms > due_ms(one["period_s"], agreed, limits) and on_ms != NEVER
                 known_flags = with_bits(known_flags, RESUMED, 1, int(late))
@@ -299,7 +307,7 @@ def take_in(
                 known_flags = with_bits(known_flags, AGREED, 3, agreed)
                 one["beat"] = max(int(one["beat"]), now)
             one["flags"] = known_flags
-        if words.off[place]:
+        if off[place]:
             one["off"] = max(int(one["off"]), now)
         if kind == POWER_UP:
             came_back(one, now, row["off_at_ms"])

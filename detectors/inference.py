@@ -24,7 +24,7 @@ from detectors.tree import TRANSFORMER, Tree, places
 from detectors.weighing import GUARD_MS, Priors, left_behind, near, weigh
 from grid.network import ALL_PHASES, F64, I64, Bools
 
-LARGEST = 200.0  # log-odds of a node with nobody below it are less: it has one word
+LARGEST = 200.0  # log-odds of a node with nobody below it are less, if any: it has one word
 RIPE = 0.9  # of what silence is worth, once so much holds
 
 
@@ -82,10 +82,9 @@ def solve(tree: Tree, evidence: Evidence, priors: Priors, now_ms: int) -> Verdic
     nodes = places(points)
     if len(nodes) == 0:
         return Verdict()
-    odds = np.zeros(len(first))
-    odds[nodes] = np.exp(np.minimum(first.take(nodes), LARGEST))
+    odds = np.exp(np.clip(first, -LARGEST, LARGEST))
     sums = swept(tree, first, odds, points, priors.open)
-    chosen = places(topmost(tree, first, sums.best, priors.open))
+    chosen = places(topmost(tree, first, sums.best, points, priors.open))
     found = np.zeros(len(chosen), FOUND)
     describe(tree, evidence, priors, now_ms, chosen, found)
     weigh_found(tree, first, points, sums, found)

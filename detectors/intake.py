@@ -12,7 +12,7 @@ from detectors.findings import PhaseWord
 from detectors.glancing import SWITCHGEAR, Glance
 from detectors.hearing import Hearing, fold
 from detectors.moments import NEVER
-from detectors.saying import PING_REPLY, URGENT, ReadRows, said
+from detectors.saying import PING_REPLY, URGENT, ReadRows, says_off
 from detectors.settings import EngineSettings
 from detectors.tree import TRANSFORMER, among, places
 from detectors.waking import in_second, soon_after
@@ -47,27 +47,25 @@ def hear(
     ``asks``: stream times at which a node was asked and has not answered yet; ``there``: what
     there is among the rows.
     """
-    words = said(rows, limits)
     stream = rows["stream_ms"]
-    asked_ms = _asked(rows, asks) if there.answers else np.full(len(rows), NEVER)
-    changed = fold(hearing, rows, words, limits, asked_ms=asked_ms)
+    asked_ms = _asked(rows, asks) if there.answers else np.empty(0, np.int64)
+    off, changed = fold(hearing, rows, limits, asked_ms=asked_ms)
     phases = [PhaseWord(*word, at_ms=int(stream[word[0]])) for word in changed]
     if there.terminals and book.running:
         _terminals_spoke(book, rows["node"].astype(np.int64))
-    at = of_concern(rows, words.off, book.owner)
+    at = of_concern(rows, off, book.owner)
     if len(at) == 0:
         return Heard(phases, None, None)
-    node, stream, off = rows["node"].take(at), stream.take(at), words.off.take(at)
+    rows, off = rows.take(at), off.take(at)
+    node, stream = rows["node"], rows["stream_ms"]
     owners = book.owner.take(node).astype(np.int64)
     spoke = {sequence for sequence in owners.tolist() if sequence >= 0}
     book.spoke |= spoke
     # who follows the first to be back is not waited for
     awaited = [s for s in spoke if book.running[s].back_ms is None]
     last = places(off | among(owners, np.array(sorted(awaited), np.int64)))[-1:].tolist()
-    dead = places(off & (book.group.kind.take(node) == TRANSFORMER))
-    soon = [int(stream[i]) for i in dead.tolist() if _says_more(book, int(node[i]))][:1]
-    urgent = places(URGENT.take(rows["kind"].take(at)))
-    soon += [in_second(int(stream[i])) for i in urgent[:1].tolist()]
+    soon = _dead_terminals(book, rows, off) if there.terminals else []
+    soon += [in_second(int(stream[i])) for i in places(URGENT.take(rows["kind"]))[:1].tolist()]
     return Heard(phases, int(stream[last[0]]) if last else None, min(soon, default=None))
 
 
@@ -83,6 +81,13 @@ def of_concern(rows: ReadRows, off: Bools, owner: I32) -> I64:
     return found[:count]
 
 
+def _dead_terminals(book: Book, rows: Rows, off: Bools) -> list[int]:
+    """When the first terminal was dead that is news."""
+    dead = places(off & (book.group.kind.take(rows["node"]) == TRANSFORMER)).tolist()
+    news = (i for i in dead if _says_more(book, int(rows["node"][i])))
+    return [int(rows["stream_ms"][i]) for i in news][:1]
+
+
 def _says_more(book: Book, node: int) -> bool:
     """Whether a terminal that is dead is news: no outage has it already."""
     return not any(book.contains(o.node, node) and o.dark for o in book.running.values())
@@ -95,7 +100,7 @@ def before_answer(book: Book, rows: Rows, limits: EngineSettings) -> int:
     terminals = places(book.group.kind.take(rows["node"].astype(np.int64)) == TRANSFORMER)
     if len(terminals) == 0:
         return len(rows)
-    dead = terminals[said(rows.take(terminals), limits).off]
+    dead = terminals[says_off(rows.take(terminals), limits)]
     if len(dead) == 0:
         return len(rows)
     stream = rows["stream_ms"]
@@ -105,7 +110,7 @@ def before_answer(book: Book, rows: Rows, limits: EngineSettings) -> int:
 def calm(book: Book, rows: Rows, limits: EngineSettings) -> int:
     """How many rows there are before the first that asks for a verdict."""
     node = rows["node"].astype(np.int64)
-    alarm = said(rows, limits).off | (book.owner.take(node) >= 0)
+    alarm = says_off(rows, limits) | (book.owner.take(node) >= 0)
     alarm |= URGENT.take(rows["kind"]) | SWITCHGEAR.take(book.group.kind.take(node))
     first = places(alarm)
     return int(first[0]) if len(first) else len(rows)

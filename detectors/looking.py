@@ -216,7 +216,8 @@ def bursts(feeder: I32, gasp_ms: I64, burst_ms: int) -> I64:
     """
     last = np.full(len(feeder), NEVER, np.int64)
     for node in range(len(feeder)):
-        last[feeder[node]] = max(last[feeder[node]], gasp_ms[node])
+        if gasp_ms[node] != NEVER:
+            last[feeder[node]] = max(last[feeder[node]], gasp_ms[node])
     first = last.copy()
     for node in range(len(feeder)):
         if gasp_ms[node] != NEVER and gasp_ms[node] > last[feeder[node]] - burst_ms:

@@ -9,14 +9,15 @@ loss of all phases, do: the better of two explanations of everything, by their l
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import log
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import numpy as np
 
 from detectors.book import Book
-from detectors.compiled import compiled
-from detectors.evidence import Evidence
+from detectors.compiled import OF_RECORDS, compiled
+from detectors.evidence import Evidence, suspicious
 from detectors.findings import Findings, PhaseWord, note_phases
+from detectors.flags import LOST, bits_of
 from detectors.hearing import EVERYONE, Hearing
 from detectors.inference import Declared, Verdict, solve
 from detectors.moments import FAR, NEVER
@@ -52,23 +53,21 @@ def with_phases(
     book, _, hearing = known
     tree = book.tree
     verdict, priors = at_one_moment(tree, evidence, priors, now_ms)
-    says = hearing.lost_phases[EVERYONE]
-    lost = says & np.uint8(PHASES)
-    losers = places(lost)
-    suspects = places(evidence.suspicious) if len(losers) or tree.phased else losers
+    losers = losing(hearing.flags)
+    suspects = suspicious(evidence) if len(losers) or tree.phased else losers
     if not (len(losers) or len(suspects)):
         return verdict
     found: dict[int, Declared] = {}
     said: _Words | None = None
     if len(losers):
-        said = _words(known, says)
-        lost, losers = said.lost, places(said.lost)
+        said = _words(known)
+        losers = places(said.lost)
     whole = _spans(verdict)
     for bit in (1, 2, 4):
-        losing = losers[lost[losers] & np.uint8(bit) > 0]
-        if not speaks(tree.phases, suspects, losing, whole, bit):
+        lost = losers if said is None else losers[said.lost[losers] & np.uint8(bit) > 0]
+        if not speaks(tree.phases, suspects, lost, whole, bit):
             continue
-        said = said or _words(known, says)
+        said = said or _words(known)
         ruled = _ruled(tree, evidence, verdict, priors, bit)
         alone = _evidence_of(tree, evidence, said, ruled, bit)
         if alone is None:
@@ -83,7 +82,7 @@ def with_phases(
             other = solve(tree, rest, priors, now_ms)
             if other.score + one.score > verdict.score + 1e-9:
                 evidence, verdict = rest, other
-                suspects, whole = places(evidence.suspicious), _spans(verdict)
+                suspects, whole = suspicious(evidence), _spans(verdict)
                 _add(found, _named(one, bit, said))
     if not found:
         return verdict
@@ -91,9 +90,21 @@ def with_phases(
     return replace(verdict, declared=tuple(declared))
 
 
-def _words(known: tuple[Book, Findings, Hearing], says: U8) -> _Words:
+@compiled
+def losing(flags: Annotated[U8, OF_RECORDS]) -> I64:
+    """Who last said that some of their phases are dead."""
+    found, count = np.empty(len(flags), np.int64), 0
+    for node in range(len(flags)):
+        if bits_of(int(flags[node]), LOST, PHASES):
+            found[count] = node
+            count += 1
+    return found[:count]
+
+
+def _words(known: tuple[Book, Findings, Hearing]) -> _Words:
     """What counts of what devices say of their phases."""
     book, findings, hearing = known
+    says = hearing.lost_phases[EVERYONE]
     lost = says & np.uint8(PHASES)
     old = _overtaken(book, hearing, lost)
     lost, tells = np.where(old, np.uint8(0), lost), (says & np.uint8(TELLS) > 0) & ~old

@@ -76,22 +76,12 @@ def take(memory: Memory, rows: Rows) -> Bools:
     """Remember rows, in their order, and say which of them are new."""
     new = np.ones(len(rows), np.bool_)
     rows = np.ascontiguousarray(rows)
-    if any_relayed(rows):
+    if fetch(memory.facts, rows)[0]:
         relayed = places((rows["dcu"] >= 0) & (rows["seq"] >= 0))
         some = rows.take(relayed)
         new[relayed] = _take_relayed(memory, some["dcu"], some["boot"], some["seq"])
-    fetch(memory.facts, rows)
     take_facts(memory.facts, rows, new)
     return new
-
-
-@compiled
-def any_relayed(rows: ReadRows) -> bool:
-    """Whether any came through a concentrator that counts what it says."""
-    found = False
-    for row in rows:
-        found |= row["dcu"] >= 0 and row["seq"] >= 0
-    return found
 
 
 @compiled
@@ -114,13 +104,16 @@ def take_number(known: OneFacts, boot: int, seq: int) -> bool:
 
 
 @compiled
-def fetch(facts: Facts, rows: ReadRows) -> int:
-    """Read something of all that rows are about: see ``detectors/hearing.py``."""
-    read = 0
+def fetch(facts: Facts, rows: ReadRows) -> tuple[bool, int]:
+    """Whether any row came through a concentrator that counts what it says; and something read of
+    all that rows are about: see ``detectors/hearing.py``.
+    """
+    relayed, read = False, 0
     for row in rows:
         one = facts[row["node"]]
         read += int(one["boot"]) + int(one["fact_before"])
-    return read
+        relayed |= row["dcu"] >= 0 and row["seq"] >= 0
+    return relayed, read
 
 
 @compiled

@@ -299,6 +299,8 @@ def _with_their_transformer(book: Book, outage: Running, on: I64, powered: Bools
     """Who has no power-up of their own takes the latest of their transformer's that is not after
     their word.
     """
+    if how_many(powered) == len(on):
+        return
     above = transformers(book.tree, outage.members[on])
     feeding = distinct(above)
     place = np.searchsorted(feeding, above)

@@ -7,7 +7,7 @@ import numpy as np
 from detectors.compiled import READ_ONLY, compiled
 from detectors.settings import EngineSettings
 from grid.frame import READING, Rows
-from grid.network import U8, Bools
+from grid.network import Bools
 from grid.reading import Kind, Quality
 
 
@@ -36,14 +36,6 @@ ReadRow = Annotated[np.void, READING]
 ReadRows = Annotated[Rows, READING, READ_ONLY]
 
 
-class Said(NamedTuple):
-    """What rows say about power.  One entry a row."""
-
-    on: Bools
-    off: Bools
-    lost_phases: U8  # SILENT_ON_PHASES where it does not say
-
-
 class Volts(NamedTuple):
     """Between which voltages there is neither power nor none."""
 
@@ -67,39 +59,48 @@ def phases_of(row: ReadRow, limits: Volts) -> tuple[int, int, int]:
 
 
 @compiled
-def judge(rows: ReadRows, limits: Volts, words: Said) -> None:
-    """Fill in what rows say."""
-    for place in range(len(rows)):
-        row = rows[place]
-        kind = row["kind"]
-        report, on, off = REPORTS[kind], SAYS_ON[kind], SAYS_OFF[kind]
-        lost = SILENT_ON_PHASES
-        measured, dead, live = phases_of(row, limits)
-        if measured:
-            on |= live != 0 and report
-            off |= dead == measured and report
-            report = False
-            lost = dead | TELLS if live else TELLS
-        if row["on"] == 0:
-            off |= report
-            report = False
-        if TELLS_OK[kind] and lost == SILENT_ON_PHASES:
-            lost = TELLS
-        if kind == PHASE_LOSS:
-            lost = row["phases"] | TELLS
-        valid = row["quality"] & INVALID == 0
-        words.on[place], words.off[place] = valid and (on or report), valid and off
-        words.lost_phases[place] = lost
+def said(row: ReadRow, limits: Volts) -> tuple[bool, bool, int]:
+    """Whether a row says that there is power, whether that there is none, and which phases are
+    lost (SILENT_ON_PHASES where it does not say).
 
-
-def said(rows: Rows, limits: EngineSettings) -> Said:
-    """Judge rows by voltage where they have one (DL/T: off when all phases < 60 %, on when any >=
-    80 %), else by word.
-
-    Between the two limits, and where the device itself says "not valid", a row says nothing.
+    It is judged by voltage where it has one (DL/T: off when all phases < 60 %, on when any >=
+    80 %), else by word.  Between the two limits, and where the device itself says "not valid", it
+    says nothing.
     """
-    count = len(rows)
-    words = Said(np.empty(count, np.bool_), np.empty(count, np.bool_), np.empty(count, np.uint8))
-    volts = Volts(limits.nominal_v, limits.off_pu, limits.on_pu)
-    judge(np.ascontiguousarray(rows), volts, words)
-    return words
+    kind = row["kind"]
+    report, on, off = REPORTS[kind], SAYS_ON[kind], SAYS_OFF[kind]
+    lost = SILENT_ON_PHASES
+    measured, dead, live = phases_of(row, limits)
+    if measured:
+        on |= live != 0 and report
+        off |= dead == measured and report
+        report = False
+        lost = dead | TELLS if live else TELLS
+    if row["on"] == 0:
+        off |= report
+        report = False
+    if TELLS_OK[kind] and lost == SILENT_ON_PHASES:
+        lost = TELLS
+    if kind == PHASE_LOSS:
+        lost = int(row["phases"]) | TELLS
+    valid = row["quality"] & INVALID == 0
+    return valid and (on or report), valid and off, lost
+
+
+@compiled
+def judge(rows: ReadRows, limits: Volts, off: Bools) -> None:
+    """Fill in which rows say that there is no power."""
+    for place in range(len(rows)):
+        off[place] = said(rows[place], limits)[1]
+
+
+def volts_of(limits: EngineSettings) -> Volts:
+    """The settings, for compiled loops."""
+    return Volts(limits.nominal_v, limits.off_pu, limits.on_pu)
+
+
+def says_off(rows: Rows, limits: EngineSettings) -> Bools:
+    """Which rows say that there is no power."""
+    off = np.empty(len(rows), np.bool_)
+    judge(np.ascontiguousarray(rows), volts_of(limits), off)
+    return off

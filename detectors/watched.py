@@ -37,6 +37,7 @@ class Watched(msgspec.Struct):
     began_ms: int = 0  # the first verdict
     looked_ms: int = 0
     gasps: dict[int, list[int]] = {}  # the last few of each node, forgotten after ``flap_s``
+    most: int = 0  # no node has more of them
     flapping: dict[int, int] = {}
     moments: dict[int, list[int]] = {}  # momentary interruptions of each device
     weak: dict[str, dict[int, int]] = {}  # by kind of finding: beyond the limit since
@@ -72,11 +73,13 @@ def note_gasps(watched: Watched, rows: Rows, limits: EngineSettings) -> None:
         times = watched.gasps.setdefault(node, [])
         times.append(at)
         del times[: -int(limits.flaps)]
+        watched.most = max(watched.most, len(times))
 
 
 def take_over(watched: Watched, came: Watched) -> None:
     """Go on with what another group remembered of devices that are ours now."""
     watched.gasps |= came.gasps
+    watched.most = max(map(len, watched.gasps.values()), default=0)
     watched.flapping |= came.flapping
     watched.moments |= came.moments
     for kind, since in came.weak.items():
@@ -100,11 +103,10 @@ def _flapping(watched: Watched, findings: Findings, scene: Scene) -> None:
     limits, now = scene.limits, scene.now_ms
     within, many = int(limits.flap_s * 1000), int(limits.flaps)
     ids, feeder = scene.book.group.ids, scene.book.group.feeder
-    most = max(map(len, watched.gasps.values()), default=0)
-    gasps = watched.gasps.items() if most >= many else ()
+    gasps = watched.gasps.items() if watched.most >= many else ()
     loud = [n for n, t in gasps if len(t) >= many and t[0] > now - within]
-    lit = scene.book.owner < 0  # who is out may say so as often as it likes
-    new = [node for node in loud if node not in watched.flapping and lit[node]]
+    owner = scene.book.owner  # who is out may say so as often as it likes
+    new = [node for node in loud if node not in watched.flapping and owner[node] < 0]
     if new:
         again = (n for n, t in watched.gasps.items() if len(t) > 1 and t[-2] > now - within)
         beside = Counter(int(feeder[node]) for node in again)
@@ -170,6 +172,7 @@ def _forget(watched: Watched, findings: Findings, scene: Scene) -> None:
     limits, now = scene.limits, scene.now_ms
     old = now - int(limits.flap_s * 1000)
     watched.gasps = {n: t for n, t in watched.gasps.items() if t[-1] > old}
+    watched.most = max(map(len, watched.gasps.values()), default=0)
     for node, times in sorted(watched.moments.items()):
         _young(times, now - int(limits.moments_s * 1000))
         if len(times) < limits.moments:

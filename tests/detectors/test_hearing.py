@@ -10,7 +10,7 @@ from detectors.engine import Engine
 from detectors.evidence import Ear, gather
 from detectors.hearing import columns
 from detectors.moments import NEVER
-from detectors.saying import said
+from detectors.saying import said, volts_of
 from detectors.settings import EngineSettings
 from grid.drawing import draw
 
@@ -30,13 +30,10 @@ def judged(stream):
     """What one reading of M1 says: "on", "off", both or nothing, and the phases that are lost."""
 
     def judge(reading: str) -> str:
-        words = said(stream(NETWORK, f"12:00 M1 {reading}").rows, LIMITS)
-        lost = "".join(p for bit, p in ((1, "A"), (2, "B"), (4, "C")) if words.lost_phases[0] & bit)
-        told = (
-            ["on"] * bool(words.on[0])
-            + ["off"] * bool(words.off[0])
-            + [f"lost {lost}"] * bool(lost)
-        )
+        row = stream(NETWORK, f"12:00 M1 {reading}").rows[0]
+        on, off, phases = said(row, volts_of(LIMITS))
+        lost = "".join(p for bit, p in ((1, "A"), (2, "B"), (4, "C")) if phases & bit)
+        told = ["on"] * bool(on) + ["off"] * bool(off) + [f"lost {lost}"] * bool(lost)
         return ", ".join(told) or "nothing"
 
     return judge
@@ -86,9 +83,11 @@ def test_a_heartbeat_with_a_dead_voltage_is_off_whatever_it_calls_itself(judged)
 
 
 def test_the_limits_are_settings(stream) -> None:
-    rows = stream(NETWORK, "12:00 M1 voltage volts=100").rows
-    assert said(rows, EngineSettings(nominal_v=110.0)).on[0]
-    assert said(rows, EngineSettings(off_pu=0.4)).off[0] == False  # noqa: E712 - a numpy bool
+    row = stream(NETWORK, "12:00 M1 voltage volts=100").rows[0]
+    on, _, _ = said(row, volts_of(EngineSettings(nominal_v=110.0)))
+    assert on
+    _, off, _ = said(row, volts_of(EngineSettings(off_pu=0.4)))
+    assert not off
 
 
 def hearing_of(network, frames):

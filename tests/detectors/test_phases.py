@@ -75,6 +75,7 @@ def test_one_word_is_no_phase_fault(day) -> None:
     assert told.outages == []
 
 
+@pytest.mark.loops
 def test_it_widens_when_the_other_phases_go_too(day) -> None:
     late = "12:20:00 M1,M2,M9,M10,M13,M14,M15,M20 last_gasp received=12:20:40\n"
     told = day(

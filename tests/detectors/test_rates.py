@@ -225,6 +225,7 @@ def test_concentrators_that_let_nothing_through_in_a_sure_outage_are_believed_le
     assert mute[0] < 0.3, "one outage proves little"
 
 
+@pytest.mark.loops
 def test_a_concentrator_that_was_mute_without_an_outage_is_counted_when_it_is_back(loss) -> None:
     quiet = "12:15 M1..M10,M21..M35 heartbeat\n12:30 M1..M10,M21..M35 heartbeat\n"
     still = loss(f"{ALL}{quiet}12:31 end")
