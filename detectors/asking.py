@@ -8,6 +8,7 @@ its concentrator is mute.
 
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from math import log, log1p
 
 import numpy as np
 
@@ -27,7 +28,7 @@ from grid.outage import Ping
 
 MINUTE_MS = 60_000
 SHARE = 50  # one in so many customers a minute, but
-FEW = 12  # at least so many
+FEW = 12  # at least so many, for each outage that is being looked for: so many find one of forty
 KEPT_MS = 900_000  # an ask is forgotten after
 ASKS_MAX = 3  # of one meter, until it is heard
 DEVICES_MAX = 24  # a verdict asks about, the most uncertain first
@@ -36,6 +37,7 @@ A_TIME_MIN = 4  # so many, or half of a minute's, before answers say who is to b
 METERS_BY_HAND = 6  # of an outage, where a person asks
 AWAITED_MS = POWER_UP_WAIT_MS[0]  # after power is back: meters say so themselves, unasked
 UNSURE = 0.05  # 4 P (1 - P) of a device that is worth a question
+WAYS_STEPS = 20  # each brings the time of both ways nearer by two thirds and more
 
 
 Handler = Callable[[Scene, Running, Decided], None]
@@ -64,7 +66,10 @@ class Asking:
         void_ms: Moments,
         relays: tuple[I64, I64] | None,
     ) -> Asked | None:
-        """Who has not answered in time, since when, and how often; None if nobody.
+        """Who has not answered, since when, and how often; None if nobody.
+
+        A question that may still be answered counts for a part of one, by how much of its time is
+        over.
 
         What was asked before the power above came back (``void_ms``, entry a node) found a meter
         in the dark: that is known, and says nothing of now.  Nor does what was asked while the
@@ -75,16 +80,19 @@ class Asking:
         wait_ms = int(limits.ping_wait_s * 1000)
         begin_ms = relayed_ms(void_ms[EVERYONE], relays)
         late = {
-            node: [at for at in times if begin_ms[node] + AWAITED_MS < at <= now_ms - wait_ms]
+            node: [at for at in times if begin_ms[node] + AWAITED_MS < at < now_ms]
             for node, times in self.asks.items()
         }
         nodes = [node for node, times in late.items() if times]
         if not nodes:
             return None
+        means = ways(limits.ping_lost)
         return Asked(
             np.array(nodes, np.int64),
             np.array([late[node][0] for node in nodes], np.int64),
-            np.array([len(late[node]) for node in nodes], np.int64),
+            np.array(
+                [sum(missed((now_ms - at) / wait_ms, means) for at in late[n]) for n in nodes]
+            ),
         )
 
     def forget(self, evidence: Evidence, now_ms: int) -> None:
@@ -98,9 +106,10 @@ class Asking:
         }
 
     def due_ms(self, now_ms: int, limits: EngineSettings) -> int | None:
-        """When the next answer will be late; None if none is awaited."""
+        """When the next answer will be late, or its time half over; None if none is awaited."""
         wait_ms = int(limits.ping_wait_s * 1000)
-        late = [times[-1] + wait_ms for times in self.asks.values()]
+        last = [times[-1] for times in self.asks.values()]
+        late = [at + part for at in last for part in (wait_ms // 2, wait_ms)]
         return min((at for at in late if at > now_ms), default=None)
 
     def ask(self, scene: Scene, verdict: Verdict, *, deaf: bool, storm: bool = False) -> list[Ping]:
@@ -114,8 +123,7 @@ class Asking:
         if storm:
             several = group.kind[verdict.nodes] != NodeKind.METER
             verdict = replace(verdict, nodes=verdict.nodes[several], dead=verdict.dead[several])
-        chosen = self.choose(group, scene.evidence, verdict, now_ms=now_ms, limits=scene.limits)
-        return [Ping(now_ms, group.ids[node]) for node in chosen]
+        return [Ping(now_ms, group.ids[node]) for node in self._choose(scene, verdict)]
 
     def by_hand(self, pings: list[Ping], *, lost: Collection[str]) -> Handler:
         """How a person has some meters of an outage asked: they are put to ``pings``, within the
@@ -135,7 +143,7 @@ class Asking:
     def _by_hand(self, scene: Scene, outage: Running) -> list[int]:
         group, limits, now_ms = scene.book.group, scene.limits, scene.now_ms
         self.forget(scene.evidence, now_ms)
-        budget = self._budget(group, limits)
+        budget = self._budget(scene)
         if budget <= 0:
             raise Refused("as many meters were asked in this minute as may be; try again in one")
         members = outage.members[outage.out] if outage.dark else outage.members
@@ -149,21 +157,14 @@ class Asking:
             self.sent(node, now_ms)
         return chosen
 
-    def choose(
-        self,
-        group: Group,
-        evidence: Evidence,
-        verdict: Verdict,
-        *,
-        now_ms: int,
-        limits: EngineSettings,
-    ) -> list[int]:
+    def _choose(self, scene: Scene, verdict: Verdict) -> list[int]:
         """Meters to ask now, the most informative first; they count as asked."""
-        budget = self._budget(group, limits)
+        group, now_ms, limits = scene.book.group, scene.now_ms, scene.limits
+        budget = self._budget(scene)
         budget = min(budget, self._at_once(budget, now_ms, limits))
         if budget <= 0 or len(verdict.nodes) == 0:
             return []
-        able = self._able(group, evidence, now_ms, limits)
+        able = self._able(group, scene.evidence, now_ms, limits)
         nearest = _nearest(group, verdict.nodes)
         asked = [int(nearest[node]) for node in self._awaited(now_ms, limits)]
         could = np.unique(nearest[able])
@@ -204,14 +205,38 @@ class Asking:
 
     def _at_once(self, budget: int, now_ms: int, limits: EngineSettings) -> int:
         """How many of a minute's questions may be asked before answers say who is to be next."""
-        wait_ms = int(limits.ping_wait_s * 1000)
+        wait_ms = int(limits.ping_wait_s * 500)  # by half of their time most of them have come
         recent = sum(at > now_ms - wait_ms for at in self.sent_ms)
         return max((budget + recent) // 2, A_TIME_MIN) - recent
 
-    def _budget(self, group: Group, limits: EngineSettings) -> int:
-        """What is left for this minute: less in a small group, that none is asked to exhaustion."""
-        share = max(len(group.customer_ids) // SHARE, FEW)
-        return min(int(limits.pings_per_minute), share) - len(self.sent_ms)
+    def _budget(self, scene: Scene) -> int:
+        """What is left for this minute: less in a small group, that none is asked to exhaustion;
+        but what was spent on one outage is not missing for the next.
+        """
+        young_ms = scene.now_ms - MINUTE_MS
+        young = sum(o.detected_ms > young_ms for o in scene.book.running.values())
+        share = max(len(scene.book.group.customer_ids) // SHARE, FEW * (1 + young))
+        return min(int(scene.limits.pings_per_minute), share) - len(self.sent_ms)
+
+
+def ways(lost: float) -> float:
+    """How many mean times of one way it takes until only a share of ``lost`` of the answers have
+    not come.  A question has its way to the meter and the answer its way back, each as if by chance
+    (Erlang's distribution of two).
+    """
+    means = -log(lost)
+    for _ in range(WAYS_STEPS):
+        means = log1p(means) - log(lost)
+    return means
+
+
+def missed(share: float, means: float) -> float:
+    """What no answer is worth when a share of its time (``ways``) is over, of what it is worth in
+    the end: at first little.
+    """
+    if share >= 1.0:
+        return 1.0
+    return (share * means - log1p(share * means)) / (means - log1p(means))
 
 
 def _least_sure(group: Group, verdict: Verdict, asked: Iterable[int], could: I64) -> Iterator[int]:

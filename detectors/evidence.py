@@ -58,7 +58,7 @@ class Evidence(NamedTuple):
     on_ll: F64  # log P(silence | on)
     overdue: Bools
     pending: Bools  # its outage was restored, it has not spoken since
-    unanswered: I64  # how often it was asked and did not answer
+    unanswered: F64  # how often it was asked and did not answer; less while it still may
     mute_dcu: Bools  # entry a concentrator: nothing comes through it although it should
     word_ms: I64  # entry a concentrator: when anything last came through it; NEVER
     gasping: Gasping  # what is known of last gasps
@@ -85,11 +85,11 @@ def suspicious(evidence: Evidence) -> I64:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Asked:
-    """Meters that were asked and have not answered in time."""
+    """Meters that were asked and have not answered."""
 
     nodes: I64
     first_ms: I64  # ours: when each was first asked
-    times: I64  # how often
+    times: F64  # how often; of a question that may still be answered, the share of its time
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +116,8 @@ def gather(group: Group, hearing: Hearing, ear: Ear, limits: EngineSettings) -> 
     next_ms = look(hearing.heard, group.kind, terms, beyond, seen)
     on_ll, off_ll, gasp_ll, due_ms = seen.on_ll, seen.off_ll, seen.gasp_ll, seen.due_ms
     missing = seen.overdue
-    unanswered = np.zeros(count, np.int64)
+    unanswered = np.zeros(count)
+    late = seen.overdue
     if ear.asked is not None:
         unanswered = _unanswered(ear.asked, seen.heard_ms, due_ms)
         asked = places(unanswered)
@@ -124,10 +125,11 @@ def gather(group: Group, hearing: Hearing, ear: Ear, limits: EngineSettings) -> 
         spoke = seen.gasp_ms[asked] != NEVER
         on_ll[asked] += np.where(spoke, 0.0, worth)
         gasp_ll[asked] -= np.where(spoke, worth, 0.0)
-        missing = missing.copy()
+        missing, late = missing.copy(), late.copy()
         missing[asked[~spoke]] = True
+        late[asked[~spoke & (unanswered[asked] >= 1)]] = True
         seen.late_ms[:] = due_ms + terms.slack_ms * seen.overdue
-    mute, word = _clamp(group, seen, missing, hearing, ear)
+    mute, word = _clamp(group, seen, (missing, late), hearing, ear)
     return Evidence(
         seen.known_ms, seen.gasp_ms, gasp_ll, due_ms, off_ll, on_ll, seen.overdue, seen.pending,
         unanswered, mute, word, ear.gasping, next_ms,
@@ -170,28 +172,28 @@ def _beyond(ear: Ear) -> Beyond:
     )
 
 
-def _unanswered(asked: Asked | None, heard: I64, due_ms: I64) -> I64:
+def _unanswered(asked: Asked, heard: I64, due_ms: I64) -> F64:
     """How often each node was asked and did not answer; that is as old as the first question.
     Changes ``due_ms``.
     """
-    times = np.zeros(len(heard), np.int64)
-    if asked is not None:
-        silent = heard[asked.nodes] < asked.first_ms
-        nodes = asked.nodes[silent]
-        times[nodes] = asked.times[silent]
-        due_ms[nodes] = np.minimum(due_ms[nodes], asked.first_ms[silent])
+    times = np.zeros(len(heard))
+    silent = heard[asked.nodes] < asked.first_ms
+    nodes = asked.nodes[silent]
+    times[nodes] = asked.times[silent]
+    due_ms[nodes] = np.minimum(due_ms[nodes], asked.first_ms[silent])
     return times
 
 
 def _clamp(
-    group: Group, seen: Seen, missing: Bools, hearing: Hearing, ear: Ear
+    group: Group, seen: Seen, silence: tuple[Bools, Bools], hearing: Hearing, ear: Ear
 ) -> tuple[Bools, I64]:
     """Let a silent concentrator explain its meters' silence, on both sides; shared out in
     proportion to what each one's is worth.  Changes ``seen``.
 
     What a concentrator was heard after, it did not swallow: only silence begun since its last word
-    is its own.
+    is its own.  ``silence``: entry a node, whether a word is missing, and whether it is late.
     """
+    missing, late = silence
     count = len(group.dcus)
     mute = np.zeros(count, np.bool_)
     said = Relayed(
@@ -226,10 +228,10 @@ def _clamp(
     r, r0 = ear.comms_loss
     off_ll[member] *= _share(sum_off, np.full(count, r))[dcu]
     on_ll[member] *= _share(sum_on, np.where(said.waiting, left, r0))[dcu]
-    swallowed = said.missing
+    lit = member[late[member]]
     if ear.dark is not None:
-        lit = member[missing[member] & ~ear.dark[member]]
-        swallowed = np.bincount(group.dcu[lit], minlength=count)
+        lit = lit[~ear.dark[lit]]
+    swallowed = np.bincount(group.dcu[lit], minlength=count)
     mute = quiet & (swallowed >= np.minimum(MUTE_MISSING, said.members)) & (swallowed > 0)
     mute |= quiet & said.waiting & (left > 0.5)
     return mute, word

@@ -111,12 +111,14 @@ def describe(
         end = node + tree.size[node]
         heard_ms = last_word(evidence, node, end)
         since_ms = heard_ms - GUARD_MS
-        waiting = 0
+        waiting, asked = 0, 0.0
         gasp_ms, terminal_ms = FAR, FAR
         for below in range(node, end):
             gasp = evidence.gasp_ms[below]
             due = evidence.due_ms[below] >= since_ms
-            one["unanswered"] += due and evidence.unanswered[below] > 0
+            if due:
+                one["unanswered"] += evidence.unanswered[below] >= 1
+                asked += evidence.unanswered[below]
             if gasp != NEVER and gasp >= since_ms:
                 one["gasps"] += 1
                 if tree.kind[below] == TRANSFORMER:
@@ -140,7 +142,7 @@ def describe(
             one["gasps"] + one["overdue"] <= 1
             and one["unanswered"] + waiting == 0
             and terminal_ms == FAR
-            and not (others and ripe)
+            and not (others and (ripe or asked >= 1))  # on a calm day answers may all be slow
             and (priors.left_logit if left else priors.logit)[node] < 0
             and not priors.open[node]  # not where a plan has it open
         )

@@ -242,7 +242,7 @@ def _only(evidence: Evidence, keep: Bools) -> Evidence:
         on_ll=np.where(keep, evidence.on_ll, 0.0),
         overdue=evidence.overdue & keep,
         pending=evidence.pending & keep,
-        unanswered=np.where(keep, evidence.unanswered, 0),
+        unanswered=np.where(keep, evidence.unanswered, 0.0),
     )
 
 

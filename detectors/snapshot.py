@@ -48,7 +48,7 @@ class Body(msgspec.Struct, frozen=True, array_like=True):
     spoke: tuple[int, ...]
     sequence: int
     findings: dict[str, Finding]
-    waking: tuple[int, int, bool, int, bool, int]
+    waking: tuple[int, int, bool, int, bool, int, int]
     mute: dict[int, int]
     relays: dict[int, tuple[int, int]]
     gaps: list[tuple[int, int]]
@@ -102,6 +102,7 @@ def take(engine: Engine) -> bytes:
             waking.quiet_until_ms,
             waking.idle,
             waking.soon_ms,
+            waking.answer_ms,
         ),
         mute=dict(sorted(engine.relays.mute.items())),
         relays=dict(sorted(engine.relays.past.items())),
@@ -179,7 +180,7 @@ def restore(group: Group, body: Body) -> Engine:
     engine.findings.open = body.findings
     waking = engine.waking
     waking.urgent_ms, waking.decided_ms, waking.dirty = body.waking[:3]
-    waking.quiet_until_ms, waking.idle, waking.soon_ms = body.waking[3:]
+    waking.quiet_until_ms, waking.idle, waking.soon_ms, waking.answer_ms = body.waking[3:]
     engine.listening = Listening(body.gaps, body.lost)
     engine.relays = Relays(body.mute, body.relays)
     engine.catching_up, engine.backlog_from_ms = body.catching_up, body.backlog_from_ms

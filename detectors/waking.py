@@ -32,6 +32,7 @@ class Waking:
     quiet_until_ms: int = 0  # nothing falls due before
     idle: bool = True  # nothing suspicious, nothing running
     soon_ms: int = NEVER_AGAIN  # what a terminal said is answered then
+    answer_ms: int = NEVER_AGAIN  # somebody who was asked should have answered by then
 
     def heard(self, first_ms: int) -> None:
         """Something was taken in, the first of it at this stream time."""
@@ -53,7 +54,7 @@ class Waking:
         self.urgent_ms = min(self.urgent_ms, to_ms)
         self.decided_ms = min(self.decided_ms, to_ms)
         self.quiet_until_ms = min(self.quiet_until_ms, to_ms)
-        self.soon_ms = NEVER_AGAIN
+        self.soon_ms = self.answer_ms = NEVER_AGAIN
 
     def boundary(self, from_ms: int, last_ms: int) -> int:
         """Entries before this stream time, from ``from_ms`` on, may be taken in together."""
@@ -81,7 +82,7 @@ class Waking:
         lively = first - self.urgent_ms <= LIVELY_MS
         if lively and self.dirty:
             return first
-        ramp = self._on_tick(self.decided_ms + RAMP_MS)
+        ramp = self._on_tick(min(self.decided_ms + RAMP_MS, self.answer_ms))
         if ramp - self.urgent_ms <= LIVELY_MS and not self.idle:
             return max(first, ramp)
         if self.dirty or not self.idle:
@@ -95,9 +96,10 @@ class Waking:
         return -(-at_ms // TICK_MS) * TICK_MS
 
     def expect(self, at_ms: int | None) -> None:
-        """Something may be late from this stream time on."""
+        """An answer may be late from this stream time on."""
         if at_ms is not None:
             self.quiet_until_ms = min(self.quiet_until_ms, at_ms)
+            self.answer_ms = at_ms
 
     def decided(
         self,
@@ -110,7 +112,7 @@ class Waking:
         """A verdict was given: find out what falls due next."""
         self.decided_ms = now_ms
         self.dirty = False
-        self.soon_ms = NEVER_AGAIN
+        self.soon_ms = self.answer_ms = NEVER_AGAIN
         restless = [o for o in running if o.state is not State.RESTORED]
         self.idle = not restless and not evidence.suspicious.any()
         self.quiet_until_ms = NEVER_AGAIN

@@ -255,6 +255,73 @@ def test_where_a_minutes_questions_are_few_each_halves_what_is_left(answered) ->
     """Of forty switches in series the fourth is open; a dozen questions a minute."""
     dark = tuple(f"M{n}" for n in range(4, 41))
     text = "11:45 12:00 M1..M40 heartbeat\n 12:02 M24,M39 last_gasp\n 12:02:30 end"
-    asked, [(device, out, _)] = answered(text, dark, network=CHAIN)
+    asked, [(device, out, _)] = answered(text, dark, network=CHAIN, pings_per_minute=12.0)
     assert (device, out) == ("W4", 37)
     assert len(asked) <= 12
+
+
+def chain(letter: str, many: int) -> str:
+    """So many switches in series, one meter behind each but what is behind the next."""
+    lines = [f"  breaker B{letter}"]
+    for n in range(1, many + 1):
+        deep = "  " * n
+        lines += [f"{deep}  switch {letter}{n}", f"{deep}    transformer T{letter}{n}"]
+        lines += [f"{deep}      meter M{letter}{n}"]
+    return "\n".join(lines)
+
+
+TWO_CHAINS = draw(f"source S1\n{chain('X', 20)}\n{chain('Y', 20)}\n")
+
+
+def test_what_one_outage_was_asked_about_is_not_missing_for_the_next(answered) -> None:
+    """Of twenty switches in series the fourth is open, and of twenty others, half a minute later;
+    a dozen questions a minute find one of them.
+    """
+    dark = tuple(f"M{letter}{n}" for letter in "XY" for n in range(4, 21))
+    warm = "11:45 12:00 MX1..MX20,MY1..MY20 heartbeat\n"
+    first = "12:01:30 MX11,MX15 last_gasp received=12:02:05\n"
+    second = "12:02:00 MY11,MY15 last_gasp received=12:02:35\n"
+    asked, running = answered(f"{warm}{first}{second} 12:02:45 end", dark, network=TWO_CHAINS)
+    assert [(device, out) for device, out, _ in running] == [("X4", 17), ("Y4", 17)]
+    assert len(asked) <= 36
+
+
+# -- what may still be answered --------------------------------------------------------------------
+
+
+GASP = f"{WARM} 12:01:25 M2 last_gasp received=12:02:00\n"
+BESIDE = "12:01:25 M7..M40 last_gasp received=12:02:00\n12:02:01 M4..M6 ping_reply\n"
+
+
+@pytest.mark.parametrize(
+    ("beside", "asked", "end", "found"),
+    [
+        ("", "M1,M3", "12:02:07", False),
+        ("", "M1,M3", "12:02:11", True),
+        (BESIDE, "", "12:02:07", False),
+        (BESIDE, "M1,M3", "12:02:04", False),
+        (BESIDE, "M1,M3", "12:02:09", True),
+    ],
+)
+def test_one_gasp_waits_until_answers_are_late_but_not_so_long_beside_a_sure_fault(
+    day, beside: str, asked: str, end: str, found: bool
+) -> None:
+    pings = "\n".join(f"12:02:02 ping {meter}" for meter in asked.split(",") if meter)
+    told = day(NETWORK, f"{GASP}{beside}{pings}\n {end} end")
+    assert ("transformer T1: predicted fault" in told.outages) is found
+
+
+def test_an_answer_in_time_takes_back_what_its_silence_said(day) -> None:
+    text = f"{GASP}{BESIDE}12:02:02 ping M1\n12:02:02 ping M3\n"
+    assert "transformer T1: predicted fault" in day(NETWORK, f"{text} 12:02:09 end").outages
+    late = day(NETWORK, f"{text} 12:02:09 M1,M3 ping_reply\n 12:02:30 end")
+    assert "transformer T1: rejected fault" in late.outages
+
+
+@pytest.mark.parametrize(("end", "mute"), [("12:02:09", False), ("12:02:14", True)])
+def test_a_concentrator_is_mute_when_answers_through_it_are_late_and_not_before(
+    day, end: str, mute: bool
+) -> None:
+    pings = "\n".join(f"12:02:02 ping M{n}" for n in (4, 5, 6))
+    told = day(NETWORK, f"{WARM}{pings}\n {end} end")
+    assert bool(told.engine.relays.mute) is mute

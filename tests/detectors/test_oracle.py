@@ -90,7 +90,7 @@ def random_case(seed: int) -> Case:
         on_ll=weights(-9, -1, overdue),
         overdue=overdue,
         pending=pending,
-        unanswered=np.zeros(count, np.int64),
+        unanswered=np.zeros(count),
         mute_dcu=np.zeros(0, np.bool_),
         word_ms=np.zeros(0, np.int64),
         gasping=Gasping(0.5),
@@ -295,7 +295,7 @@ def silent(heard_ms: np.ndarray, **known: np.ndarray) -> Evidence:
     nothing = {
         "gasp_ms": np.full(count, NEVER), "gasp_ll": np.zeros(count), "due_ms": np.full(count, FAR),
         "on_ll": np.zeros(count), "overdue": np.zeros(count, np.bool_),
-        "pending": np.zeros(count, np.bool_), "unanswered": np.zeros(count, np.int64),
+        "pending": np.zeros(count, np.bool_), "unanswered": np.zeros(count),
     }  # fmt: skip
     return Evidence(
         heard_ms=heard_ms, mute_dcu=np.zeros(0, np.bool_), word_ms=np.zeros(0, np.int64),
