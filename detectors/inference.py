@@ -84,7 +84,7 @@ def solve(tree: Tree, evidence: Evidence, priors: Priors, now_ms: int) -> Verdic
         return Verdict()
     odds = np.exp(np.clip(first, -LARGEST, LARGEST))
     sums = swept(tree, first, odds, points, priors.open)
-    chosen = places(topmost(tree, first, sums.best, points, priors.open))
+    chosen = places(topmost(tree, first, sums.best, priors.open))
     found = np.zeros(len(chosen), FOUND)
     describe(tree, evidence, priors, now_ms, chosen, found)
     weigh_found(tree, first, points, sums, found)

@@ -72,14 +72,12 @@ def swept(tree: Tree, first: F64, odds: F64, points: Bools, is_open: Bools) -> S
 
 
 @compiled
-def topmost(tree: Tree, first: F64, best: F64, points: Bools, is_open: Bools) -> Bools:
+def topmost(tree: Tree, first: F64, best: F64, is_open: Bools) -> Bools:
     """Nodes that beat the best of what is below them, and none of which is below another."""
     chosen = np.zeros(len(first), np.bool_)
     end = 0
     for node in range(1, len(first)):
-        if node < end or not points[node]:
-            continue
-        if is_open[node] or first[node] > best[node] + SURELY:
+        if node >= end and (is_open[node] or first[node] > best[node] + SURELY):
             chosen[node] = True
             end = node + tree.size[node]
     return chosen

@@ -234,7 +234,7 @@ def weigh(tree: Tree, evidence: Evidence, priors: Priors, now_ms: int) -> tuple[
     for node in range(count - 1, 0, -1):
         terminal = kind[node] == TRANSFORMER
         late = overdue[node] or pending[node]
-        if size[node] == 1 and gasp_ms[node] == NEVER and not (late or is_open[node]):
+        if not (late or is_open[node]) and size[node] == 1 and gasp_ms[node] == NEVER:
             nothing_new(siblings[depth[node]], evidence, node, terminal)
             continue
         reason_ms = due_ms[node] if late else NEVER
