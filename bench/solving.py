@@ -42,7 +42,7 @@ def _evidence(tree: Tree) -> Evidence:
         on_ll=np.where(overdue, -0.1, 0.0),
         overdue=overdue,
         pending=np.zeros(count, np.bool_),
-        unanswered=np.zeros(count, np.int64),
+        unanswered=np.zeros(count),
         mute_dcu=np.zeros(0, np.bool_),
         word_ms=np.zeros(0, np.int64),
         gasping=Gasping(0.5),
