@@ -69,7 +69,8 @@ def _hear_one(
     if how_many(back & ~again):
         again |= _was_dark(book, outage, hearing, limits, node, heard)
     restored = back & (again | (outage.back_ms is not None))
-    if outage.telemetered or how_many(restored & powered):
+    # who was left in the dark by another outage was out in that
+    if outage.telemetered or outage.parent is not None or how_many(restored & powered):
         restored = back
     elif np.count_nonzero(restored) > 1 and _supported(outage):
         # heard with those who say that it ends: one more of them, and no word against it

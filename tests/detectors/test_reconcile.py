@@ -177,6 +177,25 @@ def test_a_nested_outage_ends_when_its_meters_are_heard(day) -> None:
     ]
 
 
+def test_who_was_left_in_the_dark_and_reports_power_had_none_before(day) -> None:
+    """Nobody gasped, and the first to be heard again only answers: the breaker was open all the
+    same, and so it was without power.
+    """
+    told = day(NETWORK, f"""{WARM}
+        12:01:00 B1 trip
+        12:03:00 B1 close
+        12:03:05 M1..M18 power_up
+        12:06:01 M19 ping_reply on=1
+        12:06:00 M20..M24 power_up received=12:06:04
+        12:06:10 end
+    """)  # fmt: skip
+    assert "not part of it" not in "".join(told.log)
+    assert told.outages[2:] == [
+        "transformer T4: restored fault left by S1-1",
+        "  12:01:00 - 12:06:00: M19..M24",
+    ]
+
+
 def test_a_section_behind_a_switch_is_a_later_step_of_the_same_outage(day) -> None:
     told = day(NETWORK, f"""{WARM}
         12:01:00 M1..M24 last_gasp
