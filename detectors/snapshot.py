@@ -26,7 +26,7 @@ from grid.frame import READING, PlanEntered
 from grid.network import Group
 from grid.outage import Finding
 
-FORMAT = 18
+FORMAT = 19
 
 
 class Body(msgspec.Struct, frozen=True, array_like=True):
