@@ -161,7 +161,7 @@ class Asking:
         """Meters to ask now, the most informative first; they count as asked."""
         group, now_ms, limits = scene.book.group, scene.now_ms, scene.limits
         budget = self._budget(scene)
-        budget = min(budget, self._at_once(budget, now_ms, limits))
+        budget = min(budget, self._at_once(budget, scene))
         if budget <= 0 or len(verdict.nodes) == 0:
             return []
         able = self._able(group, scene.evidence, now_ms, limits)
@@ -203,10 +203,15 @@ class Asking:
         wait_ms = int(limits.ping_wait_s * 1000)
         return [node for node, times in self.asks.items() if times[-1] + wait_ms > now_ms]
 
-    def _at_once(self, budget: int, now_ms: int, limits: EngineSettings) -> int:
-        """How many of a minute's questions may be asked before answers say who is to be next."""
-        wait_ms = int(limits.ping_wait_s * 500)  # by half of their time most of them have come
-        recent = sum(at > now_ms - wait_ms for at in self.sent_ms)
+    def _at_once(self, budget: int, scene: Scene) -> int:
+        """How many of a minute's questions may be asked before answers say who is to be next.
+
+        Most have come by half of their time; where power is coming back there is no hurry, for
+        meters say so themselves.
+        """
+        restoring = any(o.back_ms is not None for o in scene.book.running.values())
+        wait_ms = int(scene.limits.ping_wait_s * (1000 if restoring else 500))
+        recent = sum(at > scene.now_ms - wait_ms for at in self.sent_ms)
         return max((budget + recent) // 2, A_TIME_MIN) - recent
 
     def _budget(self, scene: Scene) -> int:

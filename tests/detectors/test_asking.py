@@ -286,6 +286,21 @@ def test_what_one_outage_was_asked_about_is_not_missing_for_the_next(answered) -
     assert len(asked) <= 36
 
 
+def test_where_power_is_coming_back_the_second_questions_wait_for_all_answers(answered) -> None:
+    """Half of their time is enough where nobody says of himself that he has power again."""
+    warm = "11:45 12:00 MX1..MX20,MY1..MY20 heartbeat\n"
+    out = "12:01:00 MX11..MX20 last_gasp received=12:01:35\n"
+    back = "12:02:04 MX11..MX14 power_up off_at=12:01:00\n"
+    gasps = "12:01:30 MY11,MY15 last_gasp received=12:02:05\n"
+    dark = tuple(f"MY{n}" for n in range(4, 21)) + tuple(f"MX{n}" for n in range(11, 21))
+
+    asked, _ = answered(f"{warm}{gasps} 12:02:12 end", dark, TWO_CHAINS, pings_per_minute=12.0)
+    calm = sum(meter.startswith("MY") for meter in asked)
+    text = f"{warm}{out}{back}{gasps} 12:02:12 end"
+    asked, _ = answered(text, dark, TWO_CHAINS, pings_per_minute=24.0)
+    assert 4 <= sum(meter.startswith("MY") for meter in asked) < calm
+
+
 # -- what may still be answered --------------------------------------------------------------------
 
 
