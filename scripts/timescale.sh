@@ -81,6 +81,7 @@ kill_all() {
 
 stop() {
     cluster=$clusters/$1
+    [ -e "$root$cluster" ] || return 0
     as_postgres "$bin/pg_ctl" -D "$cluster" -m immediate -w stop >/dev/null || true
     rm -rf "$root$cluster"
 }

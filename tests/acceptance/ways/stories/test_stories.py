@@ -19,6 +19,7 @@ from simulators.verdict import spoken
 pytestmark = pytest.mark.timeout(1200)
 
 
+UNASKED = "[engine]\npings_per_minute = 0.0"
 IN_OUR_TIME = (
     pytest.param("tales", id="in process", marks=pytest.mark.services),
     pytest.param("cluster_tales", id="on a cluster", marks=pytest.mark.soak),
@@ -41,9 +42,11 @@ def hurried(
     cluster_of: Callable[..., Any], day_on_the_bus: Callable[..., Any],
     demo_text: tuple[str, str, str], story_of: Callable[..., Any],
 ) -> Iterator[Any]:  # fmt: skip
-    """The demo on a cluster in its own time: minutes are seconds.  Nobody is texted."""
+    """The demo on a cluster in its own time: minutes are seconds.  Nobody is texted, and nobody is
+    asked: on a recorded day no meter answers, whether it has power or not.
+    """
     network, scenario, config = demo_text
-    cluster = cluster_of(network, config=config)
+    cluster = cluster_of(network, config=config.replace("[engine]", UNASKED))
     scenario = scenario.replace("duration_s = 200", "duration_s = 260")
     just_over_ms = (now_ms() // 1000 - 265) * 1000  # what is old would be let go
     day = day_on_the_bus(cluster, scenario, begin_ms=just_over_ms)
