@@ -49,7 +49,7 @@ def reconcile(scene: Scene, declared: tuple[Declared, ...]) -> Bools:
             continue
         supported.add(outage.sequence)
         outage.unsupported_ms = None
-        if outage.node == found.node:
+        if outage.node == found.node and outage.back_ms is None:  # later it is of who is left
             outage.probability = found.probability
             outage.margin = outage.margin if outage.doubt_ms else found.margin
         if outage.counted != (found.gasps, found.overdue) or not outage.fitted:

@@ -13,7 +13,7 @@ from grid.drawing import draw
 from grid.errors import ConfigError
 from grid.reading import Kind
 from service import evaluate
-from service.evaluating import evaluated
+from service.evaluating import evaluated, played
 from simulators.cells import cells_of
 from simulators.quiet import DAY_MS, HOUR_MS, quiet_hours
 
@@ -34,6 +34,15 @@ def test_where_everything_is_heard_every_fault_is_exact_and_the_rule_is_beside_i
     assert line.rule_exact is not None
     assert line.rule_exact < 1.0
     assert (line.false, line.twice, line.wrong_restored) == (0, 0, 0)
+
+
+def test_how_sure_a_device_is_does_not_fall_while_power_comes_back() -> None:
+    """For a second, those whose power-ups are on their way may all have been left in the dark."""
+    day, _ = played(CITY, cells_of("p0.3 r0")[0], 53_004, 3, EngineSettings())
+    said = [c.outage for c in day.changes if c.outage.device_id == "S1-F01-SW1"]
+    back = [outage for outage in said if outage.state == "partially_restored"]
+    assert back
+    assert min(outage.probability for outage in back) > 0.99
 
 
 def test_the_loss_of_one_phase_is_one_outage_of_exactly_those_who_have_no_other() -> None:
