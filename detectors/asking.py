@@ -79,19 +79,19 @@ class Asking:
             return None
         wait_ms = int(limits.ping_wait_s * 1000)
         begin_ms = relayed_ms(void_ms[EVERYONE], relays)
-        late = {
+        asked = {
             node: [at for at in times if begin_ms[node] + AWAITED_MS < at < now_ms]
             for node, times in self.asks.items()
         }
-        nodes = [node for node, times in late.items() if times]
+        nodes = [node for node, times in asked.items() if times]
         if not nodes:
             return None
         means = ways(limits.ping_lost)
         return Asked(
             np.array(nodes, np.int64),
-            np.array([late[node][0] for node in nodes], np.int64),
+            np.array([asked[node][0] for node in nodes], np.int64),
             np.array(
-                [sum(missed((now_ms - at) / wait_ms, means) for at in late[n]) for n in nodes]
+                [sum(missed((now_ms - at) / wait_ms, means) for at in asked[n]) for n in nodes]
             ),
         )
 

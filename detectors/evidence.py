@@ -31,7 +31,7 @@ from detectors.looking import (
 )
 from detectors.moments import FAR, NEVER
 from detectors.settings import EngineSettings
-from detectors.tree import places
+from detectors.tree import how_many, places
 from grid.network import F64, I64, Bools, Group
 
 MUTE_MISSING = 3  # so many that were due since its last word, and did not come, make it mute
@@ -207,13 +207,13 @@ def _clamp(
     if count == 0:
         return mute, said.word_ms
     relay(group.dcu, seen, missing, said)
-    if np.count_nonzero(seen.gasp_ms != NEVER):
+    if how_many(seen.gasp_ms != NEVER):
         first = bursts(group.feeder, seen.gasp_ms, BURST_MS)
         bursts_of(group.dcu, group.feeder, first, said.burst_ms)
     word = said.word_ms
     quiet = (said.missing > 0) | said.waiting | (word < said.burst_ms)
     quiet &= said.spoke_ms <= word
-    if not np.count_nonzero(quiet):
+    if not how_many(quiet):
         return mute, word
     member = behind(group.dcu, quiet, seen, word)
     if len(member) == 0:

@@ -15,9 +15,10 @@ from typing import Annotated
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.compiled import READ_ONLY, compiled
+from detectors.compiled import compiled
+from detectors.saying import ReadRows
 from detectors.tree import places
-from grid.frame import READING, Rows
+from grid.frame import Rows
 from grid.network import I64, U32, U64, Bools
 
 WINDOW = 64
@@ -26,8 +27,6 @@ NO_FACT = np.uint32(0xFFFF_FFF7)  # a tamper in one millisecond of three days
 ONE = np.uint64(1)
 KINDS = 16  # more than there are
 WHOLE, HALF = 1 << 32, 1 << 31  # of what 32 bits tell apart
-
-ReadRows = Annotated[Rows, READING, READ_ONLY]
 
 FACTS = np.dtype(
     [("boot", "u4"), ("high", "u4"), ("window", "u8"), ("fact", "u4"), ("fact_before", "u4")],

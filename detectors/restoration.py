@@ -63,18 +63,20 @@ def _hear_one(
     if not how_many(back):
         return
     powered = hearing.back_ms[node] + lag > outage.since_ms
-    # a gasp that little else supports, and then the usual report: it was false
-    again = powered | ((hearing.resumed[node] > 0) | gasped if _supported(outage) else False)
-    again |= _terminal_dead(book, outage, hearing, node)
-    if how_many(back & ~again):
-        again |= _was_dark(book, outage, hearing, limits, node, heard)
-    restored = back & (again | (outage.back_ms is not None))
     # who was left in the dark by another outage was out in that
-    if outage.telemetered or outage.parent is not None or how_many(restored & powered):
+    ends = outage.telemetered or outage.parent is not None or outage.back_ms is not None
+    if ends or how_many(back & powered):
         restored = back
-    elif np.count_nonzero(restored) > 1 and _supported(outage):
-        # heard with those who say that it ends: one more of them, and no word against it
-        restored |= back & (heard >= heard[restored].min() - GUARD_MS)
+    else:
+        supported = _supported(outage)
+        restored = back & _terminal_dead(book, outage, hearing, node)
+        if supported:  # or it was a false gasp, and then the usual report
+            restored |= back & ((hearing.resumed[node] > 0) | gasped)
+        if how_many(back & ~restored):
+            restored |= back & _was_dark(book, outage, hearing, limits, node, heard)
+        if supported and how_many(restored) > 1:
+            # heard with those who say that it ends: one more of them, and no word against it
+            restored |= back & (heard >= heard[restored].min() - GUARD_MS)
     contrary = back & ~restored
     if how_many(contrary) and _doubted(outage, now_ms):
         return
@@ -126,7 +128,7 @@ def _supported(outage: Running) -> bool:
     Two gasps in a large section, before the others had time, are soon a false one and one further
     down: then an answer from who had gasped is no restoration.
     """
-    if outage.confirmed_ms is not None or outage.parent is not None:
+    if outage.confirmed_ms is not None:
         return True
     return sum(outage.counted) != 1 and outage.margin > ENDS_NOW
 

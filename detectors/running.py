@@ -10,6 +10,7 @@ from itertools import pairwise
 import numpy as np
 
 from detectors.compiled import compiled
+from detectors.tree import how_many
 from grid.network import ALL_PHASES, I64, Bools, Group, phase_letters
 from grid.outage import Etr, Outage, OutageKind, State, Step
 from grid.reasons import Evidence
@@ -133,7 +134,7 @@ def customers_of(group: Group, members: I64) -> tuple[str, ...]:
     """Ids of the customers at meter nodes."""
     found: list[str] = []
     starts, ends = group.customer_from[members], group.customer_from[members + 1]
-    if np.count_nonzero(ends - starts == 1) == len(members):  # one each, most often
+    if how_many(ends - starts == 1) == len(members):  # one each, most often
         return tuple(map(group.customer_ids.__getitem__, starts.tolist()))
     for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
         found.extend(group.customer_ids[start:end])

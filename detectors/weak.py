@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from detectors.findings import Findings
 from detectors.glancing import Glance
 from detectors.settings import EngineSettings
-from detectors.tree import places
+from detectors.tree import how_many, places
 from detectors.watched import Watched
 from grid.frame import Rows
 from grid.network import I64, Bools, Group, NodeKind
@@ -47,7 +47,7 @@ def note_weak(
     node = rows["node"].astype(np.int64)
     for look in _looks(findings.group, node, rows, limits):
         since = watched.weak.get(look.kind, {})
-        if not since and not np.count_nonzero(look.bad):
+        if not since and not how_many(look.bad):
             continue
         watched.weak[look.kind] = since
         concerned = np.isin(node, [*since, *node[look.bad].tolist()])
@@ -76,20 +76,20 @@ def _note(
 def _looks(group: Group, node: I64, rows: Rows, limits: EngineSettings) -> Iterator[_Look]:
     quality = rows["quality"].copy()
     odd = (quality & np.uint8(CLOCKS)) != 0
-    if np.count_nonzero(odd):
+    if how_many(odd):
         ahead_ms = rows["happened_ms"].astype(np.int64) - rows["received_ms"].astype(np.int64)
         odd &= (ahead_ms > AHEAD_MS) | ((quality & np.uint8(GROSSLY)) != 0)
     yield _Look("clock", np.ones(len(rows), np.bool_), odd, 0)
     lasts_ms = int(limits.weak_s * 1000)
     valid = (quality & np.uint8(INVALID)) == 0
     volts = np.ascontiguousarray(rows["volts"].T)
-    if np.count_nonzero(volts == volts):
+    if how_many(volts == volts):
         volts = volts / np.float32(limits.nominal_v)
         live = volts >= limits.on_pu  # less is a lost phase, or an outage
         low = live & (volts < limits.low_pu)
         yield _Look("low_voltage", valid & _any(live), valid & _any(low), lasts_ms)
     amps = np.ascontiguousarray(rows["amps"].T)
-    if np.count_nonzero(amps == amps):
+    if how_many(amps == amps):
         able = valid & (group.kind.take(node) == NodeKind.TRANSFORMER) & (amps[0] == amps[0])
         over = able & _any(amps > limits.transformer_a)
         yield _Look("overload", able, over, lasts_ms)

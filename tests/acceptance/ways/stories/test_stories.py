@@ -61,7 +61,7 @@ def hurried(
     ((lines,),) = story.sql("SELECT top FROM feed_channels WHERE channel = 'dispatch'")
     cluster.wait(lambda: len(story.listener.heard) == lines, 60, "the feed")
     yield story
-    story.listener.stop()
+    story.leave()
 
 
 def lived_through(request: pytest.FixtureRequest) -> Any:
