@@ -27,6 +27,7 @@ LOSS_MS = 1_800_000  # so long a step speaks, unless the load comes back before
 PASSAGE_MS = 300_000  # the same of a fault current
 NOISE = 0.5  # density of the share that goes for other reasons: evenly from 0 to 2 of it
 SHARE_S = (0.02, 0.15)  # standard deviation of a share: at least, and by its size
+SHARES = 200  # shares of the load are told apart by so many steps, less than the deviation at least
 LOSS_LL = (-1.0, 3.0)  # what a share that does not fit, and one that does, can weigh
 PASSAGE_LL = log(0.9 / 0.05)  # a fault below shows; a current that high without one is rare
 
@@ -66,16 +67,15 @@ def read_load(rows: Rows, i: int, before: Load | None, limits: EngineSettings) -
 
 def weighed(book: Book, priors: Priors, loads: Mapping[int, Load], now_ms: int) -> Priors:
     """The priors with what currents say of each device below them."""
-    logit = priors.logit
+    moved = np.zeros(len(priors.logit))
     for node, load in sorted(loads.items()):
-        below = slice(node, node + int(book.tree.size[node]))
-        if _speaks(load.fault_ms, PASSAGE_MS, now_ms):
-            logit = logit.copy() if logit is priors.logit else logit
-            logit[below] += PASSAGE_LL
         if load.lost and _speaks(load.lost_ms, LOSS_MS, now_ms):
-            logit = logit.copy() if logit is priors.logit else logit
-            logit[below] += _narrows(book, node, load.lost)
-    return priors if logit is priors.logit else priors._replace(logit=logit)
+            # of devices in series the nearest above counts: the others see the same step again
+            moved[node : node + int(book.tree.size[node])] = _narrows(book, priors, node, load.lost)
+    for node, load in loads.items():
+        if _speaks(load.fault_ms, PASSAGE_MS, now_ms):
+            moved[node : node + int(book.tree.size[node])] += PASSAGE_LL
+    return priors._replace(logit=priors.logit + moved) if moved.any() else priors
 
 
 def currents_of(
@@ -111,12 +111,13 @@ def _speaks(since_ms: int, for_ms: int, now_ms: int) -> bool:
     return since_ms > 0 and now_ms - since_ms <= for_ms
 
 
-def _narrows(book: Book, node: int, lost: float) -> F64:
+def _narrows(book: Book, priors: Priors, node: int, lost: float) -> F64:
     """Entry a node below: how much better the share of the load that is gone is made up by its
     customers and those who are out elsewhere below, than by those elsewhere alone.
 
     What is known to be out already explains its part of the step: it speaks for nobody else again.
-    Of an outage that runs, a part is weighed as if it were all of it.
+    Of an outage that runs, a part is weighed as if it were all of it.  Any other device below may be
+    open besides, by its prior: where many fit, one that does says little.
     """
     tree = book.tree
     end = node + int(tree.size[node])
@@ -131,8 +132,13 @@ def _narrows(book: Book, node: int, lost: float) -> F64:
             place = outage.node - node
             parts = slice(place, int(ends[place]))
             elsewhere[parts] = np.minimum(elsewhere[parts], elsewhere[place])
-    total = max(int(all_served[-1]), 1)
-    narrows: F64 = _fits((mine + elsewhere) / total, lost) - _fits(elsewhere / total, lost)
+    grain = SHARES / max(int(all_served[-1]), 1)
+    known = np.rint(elsewhere * grain).astype(np.int64)
+    makes = np.rint(mine * grain).astype(np.int64)
+    open_here = np.bincount(makes, np.exp(priors.logit[node:end]), SHARES + 1)
+    fits = _fits(np.arange(3 * SHARES + 1) / SHARES, lost)
+    fits = np.log(fits[: 2 * SHARES + 1] + np.correlate(fits, open_here))
+    narrows: F64 = fits[known + makes] - fits[known]
     return narrows
 
 
@@ -142,5 +148,5 @@ def _fits(share: F64, lost: float) -> F64:
     """
     deviation = SHARE_S[0] + SHARE_S[1] * share
     fits = -0.5 * ((lost - share) / deviation) ** 2 - np.log(deviation * np.sqrt(2 * pi))
-    weight: F64 = np.clip(fits - log(NOISE), *LOSS_LL)
+    weight: F64 = np.exp(np.clip(fits - log(NOISE), *LOSS_LL))
     return weight
