@@ -118,6 +118,17 @@ def test_one_word_does_not_break_a_sure_outage_into_its_parts(day) -> None:
     assert told.outages[0] == "breaker B1: restored fault"
 
 
+@pytest.mark.parametrize("gasps", ["M1..M6,M41,M42,M61,M81", "M1..M20,M41..M50,M61..M70,M81..M90"])
+def test_nor_does_it_break_one_that_is_likelier_to_end_than_not_to_have_been(day, gasps) -> None:
+    out = f"{WARM} 11:50:00 {gasps} last_gasp\n"
+    told = day(NETWORK, f"""{out}
+        11:53:30 M70 heartbeat
+        11:53:32 M1..M69,M71..M100 power_up
+        11:53:40 end
+    """)  # fmt: skip
+    assert [o.device_id for o in told.latest()] == ["B1"]
+
+
 def test_what_nobody_seconds_was_no_restoration(day) -> None:
     out = f"{WARM} 11:50:00 M1..M20,M41..M50,M61..M70,M81..M90 last_gasp\n"
     told = day(NETWORK, f"{out} 11:53:30 M30 heartbeat\n 11:54:30 end")
