@@ -5,24 +5,21 @@ Both only narrow: they move the log-odds of devices for which something else giv
 never declare anything by themselves.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from math import log, pi
 
-import msgspec
 import numpy as np
 
 from detectors.book import Book
-from detectors.settings import EngineSettings
+from detectors.moments import NEVER
+from detectors.running import Running
+from detectors.scene import Scene
+from detectors.tree import places
 from detectors.weighing import Priors
-from grid.frame import Rows
-from grid.network import F64
+from grid.network import F64, I64
 from grid.reasons import Evidence
 from grid.times import to_rfc3339
 
-LOAD_A_MIN = 10.0  # of a smaller load a step says nothing
-STEP_MIN = 0.03  # share of the load that must go at once; between two readings it wavers by less
-BACK_SHARE = 0.97  # of the load before, and what had gone is back
-STEP_MS = 120_000  # two readings further apart than this show no step
 LOSS_MS = 1_800_000  # so long a step speaks, unless the load comes back before
 PASSAGE_MS = 300_000  # the same of a fault current
 NOISE = 0.5  # density of the share that goes for other reasons: evenly from 0 to 2 of it
@@ -32,56 +29,26 @@ LOSS_LL = (-1.0, 3.0)  # what a share that does not fit, and one that does, can 
 PASSAGE_LL = log(0.9 / 0.05)  # a fault below shows; a current that high without one is rare
 
 
-class Load(msgspec.Struct, frozen=True):
-    """What is known of one device's current.  Times by its clock, 0 for never."""
-
-    amps: float = 0.0
-    at_ms: int = 0
-    full_a: float = 0.0  # before the step
-    lost: float = 0.0  # share of it that is gone
-    lost_ms: int = 0
-    fault_a: float = 0.0
-    fault_ms: int = 0
-
-
-def read_load(rows: Rows, i: int, before: Load | None, limits: EngineSettings) -> Load | None:
-    """What row ``i`` says of the current of a closed device; None where it says none."""
-    row = rows[i]
-    if np.isnan(row["amps"]).all() or row["on"] == 0:
-        return None
-    amps, at_ms = float(np.nanmean(row["amps"])), int(row["happened_ms"])
-    known = before or Load()
-    high = float(np.nanmax(row["amps"]))
-    if high >= limits.fault_a:
-        return msgspec.structs.replace(known, fault_a=high, fault_ms=at_ms)
-    full = known.full_a if known.lost else known.amps
-    fresh = at_ms - known.at_ms <= STEP_MS and full >= LOAD_A_MIN
-    share = 1 - amps / full if fresh else 0.0
-    if not fresh or amps >= BACK_SHARE * full:
-        return msgspec.structs.replace(known, amps=amps, at_ms=at_ms, full_a=0.0, lost=0.0)
-    if known.lost or share >= STEP_MIN:
-        since = known.lost_ms if known.lost else at_ms
-        return Load(amps, at_ms, full, share, since, known.fault_a, known.fault_ms)
-    return msgspec.structs.replace(known, amps=amps, at_ms=at_ms)
-
-
-def weighed(book: Book, priors: Priors, loads: Mapping[int, Load], now_ms: int) -> Priors:
+def weighed(scene: Scene, priors: Priors) -> Priors:
     """The priors with what currents say of each device below them."""
     moved = np.zeros(len(priors.logit))
-    for node, load in sorted(loads.items()):
-        if load.lost and _speaks(load.lost_ms, LOSS_MS, now_ms):
+    size = scene.book.tree.size
+    for node, load in sorted(scene.loads.items()):
+        if load.lost and _speaks(load.lost_ms, LOSS_MS, scene.now_ms):
             # of devices in series the nearest above counts: the others see the same step again
-            moved[node : node + int(book.tree.size[node])] = _narrows(book, priors, node, load.lost)
-    for node, load in loads.items():
-        if _speaks(load.fault_ms, PASSAGE_MS, now_ms):
-            moved[node : node + int(book.tree.size[node])] += PASSAGE_LL
+            read_ms = load.at_ms + int(scene.hearing.lag(np.array([node]))[0])
+            narrows = _narrows(scene.book, priors, node, lost=load.lost, read_ms=read_ms)
+            before = places(_last_word(scene, node) <= read_ms)
+            moved[node + before] = narrows[before]
+    for node, load in scene.loads.items():
+        if _speaks(load.fault_ms, PASSAGE_MS, scene.now_ms):
+            moved[node : node + int(size[node])] += PASSAGE_LL
     return priors._replace(logit=priors.logit + moved) if moved.any() else priors
 
 
-def currents_of(
-    book: Book, loads: Mapping[int, Load], node: int, now_ms: int
-) -> Iterator[Evidence]:
+def currents_of(scene: Scene, outage: Running) -> Iterator[Evidence]:
     """What currents say of an outage, for people: above its device, and behind it."""
+    book, loads, now_ms, node = scene.book, scene.loads, scene.now_ms, outage.node
     passed = [
         below
         for below, load in loads.items()
@@ -96,7 +63,8 @@ def currents_of(
         yield Evidence(code="fault_below", text=text, device_id=name, at=at)
     while node > 0:
         load, name = loads.get(node), book.group.ids[node]
-        if load is not None and load.lost and _speaks(load.lost_ms, LOSS_MS, now_ms):
+        seen = load is not None and load.lost and load.at_ms >= outage.start_ms
+        if load is not None and seen and _speaks(load.lost_ms, LOSS_MS, now_ms):
             text = f"the load of {name} fell by {load.lost:.0%}"
             share = round(load.lost, 2)
             yield Evidence(code="load_lost", text=text, for_=None, device_id=name, p=share)
@@ -111,18 +79,32 @@ def _speaks(since_ms: int, for_ms: int, now_ms: int) -> bool:
     return since_ms > 0 and now_ms - since_ms <= for_ms
 
 
-def _narrows(book: Book, priors: Priors, node: int, lost: float) -> F64:
+def _last_word(scene: Scene, node: int) -> I64:
+    """Entry a node below: when anybody behind it last spoke, of power or of none.  What it lost, it
+    lost then or later: what was measured before says nothing of it.
+    """
+    size, evidence = scene.book.tree.size, scene.evidence
+    below = np.arange(int(size[node]))
+    nodes = slice(node, node + len(below))
+    word = np.append(np.maximum(evidence.heard_ms[nodes], evidence.gasp_ms[nodes]), NEVER)
+    spans = np.stack([below, below + size[nodes]], axis=1)
+    last: I64 = np.maximum.reduceat(word, spans.ravel())[::2]
+    return last
+
+
+def _narrows(book: Book, priors: Priors, node: int, *, lost: float, read_ms: int) -> F64:
     """Entry a node below: how much better the share of the load that is gone is made up by its
     customers and those who are out elsewhere below, than by those elsewhere alone.
 
-    What is known to be out already explains its part of the step: it speaks for nobody else again.
-    Of an outage that runs, a part is weighed as if it were all of it.  Any other device below may be
-    open besides, by its prior: where many fit, one that does says little.
+    What was known to be out by then explains its part of the step: it speaks for nobody else again.
+    Of an outage that runs, a part is weighed as if it were all of it.  Any other device below may
+    be open besides, by its prior: where many fit, one that does says little.
     """
     tree = book.tree
     end = node + int(tree.size[node])
     served = np.diff(tree.customers_from[node : end + 1])
-    out = np.where(book.owner[node:end] >= 0, served, 0)
+    began = [o.sequence for o in book.running.values() if o.since_ms <= read_ms]
+    out = np.where(np.isin(book.owner[node:end], began), served, 0)
     ends = np.arange(end - node) + tree.size[node:end]
     all_served, all_out = (np.concatenate([[0], np.cumsum(each)]) for each in (served, out))
     mine = all_served[ends] - all_served[:-1]

@@ -1,7 +1,7 @@
 """The engine of one feeder group: frames in, changes and a wake-up out.
 
 Entries of the stream are taken in one by one; verdicts are given at whole seconds of stream time,
-within a fifth of one where a terminal is dead, and at once when a telemetered device moves.  So how
+within a tenth of one where a terminal is dead, and at once when a telemetered device moves.  So how
 it is cut into frames changes nothing.
 
 While a source's backlog is coming in, entries are only kept.  When it is in, they are gone through
@@ -14,7 +14,7 @@ import numpy as np
 from detectors.asking import Asking
 from detectors.book import NOBODY, Book
 from detectors.bound import contradict, pins
-from detectors.currents import Load, read_load, weighed
+from detectors.currents import weighed
 from detectors.decisions import Decisions, decide, throw
 from detectors.estimating import estimate, learn
 from detectors.etr import History
@@ -25,10 +25,11 @@ from detectors.hearing import Hearing, hear_live, silence
 from detectors.intake import before_answer, calm, hear, switchgear
 from detectors.lifecycle import close, explain, switched
 from detectors.listening import Listening, Relays
+from detectors.loads import Load, read_load
 from detectors.moments import NEVER
 from detectors.phases import take_words, with_phases
 from detectors.placing import fed_elsewhere
-from detectors.planning import match_plan
+from detectors.planning import Planned, expected, match_plan
 from detectors.positions import Moved, Position, Switching, read_position
 from detectors.priors import priors_of
 from detectors.rates import Rates, count_gasps, storms, teaches
@@ -67,7 +68,6 @@ from grid.outage import ENDED, Change, Outcome, Ping
 
 KEPT_ROWS_MAX = 1_000_000  # of a backlog; at the limit it is gone through as far as it is in
 NO_BACKLOG = 1 << 60
-PLAN_EARLY_MS = 60_000  # planned work may begin a little early
 
 
 class Engine:
@@ -251,22 +251,23 @@ class Engine:
             loads=self.loads,
         )
 
-    def _priors(self, now_ms: int) -> Priors:
-        plans = [(plan, self._node(plan.device_id)) for plan in self.plans.values()]
-        plans = [p for p in plans if p[0].from_ms - PLAN_EARLY_MS <= now_ms <= p[0].to_ms]
+    def _priors(self, scene: Scene) -> Priors:
         priors = priors_of(
             self.group,
             self.positions,
-            expected=[node for _, node in plans if node is not None],
+            expected=expected(self._planned(), scene.now_ms),
             storms=storms(self.book.running.values()),
             tripped=[o.node for o in self.book.running.values() if o.telemetered],
             pinned=pins(self.book),
             restoring=restoring(self.book),
             failed=self.history.failed,
-            now_ms=now_ms,
+            now_ms=scene.now_ms,
             limits=self.limits,
         )
-        return weighed(self.book, priors, self.loads, now_ms)
+        return weighed(scene, priors)
+
+    def _planned(self) -> list[Planned]:
+        return [(plan, self._node(plan.device_id)) for plan in self.plans.values()]
 
     def _node(self, device_id: str) -> int | None:
         """The node of a device that a plan names; None where it is not of this group."""
@@ -287,11 +288,11 @@ class Engine:
         scene = self._scene(evidence, now_ms)
         contradict(scene)
         known = (self.book, self.findings, self.hearing)
-        verdict = with_phases(known, evidence, self._priors(now_ms), now_ms)
+        verdict = with_phases(known, evidence, self._priors(scene), now_ms)
         held = reconcile(scene, verdict.declared)
         self.rates.learn_false(evidence, self.hearing, verdict, held, now_ms=now_ms)
         by_node = {found.node: found for found in verdict.declared}
-        plans = [(plan, self._node(plan.device_id)) for plan in self.plans.values()]
+        plans = self._planned()
         for outage in list(self.book.running.values()):
             found = by_node.get(outage.node)
             if found is not None and outage.back_ms is None and outage.dark:
@@ -315,10 +316,7 @@ class Engine:
         self._pings += self.asking.ask(scene, verdict, deaf=deaf, storm=self.watched.storm)
         self._changes += self.book.page(scene.said_ms)
         self.waking.decided(
-            now_ms,
-            evidence,
-            running=list(self.book.running.values()),
-            limits=self.limits,
+            now_ms, evidence, running=list(self.book.running.values()), limits=self.limits
         )
         self.waking.expect(self.asking.due_ms(now_ms, self.limits))
 

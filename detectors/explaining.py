@@ -18,7 +18,7 @@ from grid.times import to_rfc3339
 def evidence_of(scene: Scene, outage: Running, found: Declared) -> tuple[Evidence, ...]:
     """All that speaks for an outage, then what speaks against it, and what it comes to."""
     lines = [*_people(scene, outage), *_device(scene, outage)]
-    lines += currents_of(scene.book, scene.loads, outage.node, scene.now_ms)
+    lines += currents_of(scene, outage)
     lines += [*_silence(scene, outage, found), *_against(scene, outage, found)]
     probability = round(found.probability, 2)
     text = f"probability {found.probability:.2f}"

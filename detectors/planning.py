@@ -17,8 +17,19 @@ ANNOUNCED = frozenset({OutageKind.PLANNED, OutageKind.CURTAILMENT})
 """Kinds whose people were promised an end.  A temporary outage is told of anyway; arrears end with
 a payment, and who pays is told otherwise."""
 
+EARLY_MS = 60_000  # planned work may begin a little early
+
 Planned = tuple[PlanEntered, int | None]
 """A plan and its device's node, None where that is not of this group."""
+
+
+def expected(plans: Sequence[Planned], now_ms: int) -> list[int]:
+    """Nodes that a plan has in its time: as likely open as not."""
+    return [
+        node
+        for plan, node in plans
+        if node is not None and plan.from_ms - EARLY_MS <= now_ms <= plan.to_ms
+    ]
 
 
 def match_plan(scene: Scene, outage: Running, plans: Sequence[Planned]) -> None:

@@ -28,6 +28,8 @@ BEATS_MISSED = 3.0  # alive, so many heartbeats would all have been missed once 
 # that an outage ends in this very second has odds of about e^-7, as has each part of it that is not
 # on the map
 ENDS_NOW = 7.0
+SURE_MARGIN = 20.0  # while it is young: more is wrong about it than its rates say
+YOUNG_MS = 120_000  # by then all first words are in
 DOUBT_MS = 40_000  # power-ups come within 30 s, and their way
 BELONGS_MS = 120_000  # a gasp this long before the outage's first one still belongs to it
 
@@ -104,7 +106,8 @@ def _doubted(outage: Running, now_ms: int) -> bool:
     """Whether to wait for other voices where one that was silent all along has power: it may be
     likelier that power is back than that the outage never was, and then they speak soon.
     """
-    if outage.margin <= ENDS_NOW:
+    young = now_ms - outage.since_ms <= YOUNG_MS
+    if outage.margin <= (SURE_MARGIN if young else ENDS_NOW):
         return False
     if outage.doubt_ms is None:
         outage.doubt_ms = now_ms

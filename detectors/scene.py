@@ -3,9 +3,9 @@
 import numpy as np
 
 from detectors.book import Book
-from detectors.currents import Load
 from detectors.evidence import Evidence
 from detectors.hearing import Hearing
+from detectors.loads import Load
 from detectors.moments import NEVER
 from detectors.positions import Position
 from detectors.settings import EngineSettings

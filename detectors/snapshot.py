@@ -10,12 +10,12 @@ import numpy as np
 
 from detectors import repeats
 from detectors.asking import Asking
-from detectors.currents import Load
 from detectors.decisions import Taken
 from detectors.engine import Engine
 from detectors.etr import Cell
 from detectors.hearing import kept
 from detectors.listening import Listening, Relays
+from detectors.loads import Load
 from detectors.packed import PackedOutage, pack, unpack
 from detectors.positions import Position
 from detectors.rates import Rates

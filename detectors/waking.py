@@ -1,4 +1,4 @@
-"""When the next verdict is due: on whole seconds of stream time while something happens, on fifths
+"""When the next verdict is due: on whole seconds of stream time while something happens, on tenths
 of one where a terminal says that it is dead, seldom while nothing does.
 
 Deadlines belong to the engine: a heartbeat that will be missed wakes it up, with no reading at all.
@@ -14,7 +14,7 @@ from detectors.settings import EngineSettings
 from grid.outage import State
 
 TICK_MS = 1000
-SOON_MS = 200  # a terminal's word is answered within: all of one fault speak within a second
+SOON_MS = 100  # a terminal's word is answered within: all of one fault speak within a second
 RAMP_MS = 3000  # between verdicts while only time argues
 SLOW_MS = 5000  # between verdicts while nothing urgent was heard for a while
 LIVELY_MS = 120_000  # a while
@@ -128,7 +128,7 @@ class Waking:
 
 
 def soon_after(at_ms: int) -> int:
-    """When what was said is answered at once: at the end of its fifth of a second."""
+    """When what was said is answered at once: at the end of its tenth of a second."""
     return at_ms // SOON_MS * SOON_MS + SOON_MS
 
 

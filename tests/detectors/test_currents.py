@@ -2,8 +2,9 @@
 
 import pytest
 
-from detectors.currents import Load, read_load, weighed
+from detectors.currents import weighed
 from detectors.engine import Engine
+from detectors.loads import Load, read_load
 from detectors.settings import EngineSettings
 from grid.drawing import draw
 from grid.network import Network
@@ -38,9 +39,9 @@ def odds(stream):
         engine = Engine(network.groups[0], EngineSettings(pings_per_minute=0.0))
         for frame in stream(network, text).frames():
             engine.apply(frame)
-        with_them = engine._priors(engine.clock_ms).logit
+        with_them = engine._priors(engine._look(engine.clock_ms)).logit
         engine.loads = {}
-        without = engine._priors(engine.clock_ms).logit
+        without = engine._priors(engine._look(engine.clock_ms)).logit
         nodes = [network.places[name].node for name in devices]
         return [round(float(with_them[node] - without[node]), 1) for node in nodes]
 
@@ -79,6 +80,14 @@ source S1
     assert odds(f"{fell(75)}{again}12:03 end", "T1", network=series) == odds(
         f"{fell(75)}12:03 end", "T1", network=series
     )
+
+
+def test_a_load_that_was_measured_before_says_nothing_of_what_spoke_since(odds) -> None:
+    assert odds(f"{ALL}{fell(75)}12:02:30 M1 heartbeat\n12:03 end", "T1") == [0.0]
+    gasped = f"{ALL}{fell(75)}12:02:30 M1 last_gasp\n"
+    assert odds(f"{gasped}12:03:10 end", "T1") == [0.0]
+    again = "12:03 B1 heartbeat on=1 amps=75\n"
+    assert odds(f"{gasped}{again}12:03:10 end", "T1")[0] > 1.5
 
 
 def test_a_load_that_is_back_says_nothing(odds) -> None:
@@ -123,7 +132,7 @@ def test_currents_alone_declare_nothing(day) -> None:
 
 def test_who_is_out_elsewhere_below_explains_the_rest_of_the_load(day, odds) -> None:
     gasps = "12:02:00 M11..M28 last_gasp received=12:02:40\n"
-    live = "12:02:50 M1..M10,M31..M35,M41..M45 voltage volts=230\n"
+    live = "12:02:50 M31..M35,M41..M45 voltage volts=230\n"
     t1, t3 = odds(f"{ALL}{fell(25)}{gasps}{live}12:03:20 end", "T1", "T3")
     assert t1 > 1.5, "half is out, and a quarter more is gone"
     assert t3 < t1
