@@ -10,11 +10,15 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from detectors.hearing import Hearing
+from detectors.moments import NEVER
 from grid.frame import CaughtUp
 from grid.network import I32, I64, Bools
 
 STILL = 1 << 60  # the end of a gap that lasts
 GAPS_MAX = 16  # at the limit the two oldest become one, with what was heard between them
+
+NOBODY = -1  # the concentrator of who has none
 
 RELAY_KEPT_MS = 86_400_000  # longer than any reporting period
 
@@ -76,6 +80,22 @@ class Relays:
         past = sorted((self.past | back).items())
         self.past = {dcu: gap for dcu, gap in past if gap[1] > old}
         return bool(back)
+
+    def swallowed(self, heard: I64, dcu: I32, hearing: Hearing) -> None:
+        """Nodes have power of whose outage the silence of their concentrator was thought to be: it
+        was mute, if nothing at all had come through it.
+        """
+        for of in sorted(set(dcu[heard].tolist()) - {NOBODY}):
+            behind = np.flatnonzero(dcu == of)
+            word_ms = hearing.on_ms[behind] + hearing.lag(behind)
+            gasp_ms = hearing.off_ms[behind] + hearing.lag(behind)
+            others = ~np.isin(behind, heard)
+            since_ms = int(word_ms[others].max(initial=NEVER))
+            begin_ms, end_ms = self.past.get(of, (since_ms, NEVER))
+            if since_ms in (NEVER, end_ms) or (gasp_ms[others] > since_ms).any():
+                continue  # who spoke last has told it already, or it let gasps through
+            begin_ms = min(begin_ms, since_ms) if end_ms > since_ms else since_ms
+            self.past[of] = (begin_ms, int(word_ms.max()))
 
     def gaps(self, dcu: I32) -> tuple[I64, I64] | None:
         """Entry a node, by the column of its concentrators: mute from, and until; None if none

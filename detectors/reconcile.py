@@ -265,12 +265,13 @@ def _unsupported(scene: Scene, outage: Running, held: Bools) -> None:
         outage.unsupported_ms = scene.now_ms
     patience_ms = REJECT_MS if outage.confirmed_ms is not None else WAVER_MS
     below = slice(outage.node, outage.node + int(book.tree.size[outage.node]))
-    if outage.confirmed_ms is None and not scene.evidence.suspicious[below].any():
-        patience_ms = 0  # the one who was late has come, and nobody else says anything
+    heard = scene.evidence.heard_ms[below] > outage.since_ms + GUARD_MS
+    told = heard.any() or not scene.evidence.suspicious[below].any()
+    if outage.confirmed_ms is None and told:
+        patience_ms = 0  # somebody behind it has power, or the one who was late has come
     waited = scene.now_ms - outage.unsupported_ms >= patience_ms
     if waited or not outage.dark:
         members = outage.members
-        heard = scene.evidence.heard_ms[below] > outage.since_ms + GUARD_MS
         why = ("withdrawn: its meters have power", "withdrawn")
         if not heard.any():
             why = ("withdrawn: too little speaks for it", "unsupported")

@@ -10,7 +10,7 @@ import numpy as np
 from detectors.book import Book
 from detectors.evidence import Ear
 from detectors.hearing import Hearing
-from detectors.listening import due
+from detectors.listening import NOBODY, due
 from detectors.moments import FAR, NEVER
 from detectors.running import STEP_GAP_MS, Running
 from detectors.settings import EngineSettings
@@ -34,20 +34,24 @@ DOUBT_MS = 40_000  # power-ups come within 30 s, and their way
 BELONGS_MS = 120_000  # a gasp this long before the outage's first one still belongs to it
 
 
-def hear_back(book: Book, hearing: Hearing, limits: EngineSettings, now_ms: int) -> None:
-    """Mark members who were heard again since the last time."""
+def hear_back(book: Book, hearing: Hearing, limits: EngineSettings, now_ms: int) -> I64:
+    """Mark members who were heard again since the last time; returns those who turn out not to be
+    part of their outage.
+    """
     # where there is doubt, time has its say, too
     book.spoke.update(o.sequence for o in book.running.values() if o.doubt_ms is not None)
+    contrary = [np.zeros(0, np.int64)]
     for sequence in sorted(book.spoke):
         outage = book.running.get(sequence)
         if outage is not None and outage.dark:
-            _hear_one(book, outage, hearing, limits, now_ms)
+            contrary.append(_hear_one(book, outage, hearing, limits, now_ms))
     book.spoke.clear()
+    return np.concatenate(contrary)
 
 
 def _hear_one(
     book: Book, outage: Running, hearing: Hearing, limits: EngineSettings, now_ms: int
-) -> None:
+) -> I64:
     out = places(outage.out)
     node = outage.members[out]
     lag = hearing.lag(node)
@@ -62,7 +66,7 @@ def _hear_one(
     back &= heard > outage.since_ms
     _news(book, outage, hearing, *_devices_back(book, outage, hearing, limits))
     if not how_many(back):
-        return
+        return node[:0]
     powered = hearing.back_ms[node] + lag > outage.since_ms
     # who was left in the dark by another outage was out in that
     ends = outage.telemetered or outage.parent is not None or outage.back_ms is not None
@@ -71,16 +75,17 @@ def _hear_one(
     else:
         supported = _supported(outage)
         restored = back & _terminal_dead(book, outage, hearing, node)
+        relayed = back & ~_brought_nothing(book, outage, hearing, node, back)
         if supported:  # or it was a false gasp, and then the usual report
-            restored |= back & ((hearing.resumed[node] > 0) | gasped)
-        if how_many(back & ~restored):
-            restored |= back & _was_dark(book, outage, hearing, limits, node, heard)
+            restored |= back & gasped | relayed & (hearing.resumed[node] > 0)
+        if how_many(relayed & ~restored):
+            restored |= relayed & _was_dark(book, outage, hearing, limits, node, heard)
         if supported and how_many(restored) > 1:
             # heard with those who say that it ends: one more of them, and no word against it
             restored |= back & (heard >= heard[restored].min() - GUARD_MS)
     contrary = back & ~restored
     if how_many(contrary) and _doubted(outage, now_ms):
-        return
+        return node[:0]
     outage.doubt_ms = None
     which = np.zeros(len(outage.members), np.bool_)
     which[out[restored]] = True
@@ -100,6 +105,8 @@ def _hear_one(
     able = how_many(~outage.mute)
     if how_many(restored) and (how_many(sure) or enough >= min(2, able)):
         _news(book, outage, hearing, node[restored], heard[restored])
+    alive: I64 = node[contrary]
+    return alive
 
 
 def _doubted(outage: Running, now_ms: int) -> bool:
@@ -158,6 +165,21 @@ def _was_dark(
     missed = np.bincount(beside[over < first[beside]], minlength=len(first))[place]
     dark: Bools = (place > 0) & (missed > BEATS_MISSED)
     return dark
+
+
+def _brought_nothing(
+    book: Book, outage: Running, hearing: Hearing, node: I64, back: Bools
+) -> Bools:
+    """Whose concentrator has brought nothing since the outage began but what these say who are
+    back: it may have been mute, and then nobody missed a word behind it.
+    """
+    dcu = book.group.dcu
+    nothing = np.zeros(len(node), np.bool_)
+    for of in sorted(set(dcu[node[back]].tolist()) - {NOBODY}):
+        others = np.setdiff1d(np.flatnonzero(dcu == of), node[back])
+        last_ms = np.maximum(hearing.on_ms[others], hearing.off_ms[others]) + hearing.lag(others)
+        nothing |= (dcu[node] == of) & ~(last_ms > outage.since_ms + GUARD_MS).any()
+    return nothing
 
 
 def _devices_back(

@@ -160,3 +160,45 @@ def test_one_that_let_gasps_through_lets_power_ups_through(day) -> None:
     gasped = "11:50:01 M41..M46 last_gasp received=11:50:40\n"
     told = day(NETWORK, f"{REPAIRED} {gasped} 11:56 end")
     assert [o.device_id for o in told.latest()] == ["F2", "T2"]
+
+
+MUTE_BESIDE = draw("""
+source S1
+  breaker B1
+    switch W1
+      transformer T1
+        fuse F1
+          meter M1..M10 dcu=D1
+        fuse F2
+          meter M11..M20 dcu=D1
+      transformer T2
+        meter M21..M40
+      transformer T3
+        meter M41..M60
+    switch W2
+      transformer T4
+        meter M61..M99
+""")
+BOTH_FAIL = """
+    11:30 11:45 M1..M99 heartbeat
+    11:50:00 M21..M30,M41..M50 last_gasp received=11:50:40
+    12:00:00 M61..M99 heartbeat
+    12:02:30 M1 heartbeat
+"""
+
+
+def test_one_word_through_a_concentrator_that_an_outage_explained_says_that_it_was_mute(
+    day,
+) -> None:
+    """It went mute when those on both sides of it failed, so all of them were taken for dark."""
+    told = day(MUTE_BESIDE, f"{BOTH_FAIL} 12:03:20 end")
+    assert told.at("12:02:20")[0] == "switch W1: confirmed fault"
+    assert [(o.device_id, o.customers_out) for o in told.latest()] == [("T2", 20), ("T3", 20)]
+    later = day(MUTE_BESIDE, f"{BOTH_FAIL} 12:15:00 M2..M20,M61..M99 heartbeat\n 12:16 end")
+    assert [(o.device_id, o.customers_out) for o in later.latest()] == [("T2", 20), ("T3", 20)]
+
+
+def test_who_is_not_heard_when_its_concentrator_is_back_is_in_the_dark(day) -> None:
+    back = "12:15:00 M2..M10,M61..M99 heartbeat\n 12:18:30 M1 heartbeat\n"
+    told = day(MUTE_BESIDE, f"{BOTH_FAIL} {back} 12:20 end")
+    assert sorted(o.device_id for o in told.latest()) == ["F2", "T2", "T3"]
