@@ -30,6 +30,8 @@ MINUTE_MS = 60_000
 SHARE = 50  # one in so many customers a minute, but
 FEW = 12  # at least so many, for each outage that is being looked for: so many find one of forty
 KEPT_MS = 900_000  # an ask is forgotten after
+IN_VAIN_MAX = 6  # questions through a concentrator that brings nothing, and then
+IN_VAIN_MS = 300_000  # one in so long: when it is back, its meters say so unasked
 ASKS_MAX = 3  # of one meter, until it is heard
 DEVICES_MAX = 24  # a verdict asks about, the most uncertain first
 METERS_A_DEVICE = 2  # asked at once
@@ -195,9 +197,25 @@ class Asking:
         """Meters with a way to them from whom no answer is awaited."""
         able: Bools = np.diff(group.customer_from) > 0
         if len(group.dcus):
-            able &= ~(evidence.mute_dcu[group.dcu] & (group.dcu >= 0))
+            silent = evidence.mute_dcu | self._in_vain(group, evidence, now_ms, limits)
+            able &= ~(silent[group.dcu] & (group.dcu >= 0))
         able[self._awaited(now_ms, limits)] = False
         return able
+
+    def _in_vain(
+        self, group: Group, evidence: Evidence, now_ms: int, limits: EngineSettings
+    ) -> Bools:
+        """Concentrators that brought nothing since so many questions that more of them say no more:
+        it may be mute, or all behind it in the dark.
+        """
+        asked, last_ms = np.zeros(len(group.dcus), np.int64), np.zeros(len(group.dcus), np.int64)
+        late_ms = now_ms - int(limits.ping_wait_s * 1000)
+        for node, times in self.asks.items():
+            if (dcu := int(group.dcu[node])) >= 0:
+                asked[dcu] += sum(evidence.word_ms[dcu] < at <= late_ms for at in times)
+                last_ms[dcu] = max(last_ms[dcu], times[-1])
+        in_vain: Bools = (asked >= IN_VAIN_MAX) & (last_ms > now_ms - IN_VAIN_MS)
+        return in_vain
 
     def _awaited(self, now_ms: int, limits: EngineSettings) -> list[int]:
         wait_ms = int(limits.ping_wait_s * 1000)

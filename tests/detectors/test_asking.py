@@ -340,3 +340,31 @@ def test_a_concentrator_is_mute_when_answers_through_it_are_late_and_not_before(
     pings = "\n".join(f"12:02:02 ping M{n}" for n in (4, 5, 6))
     told = day(NETWORK, f"{WARM}{pings}\n {end} end")
     assert bool(told.engine.relays.mute) is mute
+
+
+BEHIND_ONE = draw("""
+source S1
+  breaker B1
+    switch W1
+      transformer T1
+        meter M1..M40 dcu=D1
+      transformer T2
+        meter M41..M60
+    switch W2
+      transformer T3
+        meter M61..M99
+""")
+
+
+def test_what_a_concentrator_that_brings_nothing_hides_is_not_asked_on_and_on(answered) -> None:
+    """Its meters would be asked three times each, and be as silent as before."""
+    text = """11:45 12:00 M1..M99 heartbeat
+        12:01:00 M41..M44 last_gasp received=12:01:40
+    """
+    dark = tuple(f"M{n}" for n in range(1, 61))
+    asked, _ = answered(f"{text} 12:06 end", dark=dark, network=BEHIND_ONE)
+    behind = [name for name in asked if int(name[1:]) <= 40]
+    assert 4 <= len(behind) <= 12
+    lit = dark[40:]
+    asked, _ = answered(f"{text} 12:06 end", dark=lit, network=BEHIND_ONE)
+    assert any(int(name[1:]) <= 40 for name in asked), "nor is it given up before it was tried"
