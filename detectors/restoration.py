@@ -170,15 +170,20 @@ def _was_dark(
 def _brought_nothing(
     book: Book, outage: Running, hearing: Hearing, node: I64, back: Bools
 ) -> Bools:
-    """Whose concentrator has brought nothing since the outage began but what these say who are
-    back: it may have been mute, and then nobody missed a word behind it.
+    """Who speaks through one concentrator, as all do who are back, that has brought nothing else
+    since the outage began: it may have been mute, and then nobody missed a word behind it.
     """
-    dcu = book.group.dcu
     nothing = np.zeros(len(node), np.bool_)
-    for of in sorted(set(dcu[node[back]].tolist()) - {NOBODY}):
-        others = np.setdiff1d(np.flatnonzero(dcu == of), node[back])
-        last_ms = np.maximum(hearing.on_ms[others], hearing.off_ms[others]) + hearing.lag(others)
-        nothing |= (dcu[node] == of) & ~(last_ms > outage.since_ms + GUARD_MS).any()
+    dcu = book.group.dcu[node[back]]
+    if dcu[0] == NOBODY or (dcu != dcu[0]).any():
+        return nothing
+    behind = book.group.dcu == dcu[0]
+    behind[node[back]] = False
+    others = places(behind)
+    lag = hearing.lag(others)
+    brought = hearing.on_ms[others] + lag > outage.since_ms + GUARD_MS
+    brought |= hearing.off_ms[others] + lag > outage.since_ms - GUARD_MS
+    nothing[back] = not brought.any()
     return nothing
 
 

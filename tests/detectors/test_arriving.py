@@ -202,3 +202,33 @@ def test_who_is_not_heard_when_its_concentrator_is_back_is_in_the_dark(day) -> N
     back = "12:15:00 M2..M10,M61..M99 heartbeat\n 12:18:30 M1 heartbeat\n"
     told = day(MUTE_BESIDE, f"{BOTH_FAIL} {back} 12:20 end")
     assert sorted(o.device_id for o in told.latest()) == ["F2", "T2", "T3"]
+
+
+TWO_SILENT = draw("""
+source S1
+  breaker B1
+    transformer T1
+      meter M1..M20 dcu=D1
+    transformer T2
+      meter M21..M40 dcu=D2
+    transformer T3
+      meter M41..M60
+    transformer T4
+      meter M61..M80
+""")
+BESIDE = "M41..M50,M61..M70"
+
+
+@pytest.mark.parametrize(("gasps", "second"), [(BESIDE, "M32"), (f"M1..M3,{BESIDE}", "M11")])
+def test_words_through_two_silent_concentrators_are_a_restoration(day, gasps, second) -> None:
+    """Meters that tell of no power-up: that two were mute until the same moment is no accident;
+    nor was one that let gasps through.
+    """
+    told = day(TWO_SILENT, f"""
+        11:30 11:45 M1..M80 heartbeat
+        11:50:00 {gasps} last_gasp received=11:50:40
+        12:05:00 M12,{second} heartbeat
+        12:06:00 end
+    """)  # fmt: skip
+    assert told.outages[0] == "breaker B1: partially_restored fault"
+    assert {"C-M12", f"C-{second}"} <= set(told.changes[-1].outage.steps[0].customers)
