@@ -117,9 +117,10 @@ def _narrows(book: Book, priors: Priors, node: int, *, lost: float, read_ms: int
     grain = SHARES / max(int(all_served[-1]), 1)
     known = np.rint(elsewhere * grain).astype(np.int64)
     makes = np.rint(mine * grain).astype(np.int64)
-    open_here = np.bincount(makes, np.exp(priors.logit[node:end]), SHARES + 1)
+    # odds, by share, that a device which has it is open besides
+    besides = np.bincount(makes, np.exp(priors.logit[node:end]), SHARES + 1)
     fits = _fits(np.arange(3 * SHARES + 1) / SHARES, lost)
-    fits = np.log(fits[: 2 * SHARES + 1] + np.correlate(fits, open_here))
+    fits = np.log(fits[: 2 * SHARES + 1] + np.correlate(fits, besides))
     narrows: F64 = fits[known + makes] - fits[known]
     return narrows
 
