@@ -99,7 +99,10 @@ def next_due(words: Words, beyond: Beyond, heard_ms: int, slack_ms: int) -> int:
     """When a node's next regular report is due, by our clock.  What was expected while we did not
     listen has a period from when we do again.
     """
-    expected_ms = max(heard_ms, words.void_ms) + words.period_ms
+    since_ms = max(heard_ms, words.void_ms)
+    if words.relay_from_ms < since_ms < words.relay_until_ms:
+        since_ms = words.relay_until_ms  # power came back while its concentrator was mute
+    expected_ms = since_ms + words.period_ms
     # an answer or a reading between two reports does not put off the next report
     between = words.on_ms > words.beat_ms > max(words.back_ms, words.off_ms)
     if between and heard_ms > words.void_ms:

@@ -9,7 +9,7 @@ import numpy as np
 
 from detectors.book import Book
 from detectors.evidence import Ear
-from detectors.hearing import Hearing
+from detectors.hearing import EVERYONE, Hearing
 from detectors.listening import NOBODY, due
 from detectors.moments import FAR, NEVER
 from detectors.running import STEP_GAP_MS, Running
@@ -75,11 +75,10 @@ def _hear_one(
     else:
         supported = _supported(outage)
         restored = back & _terminal_dead(book, outage, hearing, node)
-        relayed = back & ~_brought_nothing(book, outage, hearing, node, back)
         if supported:  # or it was a false gasp, and then the usual report
-            restored |= back & gasped | relayed & (hearing.resumed[node] > 0)
-        if how_many(relayed & ~restored):
-            restored |= relayed & _was_dark(book, outage, hearing, limits, node, heard)
+            restored |= back & (gasped | _resumed(book, outage, hearing, node, back))
+        if how_many(back & ~restored):
+            restored |= back & _was_dark(book, outage, hearing, limits, node, heard)
         if supported and how_many(restored) > 1:
             # heard with those who say that it ends: one more of them, and no word against it
             restored |= back & (heard >= heard[restored].min() - GUARD_MS)
@@ -155,6 +154,7 @@ def _was_dark(
     """
     place = transformers(book.tree, node) + 1  # 0: has no transformer
     able = outage.members[outage.out & ~outage.mute]  # ``node`` may be a terminal among them
+    able = able[~_brought_nothing(book, outage, hearing, node[heard > outage.since_ms])[able]]
     beside = transformers(book.tree, able) + 1
     first = np.full(len(book.owner) + 1, NEVER)
     first[place] = FAR
@@ -167,24 +167,30 @@ def _was_dark(
     return dark
 
 
-def _brought_nothing(
-    book: Book, outage: Running, hearing: Hearing, node: I64, back: Bools
-) -> Bools:
-    """Who speaks through one concentrator, as all do who are back, that has brought nothing else
-    since the outage began: it may have been mute, and then nobody missed a word behind it.
+def _resumed(book: Book, outage: Running, hearing: Hearing, node: I64, back: Bools) -> Bools:
+    """Who had missed a heartbeat, and not because one concentrator was mute: two are not mute until
+    the same moment by chance.
     """
-    nothing = np.zeros(len(node), np.bool_)
-    dcu = book.group.dcu[node[back]]
-    if dcu[0] == NOBODY or (dcu != dcu[0]).any():
-        return nothing
-    behind = book.group.dcu == dcu[0]
-    behind[node[back]] = False
-    others = places(behind)
-    lag = hearing.lag(others)
-    brought = hearing.on_ms[others] + lag > outage.since_ms + GUARD_MS
-    brought |= hearing.off_ms[others] + lag > outage.since_ms - GUARD_MS
-    nothing[back] = not brought.any()
-    return nothing
+    missed: Bools = hearing.resumed[node] > 0
+    if len(set(book.group.dcu[node[back]].tolist())) == 1:
+        missed &= ~_brought_nothing(book, outage, hearing, node[back])[node]
+    return missed
+
+
+def _brought_nothing(book: Book, outage: Running, hearing: Hearing, back: I64) -> Bools:
+    """Entry a node: whether its concentrator has brought nothing since the outage began but what
+    these said who are ``back``: it may have been mute, and then nobody missed a word behind it.
+    """
+    dcu = book.group.dcu
+    lag = hearing.lag()
+    word = hearing.on_ms[EVERYONE] + lag > outage.since_ms + GUARD_MS
+    word |= hearing.off_ms[EVERYONE] + lag > outage.since_ms - GUARD_MS
+    word[back] = False
+    silent = np.ones(len(book.group.dcus) + 1, np.bool_)
+    silent[dcu[word]] = False
+    silent[NOBODY] = False
+    silent_of: Bools = silent[dcu]
+    return silent_of
 
 
 def _devices_back(

@@ -156,6 +156,12 @@ def test_what_it_swallowed_is_not_missed_when_it_is_back(day) -> None:
     assert [o.device_id for o in told.latest()] == ["F2"]
 
 
+def test_power_that_came_back_while_it_was_mute_is_heard_of_a_period_after_it_is_back(day) -> None:
+    back = "12:00 M1..M40 heartbeat\n 12:08 M41 heartbeat\n"
+    told = day(NETWORK, f"{REPAIRED} {back} 12:14:30 end")
+    assert [o.device_id for o in told.latest()] == ["F2"]
+
+
 def test_one_that_let_gasps_through_lets_power_ups_through(day) -> None:
     gasped = "11:50:01 M41..M46 last_gasp received=11:50:40\n"
     told = day(NETWORK, f"{REPAIRED} {gasped} 11:56 end")
@@ -196,6 +202,15 @@ def test_one_word_through_a_concentrator_that_an_outage_explained_says_that_it_w
     assert [(o.device_id, o.customers_out) for o in told.latest()] == [("T2", 20), ("T3", 20)]
     later = day(MUTE_BESIDE, f"{BOTH_FAIL} 12:15:00 M2..M20,M61..M99 heartbeat\n 12:16 end")
     assert [(o.device_id, o.customers_out) for o in later.latest()] == [("T2", 20), ("T3", 20)]
+
+
+def test_a_terminal_that_has_power_is_no_restoration_where_only_a_silent_concentrator_missed(
+    day,
+) -> None:
+    alive = BOTH_FAIL.replace("12:02:30 M1 heartbeat", "12:02:30 T1 heartbeat")
+    told = day(MUTE_BESIDE, f"11:44 T1 heartbeat\n{alive} 12:03:20 end")
+    assert told.at("12:02:20")[0] == "switch W1: confirmed fault"
+    assert [(o.device_id, o.customers_out) for o in told.latest()] == [("T2", 20), ("T3", 20)]
 
 
 def test_who_is_not_heard_when_its_concentrator_is_back_is_in_the_dark(day) -> None:
