@@ -29,10 +29,10 @@ def main(source: Path, folder: Path) -> None:
     lines = [json.loads(text) for text in source.read_text().splitlines()]
     folder.mkdir(parents=True, exist_ok=True)
     for name, draw in (("exact", exact), ("calibration", calibration), ("detect", detect)):
-        figure, axes = plt.subplots(figsize=(5.6, 3.4), layout="constrained")
+        figure, axes = plt.subplots(figsize=(6.8, 4.6), layout="constrained")
         draw(axes, lines)
         axes.grid(alpha=0.3)
-        axes.legend(fontsize="x-small")
+        figure.legend(loc="outside lower center", ncols=2, fontsize=7)
         figure.savefig(folder / f"{name}.svg", metadata={"Date": None})
         plt.close(figure)
     sys.stdout.write("\n".join(table(lines)) + "\n")
@@ -106,7 +106,7 @@ def detect(axes: Any, lines: list[Line]) -> None:
         late = [row["detect_p95_s"] for _, row in rows]
         axes.plot(over, late, "^:", color=half.get_color(), label="95 %")
     axes.set(xlabel="share of last gasps that arrive", ylabel="seconds of stream time",
-             xlim=(0, 1), yscale="symlog")  # fmt: skip
+             xlim=(0, 1), ylim=(0, None), yscale="symlog")  # fmt: skip
 
 
 if __name__ == "__main__":
