@@ -11,6 +11,7 @@ from math import log, pi
 import numpy as np
 
 from detectors.book import Book
+from detectors.loads import Load
 from detectors.moments import NEVER
 from detectors.running import Running
 from detectors.scene import Scene
@@ -34,7 +35,7 @@ def weighed(scene: Scene, priors: Priors) -> Priors:
     moved = np.zeros(len(priors.logit))
     size = scene.book.tree.size
     for node, load in sorted(scene.loads.items()):
-        if load.lost and _speaks(load.lost_ms, LOSS_MS, scene.now_ms):
+        if _stepped(load, scene.now_ms):
             # of devices in series the nearest above counts: the others see the same step again
             read_ms = load.at_ms + int(scene.hearing.lag(np.array([node]))[0])
             narrows = _narrows(scene.book, priors, node, lost=load.lost, read_ms=read_ms)
@@ -63,8 +64,7 @@ def currents_of(scene: Scene, outage: Running) -> Iterator[Evidence]:
         yield Evidence(code="fault_below", text=text, device_id=name, at=at)
     while node > 0:
         load, name = loads.get(node), book.group.ids[node]
-        seen = load is not None and load.lost and load.at_ms >= outage.start_ms
-        if load is not None and seen and _speaks(load.lost_ms, LOSS_MS, now_ms):
+        if load is not None and load.at_ms >= outage.start_ms and _stepped(load, now_ms):
             text = f"the load of {name} fell by {load.lost:.0%}"
             share = round(load.lost, 2)
             yield Evidence(code="load_lost", text=text, for_=None, device_id=name, p=share)
@@ -77,6 +77,11 @@ def currents_of(scene: Scene, outage: Running) -> Iterator[Evidence]:
 
 def _speaks(since_ms: int, for_ms: int, now_ms: int) -> bool:
     return since_ms > 0 and now_ms - since_ms <= for_ms
+
+
+def _stepped(load: Load, now_ms: int) -> bool:
+    """Whether a part of it is gone since a step that still speaks."""
+    return load.lost > 0 and _speaks(load.lost_ms, LOSS_MS, now_ms)
 
 
 def _last_word(scene: Scene, node: int) -> I64:

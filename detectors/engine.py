@@ -279,8 +279,7 @@ class Engine:
     def _decide(self, now_ms: int) -> None:
         """One verdict: who is back, who is out, and what that changes."""
         alive = hear_back(self.book, self.hearing, self.limits, now_ms)
-        if len(alive):
-            self.relays.swallowed(alive, self.group.dcu, self.hearing)
+        self.relays.swallowed(alive, self.group.dcu, self.hearing)
         ear = self._ear(now_ms)  # with what that expects of the others
         evidence = gather(self.group, self.hearing, ear, self.limits)
         self.rates.learn_spells(self.relays.mute, evidence, self.group.dcu, now_ms)

@@ -18,8 +18,6 @@ from grid.network import I32, I64, Bools
 STILL = 1 << 60  # the end of a gap that lasts
 GAPS_MAX = 16  # at the limit the two oldest become one, with what was heard between them
 
-NOBODY = -1  # the concentrator of who has none
-
 RELAY_KEPT_MS = 86_400_000  # longer than any reporting period
 
 Gap = tuple[int, int]
@@ -85,7 +83,7 @@ class Relays:
         """Nodes have power of whose outage the silence of their concentrator was thought to be: it
         was mute, if nothing at all had come through it.
         """
-        for of in sorted(set(dcu[heard].tolist()) - {NOBODY}):
+        for of in sorted({of for of in dcu[heard].tolist() if of >= 0}):
             behind = np.flatnonzero(dcu == of)
             word_ms = hearing.on_ms[behind] + hearing.lag(behind)
             gasp_ms = hearing.off_ms[behind] + hearing.lag(behind)

@@ -10,7 +10,7 @@ import numpy as np
 from detectors.book import Book
 from detectors.evidence import Ear
 from detectors.hearing import EVERYONE, Hearing
-from detectors.listening import NOBODY, due
+from detectors.listening import due
 from detectors.moments import FAR, NEVER
 from detectors.running import STEP_GAP_MS, Running
 from detectors.settings import EngineSettings
@@ -188,7 +188,7 @@ def _brought_nothing(book: Book, outage: Running, hearing: Hearing, back: I64) -
     word[back] = False
     silent = np.ones(len(book.group.dcus) + 1, np.bool_)
     silent[dcu[word]] = False
-    silent[NOBODY] = False
+    silent[-1] = False  # of who has none
     silent_of: Bools = silent[dcu]
     return silent_of
 
