@@ -73,13 +73,13 @@ def _hear_one(
     if ends or how_many(back & powered):
         restored = back
     else:
-        supported = _supported(outage)
+        supported = _supported(book, outage, hearing, node)
         restored = back & _terminal_dead(book, outage, hearing, node)
-        if supported:  # or it was a false gasp, and then the usual report
-            restored |= back & (gasped | _resumed(book, outage, hearing, node, back))
+        # or it was a false gasp, and then the usual report
+        restored |= back & supported & (gasped | _resumed(book, outage, hearing, node, back))
         if how_many(back & ~restored):
             restored |= back & _was_dark(book, outage, hearing, limits, node, heard)
-        if supported and how_many(restored) > 1:
+        if how_many(supported) and how_many(restored) > 1:
             # heard with those who say that it ends: one more of them, and no word against it
             restored |= back & (heard >= heard[restored].min() - GUARD_MS)
     contrary = back & ~restored
@@ -130,15 +130,38 @@ def _terminal_dead(book: Book, outage: Running, hearing: Hearing, node: I64) -> 
     return dead
 
 
-def _supported(outage: Running) -> bool:
-    """Whether it is likelier that it ends now than that one of its meters never was without power.
+def _supported(book: Book, outage: Running, hearing: Hearing, node: I64) -> Bools:
+    """Of whom it is likelier that it ends now than that they never were without power.
 
     Two gasps in a large section, before the others had time, are soon a false one and one further
-    down: then an answer from who had gasped is no restoration.
+    down: then an answer from who had gasped is no restoration.  What is confirmed is so by those
+    who spoke: of who is not among them it says nothing.
     """
-    if outage.confirmed_ms is not None:
-        return True
-    return sum(outage.counted) != 1 and outage.margin > ENDS_NOW
+    if sum(outage.counted) != 1 and outage.margin > ENDS_NOW:
+        return np.ones(len(node), np.bool_)
+    if outage.confirmed_ms is None:
+        return np.zeros(len(node), np.bool_)
+    return _among_others(book, outage, hearing, node)
+
+
+def _among_others(book: Book, outage: Running, hearing: Hearing, node: I64) -> Bools:
+    """Who is behind the lowest device above all others of the outage that said they have none."""
+    below = np.arange(outage.node, outage.node + int(book.tree.size[outage.node]))
+    off_ms = hearing.off_ms[below]
+    dead = (off_ms != NEVER) & (off_ms + hearing.lag(below) >= outage.since_ms - BELONGS_MS)
+    ours = book.owner[below] == outage.sequence
+    ours |= ~book.tree.meters[below] & (hearing.on_ms[below] <= off_ms)
+    spoke = below[dead & ours].tolist()
+    ends = [*spoke[:2], *spoke[-2:]]  # nodes ascend: what is above the outer two is above all
+    among = np.ones(len(node), np.bool_)
+    for place, one in enumerate(node.tolist()):
+        others = [other for other in ends if other != one]
+        if others:
+            top = others[0]
+            while not book.contains(top, others[-1]):
+                top = int(book.tree.parent[top])
+            among[place] = book.contains(top, one)
+    return among
 
 
 def _was_dark(

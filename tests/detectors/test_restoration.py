@@ -82,6 +82,28 @@ def test_an_answer_to_a_false_gasp_is_no_restoration_of_what_it_was_taken_for(da
     assert "C-M12" not in {c for o in told.latest() for step in o.steps for c in step.customers}
 
 
+@pytest.mark.parametrize("gasp", ["12:01:31", "12:01:33", "12:01:40"])
+def test_what_is_confirmed_by_others_says_nothing_of_who_moved_it_up(day, gasp: str) -> None:
+    told = day(NETWORK, f"""{WARM}
+        12:01:31 M1..M4 last_gasp
+        {gasp} M7 last_gasp
+        12:01:44 M7 ping_reply on=1
+        12:02:09 end
+    """, delivery=0.3)  # fmt: skip
+    assert told.at("12:01:43")[0] == "switch W1: confirmed fault"
+    assert told.outages == ["transformer T1: confirmed fault", "  12:01:31 -: M1..M6"]
+
+
+def test_who_gasped_with_others_of_a_confirmed_outage_is_back_with_any_word(day) -> None:
+    told = day(NETWORK, f"""{WARM}
+        12:01:31 M1..M3,M7 last_gasp
+        12:01:44 M2 ping_reply on=1
+        12:02:09 end
+    """, delivery=0.3)  # fmt: skip
+    assert told.at("12:01:43")[0] == "switch W1: confirmed fault"
+    assert told.outages[0] == "switch W1: partially_restored fault"
+
+
 def test_meters_that_report_at_the_same_second_are_not_taken_for_restored(day) -> None:
     """Nobody beside them had missed a heartbeat: they were silent because none was due."""
     told = day(NETWORK, """
