@@ -222,6 +222,15 @@ test("the timeline has evidence, verdicts and actions, newest first; repeats are
   assert.equal(lines[3].against.length, 1);
 });
 
+test("repeats that are counted up are said of many, however many each was", () => {
+  const said = (...lines) => timeline({ changes: lines.map(([n, text], i) => ({ at: at(`15:0${i}`), reason: "", reasons: [{ code: "some", text, fields: { n } }], outage: outage({}), decision: null })) }, [])[0].lines[0].text;
+  const first = [1, "1 meter heard"]; // the first of an outage is its verdict
+  assert.equal(said(first, [545, "545 meters heard"], [1, "1 meter heard"]), "546 meters heard");
+  assert.equal(said(first, [1, "1 meter reports power: not part of it"], [1, "1 meter reports power: not part of it"]), "2 meters report power: not part of it");
+  assert.equal(said(first, [1, "1 meter cannot say it; it follows its transformer"], [1, "1 meter cannot say it; it follows its transformer"]), "2 meters cannot say it; they follow their transformer");
+  assert.equal(said(first, [1, "1 more meter is behind it"], [1, "1 more meter is behind it"]), "2 more meters are behind it");
+});
+
 test("evidence against always shows, and is said in the reader's language", () => {
   const zh = { language: "zh", seconds: () => "15:02:41", count: String };
   const found = sides(outage({ reasons: [], evidence: ["3 of 4 meters sent a last gasp", "1 ping answered on", "probability 0.97"] }));

@@ -45,8 +45,13 @@ function same(a, b) {
 
 function added(a, b) {
   const n = a.fields.n + b.fields.n;
-  return { ...a, text: a.text.replace(/^\d+/, String(n)), fields: { n } };
+  const text = [a, b].find((line) => line.fields.n > 1)?.text ?? ofMany(a.text);
+  return { ...a, text: text.replace(/^\d+/, String(n)), fields: { n } };
 }
+
+/** What is said of one meter, said of several. */
+const ofMany = (text) => text.replace(/\bmeter\b/, "meters").replace(/\b(report|stay|follow)s\b/, "$1").replace(/\bis\b/, "are")
+  .replace("; it ", "; they ").replace(" its ", " their ");
 
 const order = (line) => ["action", "verdict", "evidence"].indexOf(line.kind);
 
