@@ -153,15 +153,15 @@ def _among_others(book: Book, outage: Running, hearing: Hearing, node: I64) -> B
     ours |= ~book.tree.meters[below] & (hearing.on_ms[below] <= off_ms)
     spoke = below[dead & ours].tolist()
     ends = [*spoke[:2], *spoke[-2:]]  # nodes ascend: what is above the outer two is above all
-    among = np.ones(len(node), np.bool_)
+    reached = np.ones(len(node), np.bool_)
     for place, one in enumerate(node.tolist()):
         others = [other for other in ends if other != one]
         if others:
             top = others[0]
             while not book.contains(top, others[-1]):
                 top = int(book.tree.parent[top])
-            among[place] = book.contains(top, one)
-    return among
+            reached[place] = book.contains(top, one)
+    return reached
 
 
 def _was_dark(
