@@ -32,7 +32,7 @@ from detectors.looking import (
 from detectors.moments import FAR, NEVER
 from detectors.settings import EngineSettings
 from detectors.tree import how_many, places
-from grid.network import F64, I64, Bools, Group
+from grid.network import F64, I32, I64, Bools, Group
 
 MUTE_MISSING = 3  # so many that were due since its last word, and did not come, make it mute
 MUTE_NOW = 0.1  # of those that go mute in quiet times, at the moment of a restoration
@@ -118,18 +118,25 @@ def gather(group: Group, hearing: Hearing, ear: Ear, limits: EngineSettings) -> 
     missing = seen.overdue
     unanswered = np.zeros(count)
     late = seen.overdue
+    alone, alone_ll = np.zeros(0, np.int64), np.zeros(0)
     if ear.asked is not None:
-        unanswered = _unanswered(ear.asked, seen.heard_ms, due_ms)
-        asked = places(unanswered)
-        worth = unanswered[asked] * log(limits.ping_lost)
-        spoke = seen.gasp_ms[asked] != NEVER
-        on_ll[asked] += np.where(spoke, 0.0, worth)
-        gasp_ll[asked] -= np.where(spoke, worth, 0.0)
+        asked = _unanswered(ear.asked, seen.heard_ms)
+        nodes, first_ms = asked.nodes, asked.first_ms
+        unanswered[nodes] = asked.times
+        worth = asked.times * log(limits.ping_lost)
+        spoke = seen.gasp_ms[nodes] != NEVER
+        gasp_ll[nodes] -= np.where(spoke, worth, 0.0)
+        due_ms[nodes] = np.minimum(due_ms[nodes], first_ms)
+        before = first_ms <= _last_through(group.dcu, nodes, seen.heard_ms)
+        alone, alone_ll = nodes[before & ~spoke], worth[before & ~spoke]
+        shared = nodes[~before & ~spoke]
+        on_ll[shared] += worth[~before & ~spoke]
         missing, late = missing.copy(), late.copy()
-        missing[asked[~spoke]] = True
-        late[asked[~spoke & (unanswered[asked] >= 1)]] = True
-        seen.late_ms[:] = due_ms + terms.slack_ms * seen.overdue
+        missing[shared] = True
+        late[shared[unanswered[shared] >= 1]] = True
+        seen.late_ms[shared] = due_ms[shared] + terms.slack_ms * seen.overdue[shared]
     mute, word = _clamp(group, seen, (missing, late), hearing, ear)
+    on_ll[alone] += alone_ll  # their concentrator spoke after they were asked: it swallowed nothing
     return Evidence(
         seen.known_ms, seen.gasp_ms, gasp_ll, due_ms, off_ll, on_ll, seen.overdue, seen.pending,
         unanswered, mute, word, ear.gasping, next_ms,
@@ -172,16 +179,19 @@ def _beyond(ear: Ear) -> Beyond:
     )
 
 
-def _unanswered(asked: Asked, heard: I64, due_ms: I64) -> F64:
-    """How often each node was asked and did not answer; that is as old as the first question.
-    Changes ``due_ms``.
-    """
-    times = np.zeros(len(heard))
-    silent = heard[asked.nodes] < asked.first_ms
-    nodes = asked.nodes[silent]
-    times[nodes] = asked.times[silent]
-    due_ms[nodes] = np.minimum(due_ms[nodes], asked.first_ms[silent])
-    return times
+def _unanswered(asked: Asked, heard_ms: I64) -> Asked:
+    """Those who have said nothing since they were first asked."""
+    silent = heard_ms[asked.nodes] < asked.first_ms
+    return Asked(asked.nodes[silent], asked.first_ms[silent], asked.times[silent])
+
+
+def _last_through(dcu: I32, nodes: I64, heard_ms: I64) -> I64:
+    """When anything last came through the concentrator of each node; NEVER where it has none."""
+    word_ms = np.full(int(dcu.max(initial=-1)) + 2, NEVER)
+    np.maximum.at(word_ms, dcu, heard_ms)
+    word_ms[-1] = NEVER  # those who have none
+    found: I64 = word_ms[dcu[nodes]]
+    return found
 
 
 def _clamp(

@@ -5,7 +5,7 @@ import pytest
 
 from detectors.arriving import Gasping
 from detectors.engine import Engine
-from detectors.evidence import Ear, gather
+from detectors.evidence import Asked, Ear, gather
 from detectors.moments import NEVER
 from detectors.settings import EngineSettings
 from grid.drawing import draw
@@ -30,11 +30,16 @@ FALSE, LOSS = LIMITS.false_gasp, (LIMITS.comms_loss, LIMITS.comms_loss_quiet)
 def judged(stream, at):
     """The evidence at a moment of a drawn day; ``gaps`` are stretches in which we heard nothing."""
 
-    def judge(text: str, now: str, *gaps: tuple[str, str]):
+    def judge(text: str, now: str, *gaps: tuple[str, str], asked: dict[str, str] | None = None):
         engine = Engine(NETWORK.groups[0], LIMITS)
         for frame in stream(NETWORK, text).frames():
             engine.apply(frame)
-        ear = Ear(at(now), tuple((at(a), at(b)) for a, b in gaps), Gasping(DELIVERY), FALSE, LOSS)
+        in_vain = None
+        if asked:
+            nodes, when = [NODE[m] for m in asked], [at(clock) for clock in asked.values()]
+            in_vain = Asked(np.array(nodes), np.array(when), np.ones(len(nodes)))
+        heard_nothing = tuple((at(a), at(b)) for a, b in gaps)
+        ear = Ear(at(now), heard_nothing, Gasping(DELIVERY), FALSE, LOSS, asked=in_vain)
         return gather(NETWORK.groups[0], engine.hearing, ear, LIMITS)
 
     return judge
@@ -204,3 +209,16 @@ def test_that_a_power_up_did_not_come_argues_once_it_had_time_to(judged) -> None
     early, late = judged(RESTORED, "12:05:10"), judged(RESTORED, "12:06:30")
     assert early.on_ll[NODE["M8"]] == 0
     assert late.on_ll[NODE["M8"]] == pytest.approx(np.log(LIMITS.power_up_lost))
+
+
+def test_a_question_in_vain_before_its_concentrator_spoke_leaves_the_heartbeat_to_that(
+    judged,
+) -> None:
+    """The concentrator is mute since; it swallowed the heartbeat, and not the answer."""
+    text = "12:00 M1 heartbeat\n12:05 M2..M4 heartbeat"
+    unasked = judged(text, "12:16:30").on_ll[NODE["M1"]]
+    told = judged(text, "12:16:30", asked={"M1": "12:03"})
+    assert np.log(LIMITS.missed_beat) < unasked < 0
+    assert told.on_ll[NODE["M1"]] == pytest.approx(unasked + np.log(LIMITS.ping_lost))
+    later = judged(text, "12:16:30", asked={"M1": "12:10"})
+    assert later.on_ll[NODE["M1"]] > told.on_ll[NODE["M1"]]
