@@ -252,21 +252,28 @@ def storms(running: Iterable[Running]) -> list[int]:
     """About when further faults are likely: weather does not strike once.
 
     That is when each of the sure faults that are running began, or may have begun where silence
-    alone speaks of it; and where these do not come at one blow, all the time between them, and as
-    long before and after as storms pause.
+    alone speaks of it and no other fault tells when; and where these do not come at one blow, all
+    the time between them, and as long before and after as storms pause.
     """
     sure = _sure(running)
-    seen = sorted(o.since_ms for o in sure if o.telemetered or o.counted[0] > 0)
-    moments = {o.since_ms for o in sure}
+    told = [o for o in sure if o.telemetered or o.counted[0] > 0]
+    seen = sorted(_began(outage) for outage in told)
+    moments = set(seen)
     for outage in sure:
-        if not (outage.telemetered or outage.counted[0] > 0):  # by when something had been missed
-            begin_ms = max(outage.since_ms, outage.detected_ms - SILENT_MS)
+        begin_ms = max(outage.since_ms, outage.detected_ms - SILENT_MS)
+        of_those = any(begin_ms <= at_ms <= outage.detected_ms for at_ms in seen)
+        if outage not in told and not of_those:
             moments.update(range(begin_ms, outage.detected_ms, STORM_NEAR_MS))
     for one, other in pairwise(seen):
         if ONE_BLOW_MS < other - one <= STORM_PAUSE_MS:
             begin, end = one - STORM_PAUSE_MS // 2, other + STORM_PAUSE_MS // 2
             moments.update(range(begin, end, STORM_NEAR_MS))
     return sorted(moments)
+
+
+def _began(outage: Running) -> int:
+    """About when a fault began that somebody told of: not when all behind it were last heard."""
+    return max(outage.since_ms, min(outage.start_ms, outage.detected_ms))
 
 
 def _sure(running: Iterable[Running]) -> list[Running]:

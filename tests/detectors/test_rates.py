@@ -20,6 +20,19 @@ source S1
     transformer T4
       meter M45..M48
 """)
+TWO_FEEDERS = draw("""
+source S1
+  breaker B1
+    transformer T1
+      meter M1..M40
+  breaker B2
+    transformer T2
+      meter M41..M42
+    transformer T3
+      meter M43..M44
+    transformer T4
+      meter M45..M48
+""")
 SMALL = draw("""
 source S1
   breaker B1
@@ -134,6 +147,33 @@ def test_at_one_blow_it_is_not_long_after(day) -> None:
         12:04:20 M43..M44 heartbeat
         12:05:20 end
     """)  # fmt: skip
+    assert "transformer T2: predicted fault" not in told.outages
+
+
+def test_silence_that_may_have_begun_with_a_fault_whose_time_is_known_makes_no_longer_storm(
+    day,
+) -> None:
+    told = day(NETWORK, f"""{WARM}
+        12:02:00 M1..M30 last_gasp
+        12:07:00 M42..M44 heartbeat
+        12:08:00 M41 last_gasp
+        12:16:30 end
+    """)  # fmt: skip
+    assert "transformer T4: predicted fault" in told.outages
+    assert "transformer T2: predicted fault" not in told.outages
+
+
+def test_a_fault_that_somebody_told_of_began_then_and_not_when_it_was_last_heard(day) -> None:
+    told = day(TWO_FEEDERS, """
+        11:50 11:55 12:00 M1..M48 heartbeat
+        12:05:00 M1..M30 last_gasp
+        12:05:20 M41..M44 heartbeat
+        12:05:40 M45 last_gasp
+        12:06:40 M42 heartbeat
+        12:06:50 M41 last_gasp
+        12:07:20 end
+    """)  # fmt: skip
+    assert told.at("12:05:35")[-1] == "  12:00:00 -: M45..M48"
     assert "transformer T2: predicted fault" not in told.outages
 
 
