@@ -15,8 +15,8 @@ import numpy as np
 from detectors.evidence import POWER_UP_WAIT_MS, Asked, Evidence
 from detectors.hearing import EVERYONE
 from detectors.inference import Verdict
-from detectors.listening import relayed_ms
 from detectors.moments import NEVER, Moments
+from detectors.relays import relayed_ms
 from detectors.running import Running
 from detectors.scene import Scene
 from detectors.settings import EngineSettings

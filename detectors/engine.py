@@ -24,7 +24,7 @@ from detectors.glancing import Glance, glance
 from detectors.hearing import Hearing, hear_live, silence
 from detectors.intake import before_answer, calm, hear, switchgear
 from detectors.lifecycle import close, explain, switched
-from detectors.listening import Listening, Relays
+from detectors.listening import Listening
 from detectors.loads import Load, read_load
 from detectors.moments import NEVER
 from detectors.phases import take_words, with_phases
@@ -34,6 +34,7 @@ from detectors.positions import Moved, Position, Switching, read_position
 from detectors.priors import priors_of
 from detectors.rates import Rates, count_gasps, storms, teaches
 from detectors.reconcile import reconcile
+from detectors.relays import Relays
 from detectors.repeats import Memory, blank, take
 from detectors.restoration import finish, follow, hear_back, restoring, settle_times
 from detectors.scene import Scene
@@ -283,7 +284,7 @@ class Engine:
         ear = self._ear(now_ms)  # with what that expects of the others
         evidence = gather(self.group, self.hearing, ear, self.limits)
         self.rates.learn_spells(self.relays.mute, evidence, self.group.dcu, now_ms)
-        if self.relays.note(evidence.mute_dcu, evidence.word_ms, now_ms):
+        if self.relays.note(evidence, self.group, now_ms):
             ear = self._ear(now_ms)
             evidence = gather(self.group, self.hearing, ear, self.limits)
         scene = self._scene(evidence, now_ms)

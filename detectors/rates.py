@@ -15,8 +15,8 @@ from detectors.compiled import compiled
 from detectors.evidence import Evidence
 from detectors.hearing import Hearing
 from detectors.inference import Verdict
-from detectors.listening import Relays
 from detectors.moments import NEVER, Heard
+from detectors.relays import Relays
 from detectors.running import Running
 from detectors.saying import LAST_GASP
 from detectors.settings import EngineSettings

@@ -14,11 +14,12 @@ from detectors.decisions import Taken
 from detectors.engine import Engine
 from detectors.etr import Cell
 from detectors.hearing import kept
-from detectors.listening import Listening, Relays
+from detectors.listening import Listening
 from detectors.loads import Load
 from detectors.packed import PackedOutage, pack, unpack
 from detectors.positions import Position
 from detectors.rates import Rates
+from detectors.relays import Relays
 from detectors.settings import EngineSettings
 from detectors.watched import Watched
 from grid.errors import BadPayload
