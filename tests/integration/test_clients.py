@@ -43,6 +43,8 @@ def test_a_meter_needs_nothing_but_mqtt(village, publish, talk, tool, psql) -> N
     gasps = {meter: event("last_gasp", volts=[0]) for meter in ("M1", "M2", "M3")}
     for meter, gasp in gasps.items():
         publish(f"meter/{meter}/event", gasp)
+    for neighbour in ("M4", "M5", "M6"):  # nobody answers for them when they are asked
+        publish(f"meter/{neighbour}/event", event("heartbeat", volts=[230]))
 
     ack = json.loads(acks.until(lambda line: line.startswith("{")))
     assert ack == {"boot": "a1", "seq": gasps["M1"]["seq"]}
