@@ -14,7 +14,7 @@ source S1
 """)
 WARM = """
     11:32:10 11:47:10 M1..M4 heartbeat
-    11:45 12:00 M5..M30 heartbeat
+    11:45 12:00 M5,M7..M30 heartbeat
     12:02:02 ping M1
     12:02:02 ping M2
     12:02:02 ping M3
@@ -31,6 +31,6 @@ def test_who_does_not_answer_through_a_concentrator_that_works_is_in_the_dark(da
 def test_one_that_swallowed_a_report_of_others_was_mute_and_nobody_behind_it_missed_one(
     day,
 ) -> None:
-    mute = "11:47:20 M6 heartbeat\n"  # another one of the regular reports that it swallowed
-    told = day(NETWORK, f"{mute} {WARM} 12:02:55 M5 heartbeat\n 12:03:30 end")
+    late = "11:32:20 11:47:20 M6 heartbeat\n"  # its next one was swallowed, and nobody asked it
+    told = day(NETWORK, f"{late} {WARM} 12:02:55 M5 heartbeat\n 12:03:30 end")
     assert told.outages == []
