@@ -47,6 +47,7 @@ class _Decided(msgspec.Struct, frozen=True):
 class _Refusal(msgspec.Struct, frozen=True):
     error: str = ""
     code: str = ""
+    outage: PublicOutage | None = None  # as it is now
 
 
 class StoryPeople:
@@ -113,8 +114,11 @@ class StoryPeople:
             _told, where, "POST", path, msgspec.json.encode(body)
         )
         if status == 409:
-            code = msgspec.json.decode(said, type=_Refusal).code
-            return Became.STALE if code == "stale_version" else Became.REFUSED
+            no = msgspec.json.decode(said, type=_Refusal)
+            if no.code == "stale_version":
+                return Became.STALE
+            newer = no.outage is not None and no.outage.version != outage.version
+            return Became.OVERTAKEN if newer else Became.REFUSED
         _check(where, status, said)
         return Became.TAKEN
 

@@ -33,7 +33,7 @@ class ShiftSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     gap_s: float = 5.0  # between two steps, at least
     told_s: float = 20.0  # so long it waits for texts that are on their way, and no longer
     away_s: float = 1.0  # before the API is asked again that did not answer
-    retold: int = 5  # times that a step is told of a newer version
+    retold: int = 20  # times that a step is told of a newer version
 
 
 class Running(msgspec.Struct, frozen=True):
@@ -49,6 +49,7 @@ class Became(Enum):
 
     TAKEN = "taken"
     STALE = "stale"  # of another version by now
+    OVERTAKEN = "overtaken"  # the same, found when it was decided: refused for good under its name
     REFUSED = "refused"
 
 
@@ -160,7 +161,8 @@ class Shift:
                 await asyncio.sleep(self._settings.away_s)
 
     async def _said(self, order: Order, outage_id: str, step: WorkStep, name: str) -> None:
-        for _ in range(self._settings.retold):
+        base = name
+        for attempt in range(1, self._settings.retold + 1):
             try:
                 running = {o.id: o for o in await self._floor.running()}
                 if outage_id not in running:
@@ -172,6 +174,9 @@ class Shift:
             except Refused as error:
                 log.warning("simulated_work_refused", step=name, reason=error.message)
                 return
-            if became is not Became.STALE:
+            if became is Became.OVERTAKEN:
+                name = f"{base}.{attempt}"
+            elif became is not Became.STALE:
                 log.info("simulated_work_said", step=name, became=became.value)
                 return
+        log.warning("simulated_work_overtaken", step=base, times=self._settings.retold)

@@ -1,4 +1,5 @@
 -- The statements of notices: what is decided with a change, the outbox, and receipts.
+-- Later is what was decided later: a row that was held is used again, and keeps its notice_no.
 
 -- name: recipients
 -- Some customers by what is known of them and what they were told, those alike together.  Each table
@@ -9,7 +10,7 @@ WITH asked AS MATERIALIZED (
     SELECT n.customer_id, json_agg(json_build_array(
                n.phase, n.outage_id, n.edition, n.state = 'queued', d.facts->'etr',
                coalesce(extract(epoch FROM n.next_at) * 1000, 0)::bigint)
-               ORDER BY n.notice_no)::text AS past
+               ORDER BY n.decision_no, n.notice_no)::text AS past
     FROM notices n JOIN notice_decisions d USING (decision_no)
     WHERE n.customer_id IN (SELECT customer_id FROM asked) AND n.due_at > %(since)s
       AND n.state IN ('queued', 'sending', 'sent', 'delivered', 'undelivered', 'unknown')
@@ -36,7 +37,7 @@ GROUP BY 1, 2, 3, 4, 5, 6, 7, 8
 -- Staff of some districts, and what they were told.
 SELECT s.staff_id, s.district, s.language, s.phone_index IS NOT NULL,
        (SELECT json_agg(json_build_array(n.phase, n.outage_id, n.edition, n.state = 'queued',
-                                         d.facts->'etr', 0) ORDER BY n.notice_no)::text
+                                         d.facts->'etr', 0) ORDER BY n.decision_no, n.notice_no)::text
         FROM notices n JOIN notice_decisions d USING (decision_no)
         WHERE n.customer_id = 'staff:' || s.staff_id AND n.due_at > %(since)s
           AND n.state IN ('queued', 'sending', 'sent', 'delivered', 'undelivered', 'unknown'))
@@ -184,7 +185,7 @@ WHERE n.state = 'unknown' AND n.channel = %(channel)s AND n.expires_at > %(now)s
   AND (n.claimed_at < %(owed)s OR (n.lane = 0 AND n.claimed_at < %(safety)s))
   AND NOT EXISTS (SELECT FROM notices m
                   WHERE m.customer_id = n.customer_id AND m.channel = n.channel
-                    AND m.notice_no > n.notice_no
+                    AND (m.decision_no, m.notice_no) > (n.decision_no, n.notice_no)
                     AND m.state NOT IN ('held', 'expired', 'refused'))
   AND NOT EXISTS (SELECT FROM notice_seen s
                   WHERE s.customer_id = n.customer_id AND s.outage_id = n.outage_id
@@ -285,7 +286,8 @@ WHERE n.fell_back_at IS NULL AND n.channel <> 'desk' AND n.expires_at > %(now)s
   AND (n.state IN ('unknown', 'undelivered', 'refused')
        OR n.state = 'sent' AND n.channel = ANY (%(receipted)s))
   AND NOT EXISTS (SELECT FROM notices m
-                  WHERE m.customer_id = n.customer_id AND m.notice_no > n.notice_no
+                  WHERE m.customer_id = n.customer_id
+                    AND (m.decision_no, m.notice_no) > (n.decision_no, n.notice_no)
                     AND m.state NOT IN ('held', 'expired', 'refused'))
   AND NOT EXISTS (SELECT FROM customer_seen v JOIN feed_log f
                       ON f.channel = 'customer:' || n.customer_id AND f."offset" <= v."offset"
@@ -343,7 +345,8 @@ JOIN outages o ON o.id = p.outage_id AND o.ended_at IS NULL
 JOIN changes c ON (c.outage_id, c.version) = (o.id, o.version)
 WHERE n.next_at <= %(by)s AND n.next_at > %(since)s AND n.state IN ('sent', 'delivered')
   AND NOT EXISTS (SELECT FROM notices m
-                  WHERE m.customer_id = n.customer_id AND m.notice_no > n.notice_no
+                  WHERE m.customer_id = n.customer_id
+                    AND (m.decision_no, m.notice_no) > (n.decision_no, n.notice_no)
                     AND m.state NOT IN ('held', 'expired', 'refused'))
 GROUP BY o.id, o.version, c.outage::text, p.off_at
 
@@ -364,7 +367,7 @@ LEFT JOIN staff s ON 'staff:' || s.staff_id = n.customer_id
 LEFT JOIN customer_contacts k ON (k.customer_id, k.channel) = (n.customer_id, n.channel)
 WHERE (%(outage_id)s::text IS NULL OR n.outage_id = %(outage_id)s)
   AND (%(customer_id)s::text IS NULL OR n.customer_id = %(customer_id)s)
-ORDER BY n.notice_no DESC LIMIT %(limit)s
+ORDER BY n.decision_no DESC, n.notice_no DESC LIMIT %(limit)s
 
 -- name: decisions_for_outage
 -- What was decided for an outage's customers, in order.
@@ -380,10 +383,10 @@ ORDER BY decision_no LIMIT %(limit)s
 -- name: last_told_by_phone
 -- Customers with a number who were told something lately, the last first.
 SELECT c.customer_id FROM customers c
-JOIN LATERAL (SELECT max(notice_no) AS notice_no FROM notices n
+JOIN LATERAL (SELECT max(claimed_at) AS at, max(decision_no) AS decision_no FROM notices n
               WHERE n.customer_id = c.customer_id AND n.claimed_at > %(since)s) n
-    ON n.notice_no IS NOT NULL
-WHERE c.phone_index = %(phone)s ORDER BY n.notice_no DESC
+    ON n.at IS NOT NULL
+WHERE c.phone_index = %(phone)s ORDER BY n.at DESC, n.decision_no DESC
 
 -- name: forget_notices
 -- Notices that are over.

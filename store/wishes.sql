@@ -73,7 +73,7 @@ DELETE FROM staff WHERE staff_id = %s
 -- name: words_of
 -- What a customer was told and said, for an export: texts with their times.
 SELECT n.phase, n.channel, n.state, n.sent_at, n.body FROM notices n
-WHERE n.customer_id = %s ORDER BY n.notice_no
+WHERE n.customer_id = %s ORDER BY n.decision_no, n.notice_no
 
 -- name: calls_of
 -- A customer's calls.

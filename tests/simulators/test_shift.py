@@ -27,6 +27,7 @@ class Floor:
     away: int = 0  # so many questions are not answered
     on_the_way: int = 0  # so often a text is found to be
     looks: int = 0
+    names: list[str] = field(default_factory=list)  # under which steps were said
 
     async def running(self) -> Collection[Running]:
         if self.away:
@@ -44,6 +45,7 @@ class Floor:
 
     async def say(self, outage: Running, crew: str, step: WorkStep, name: str) -> Became:
         self.said.append((step.action, crew, outage.version))
+        self.names.append(name)
         answer = self.answers.pop(0) if self.answers else Became.TAKEN
         if isinstance(answer, Exception):
             raise answer
@@ -126,6 +128,15 @@ async def test_a_version_that_has_moved_on_is_told_anew(floor: Floor) -> None:
     floor.answers = [Became.STALE, Became.STALE]
     await move(floor)
     assert actions(floor) == ["assign", "assign", *STEPS]
+
+
+async def test_a_step_that_was_overtaken_on_its_way_is_said_anew_under_a_name_of_its_own(
+    floor: Floor,
+) -> None:
+    floor.answers = [Became.OVERTAKEN, Became.OVERTAKEN]
+    await move(floor)
+    assert actions(floor) == ["assign", "assign", *STEPS]
+    assert len(set(floor.names)) == len(floor.names)
 
 
 async def test_a_service_that_is_away_is_waited_for_and_a_refusal_is_not(floor: Floor) -> None:
