@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { Alarms, FLOOD } from "../../../dispatch/pages/js/board/alarms.js";
 import { sentence, sides } from "../../../dispatch/pages/js/board/evidence.js";
 import { NONE, passes, read, write } from "../../../dispatch/pages/js/board/filters.js";
-import { Model, figures, oldest } from "../../../dispatch/pages/js/board/model.js";
+import { Model, figures, noticedIn, oldest } from "../../../dispatch/pages/js/board/model.js";
 import { bubbleFeatures, diagram, lineFeatures, nodeStates, places } from "../../../dispatch/pages/js/board/nodes.js";
 import { byFeeder, need, ordered, still, verifying } from "../../../dispatch/pages/js/board/order.js";
 import { Teller } from "../../../dispatch/pages/js/board/tell.js";
@@ -162,6 +162,30 @@ test("an older version of an outage changes nothing", () => {
   assert.equal(found.outages.get("S1-1").state, "confirmed");
   found.put(outage({ version: 6, state: "closed" }));
   assert.equal(found.outages.size, 0);
+});
+
+/** A finding: what is not said of it does not matter. */
+const noticed = (id, device, since, until = null) => ({ id, kind: "comms_loss", device_id: device, at: at(until ?? since), since: at(since), until: until && at(until) });
+
+test("what has ended stays known, and the feed's state alone says what goes on", () => {
+  const model = new Model();
+  model.snapshot({ outages: [], findings: [noticed("a", "D1", "16:00"), noticed("b", "D2", "16:05")] });
+  model.take({ type: "finding", data: noticed("a", "D1", "16:00", "16:10") });
+  model.snapshot({ outages: [], findings: [] });
+  assert.deepEqual([...model.findings.keys()], ["a"]);
+  model.noticed([noticed("a", "D1", "16:00"), noticed("b", "D2", "16:05", "16:20")]);
+  assert.deepEqual([...model.findings.values()].map((f) => f.until), [at("16:10"), at("16:20")]);
+});
+
+test("an outage has what was noticed at its device or below while it went on", () => {
+  const model = new Model();
+  model.setNetwork({ version: 1, ids: ["S1", "B1", "T1", "T2", "B2"], parent: [-1, 0, 1, 1, 0], kind: [0, 1, 5, 5, 1], size: [5, 3, 1, 1, 1], customers: [0, 0, 2, 2, 0], priority: [0, 0, 0, 0, 0] });
+  model.noticed([
+    noticed("before", "T1", "15:00", "15:10"), noticed("during", "T1", "16:25", "16:35"), noticed("still", "B1", "16:00"),
+    noticed("beside", "B2", "16:25"), noticed("after", "T2", "17:30"), noticed("elsewhere", "D9", "16:25"),
+  ]);
+  const dark = outage({ device_id: "B1", started_at: at("16:20"), restored_at: at("17:00") });
+  assert.deepEqual(noticedIn(model, dark).map((f) => f.id), ["still", "during"]);
 });
 
 test("customers without data are a figure of their own, never counted as on", () => {

@@ -109,7 +109,7 @@ class StageDesk:
         return PublicOutageDetail(**fields, steps=(step,), changes=changes)
 
     async def findings(self, *, open_only: bool = True) -> Sequence[PublicFinding]:
-        return list(self.findings_.values())
+        return [f for f in self.findings_.values() if f.until is None or not open_only]
 
     async def customer_status(self, customer_id: str) -> CustomerStatus | None:
         found = self.premises_.get(customer_id)
@@ -287,8 +287,8 @@ class Stage:
         self.log.lose_everything(f"e{now_ms()}")
 
     def _state(self) -> None:
-        state = {"outages": list(self.desk.outages_.values()),
-                 "findings": list(self.desk.findings_.values())}  # fmt: skip
+        open_ = [f for f in self.desk.findings_.values() if f.until is None]
+        state = {"outages": list(self.desk.outages_.values()), "findings": open_}
         self.log.set_state("dispatch", msgspec.json.encode(state))
 
     async def _set_feed(self, on: bool) -> None:

@@ -348,6 +348,21 @@ def test_what_was_suppressed_takes_the_place_of_the_list(busy: Any, board: Show)
     assert reader.page.locator("#list .pool").is_visible()
 
 
+def test_what_was_suppressed_and_is_over_is_there_for_whoever_comes_later(
+    busy: Any, board: Show, minutes_ago: Show
+) -> None:
+    since, until = minutes_ago(30), minutes_ago(20)
+    over = PublicFinding("f-2", until, "comms_loss", "D2", "centre", since, until, "D2 was mute")
+    busy.find(over)
+    reader = board(language="en")
+    reader.page.get_by_role("tab", name="Held").click()
+    rows = reader.page.locator("#suppressed tbody tr")
+    reader.until("document.querySelectorAll('#suppressed tbody tr').length === 2")
+    assert [row.locator("td").first.inner_text() for row in rows.all()] == ["D1", "D2"]
+    assert [row.locator("td").nth(2).inner_text() == "–" for row in rows.all()] == [True, False]
+    assert reader.page.locator("#tab-suppressed .count").inner_text() == "1", "goes on"
+
+
 def test_planned_work_is_entered_on_the_board(busy: Any, board: Show, town: Any) -> None:
     reader = board(language="en")
     reader.page.locator("#enter-plan").click()

@@ -70,7 +70,7 @@ export function drawTabs({ filters, model }, all) {
     const chosen = filters.tab === name;
     attribute(tab, "aria-selected", String(chosen));
     attribute(tab, "tabindex", chosen ? 0 : -1);
-    const count = name === "all" ? all.length : name === "suppressed" ? model.findings.size : all.filter((o) => o.kind === name).length;
+    const count = name === "all" ? all.length : name === "suppressed" ? [...model.findings.values()].filter((f) => !f.until).length : all.filter((o) => o.kind === name).length;
     text(tab.querySelector(".count"), count ? String(count) : "");
   }
   for (const name of ["overdue", "mine", "group"]) attribute(byId(`f-${name}`), "aria-pressed", String(filters[name]));

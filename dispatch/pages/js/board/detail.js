@@ -2,13 +2,15 @@
 
 import { byId, el } from "../dom.js";
 import { mark } from "../marks.js";
-import { LADDER, RUNNING, markOf } from "./model.js";
+import { LADDER, RUNNING, markOf, noticedIn } from "./model.js";
 import { sides, sentence } from "./evidence.js";
-import { whyNot } from "./refused.js";
+import { findingKind } from "./pool.js";
+import { finding, whyNot } from "./refused.js";
 import { causeOf, crewName, probability } from "./rows.js";
 import { timeline } from "./timeline.js";
 
 const KEY = / [a-z]$/; // of its key, behind the name of an action
+const NOTICED_MAX = 50;
 const LATE_MS = 60_000; // a fact that came later than this shows both of its times
 
 /** How sure, in a word that is never "certain". */
@@ -26,7 +28,7 @@ export function drawDetail(seen, context) {
   const scroll = box.scrollTop;
   const held = box.contains(document.activeElement) ? document.activeElement.id : "";
   box.replaceChildren(el("div", { class: "detail" },
-    head(outage, context), evidence(outage, context), work(outage, seen, context),
+    head(outage, context), evidence(outage, context), noticed(outage, context), work(outage, seen, context),
     times(seen, context), steps(seen, context), calls(seen, context), notices(seen, context)));
   box.scrollTop = scroll;
   if (held && held !== "detail") byId(held)?.focus({ preventScroll: true });
@@ -56,6 +58,15 @@ function evidence(outage, { say, times: t }) {
     el("div", { class: "for" }, el("h3", {}, say("for.title")), list([...found.for, ...found.aside])),
     el("div", { class: "against" }, el("h3", {}, say("against.title")),
       found.against.length ? list(found.against) : el("p", { class: "quiet" }, say("against.none"))));
+}
+
+/** What was noticed at it or below and is no outage of its own, and why. */
+function noticed(outage, { say, times: t, now, model }) {
+  const found = noticedIn(model, outage).slice(0, NOTICED_MAX);
+  if (!found.length) return null;
+  return el("section", {}, el("h3", {}, say("detail.noticed")), el("ul", { class: "rows" }, ...found.map((f) => el("li", {},
+    `${t.when(f.since, now)}${f.until ? ` – ${t.when(f.until, now)}` : ""} · ${findingKind(f.kind, say)} ${f.device_id}`,
+    el("span", { class: "quiet" }, ` · ${finding(f.reason, t.language)}`)))));
 }
 
 function work(outage, { crews }, { say, times: t, now }) {

@@ -99,6 +99,7 @@ class Board {
     this.draw();
     this.askPower();
     if (this.filters.open && !this.opened) this.open(this.filters.open, false);
+    this.#noticed();
   }
 
   #pub(pub) {
@@ -198,6 +199,12 @@ class Board {
     text(byId("polite"), this.say("tasks.new", { n }));
   }
 
+  /** What was noticed and has ended, too: the feed's state has what goes on. */
+  async #noticed() {
+    const found = await this.#ask("/api/findings?all=true");
+    if (found) { this.model.noticed(found.findings); this.redraw(); }
+  }
+
   async #history() {
     const at = new Date(this.now() - BEFORE_MS).toISOString();
     const found = await this.#ask(`/api/outages?at=${encodeURIComponent(at)}`);
@@ -251,7 +258,7 @@ class Board {
     const outage = this.openedOutage;
     if (!outage) return;
     drawDetail({ outage, crews: this.model.crews, decisions: [], calls: [], notices: null, ...this.opens },
-      { say: this.say, times: this.times, now: this.now(), close: () => this.back(), open: (id) => this.open(id), actions: (o) => this.#actions(o) });
+      { say: this.say, times: this.times, model: this.model, now: this.now(), close: () => this.back(), open: (id) => this.open(id), actions: (o) => this.#actions(o) });
   }
 
   #actions(outage) {

@@ -11,6 +11,7 @@ export const FORESEEN = new Set(["planned", "arrears", "curtailment"]);
 export const LADDER = ["assigned", "en_route", "on_site", "cause_found", "repaired", "verified"];
 const SUBSTATION = 0;
 const METER = 6;
+const OVER_MAX = 300; // findings that have ended, the newest
 
 export class Model {
   constructor() {
@@ -27,12 +28,23 @@ export class Model {
   /** The feed's whole state. */
   snapshot(data) {
     this.outages = new Map((data?.outages ?? []).map((o) => [o.id, o]));
-    this.findings = new Map((data?.findings ?? []).map((f) => [f.id, f]));
+    const over = [...this.findings.values()].filter((f) => f.until);
+    this.findings = new Map([...over, ...(data?.findings ?? [])].map((f) => [f.id, f]));
+  }
+
+  /** Findings as the API tells of them, those that have ended too. */
+  noticed(found) {
+    for (const finding of found) {
+      const before = this.findings.get(finding.id);
+      if (!before || Date.parse(before.at) <= Date.parse(finding.at)) this.findings.set(finding.id, finding);
+    }
+    const over = [...this.findings.values()].filter((f) => f.until).sort((a, b) => Date.parse(b.at) - Date.parse(a.at));
+    for (const { id } of over.slice(OVER_MAX)) this.findings.delete(id);
   }
 
   /** One message of the feed; the outage before it, or undefined.  @param {any} pub */
   take(pub) {
-    if (pub.type === "finding") this.findings.set(pub.data.id, pub.data);
+    if (pub.type === "finding") this.noticed([pub.data]);
     if (pub.type !== "change") return undefined;
     return this.put(pub.data.outage);
   }
@@ -76,6 +88,24 @@ export class Model {
       this.priorities.set(id, count);
     }
   }
+}
+
+/** Findings as they are read: what goes on, then what has ended, each the newest first. */
+export function findingsInOrder(findings) {
+  return [...findings].sort((a, b) => Boolean(a.until) - Boolean(b.until) || Date.parse(b.at) - Date.parse(a.at));
+}
+
+/** What was noticed at an outage's device or below it while the outage went on. */
+export function noticedIn(model, outage) {
+  const { network, nodeOf } = model;
+  const top = nodeOf?.get(outage.device_id);
+  if (top === undefined) return [];
+  const [from, to] = [outage.started_at, outage.restored_at].map((at) => (at ? Date.parse(at) : Infinity));
+  return findingsInOrder([...model.findings.values()].filter((f) => {
+    const node = nodeOf.get(f.device_id);
+    const below = node >= top && node < top + network.size[top];
+    return below && Date.parse(f.since) <= to && (!f.until || Date.parse(f.until) >= from);
+  }));
 }
 
 /** The mark of an outage: what state it is in, drawn. @returns {string} */

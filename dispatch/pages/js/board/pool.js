@@ -3,9 +3,10 @@
 import { byId, el } from "../dom.js";
 import { setCount } from "./filters.js";
 import { COLUMNS } from "./list.js";
+import { findingsInOrder } from "./model.js";
 import { finding } from "./refused.js";
 
-const SHOWN_MAX = 300; // findings, the newest
+const SHOWN_MAX = 300; // findings
 
 /** The rows by feeder, and what is said of each. */
 export function grouped({ say, times, model }) {
@@ -28,19 +29,21 @@ export function bones() {
   return Array.from({ length: 12 }, () => el("tr", {}, ...Array.from(COLUMNS, () => el("td", {}, el("div")))));
 }
 
-/** Findings and suppressed alarms with their reasons, in the list's place; null: the list is there. */
+/** Findings and suppressed alarms with their reasons, those that have ended behind; null: the list is there. */
 export function drawSuppressed(findings, { say, times }, now) {
   const table = byId("suppressed");
   if (!findings) { table?.remove(); return; }
-  const found = findings.sort((a, b) => Date.parse(b.at) - Date.parse(a.at)).slice(0, SHOWN_MAX);
+  const found = findingsInOrder(findings).slice(0, SHOWN_MAX);
   const made = found.length ? el("table", { class: "tree found", id: "suppressed", "aria-label": say("suppressed.label") },
-    el("thead", {}, el("tr", {}, ...["kind", "device", "since", "reason"].map((n) => el("th", { scope: "col" }, say(`sup.${n}`))))),
-    el("tbody", {}, ...found.map((f) => el("tr", {}, el("th", { scope: "row" }, named(f.kind, say)), el("td", {}, f.device_id), el("td", {}, times.when(f.since, now)), el("td", { class: "reason" }, finding(f.reason, times.language))))))
+    el("thead", {}, el("tr", {}, ...["kind", "device", "since", "until", "reason"].map((n) => el("th", { scope: "col" }, say(`sup.${n}`))))),
+    el("tbody", {}, ...found.map((f) => el("tr", { class: f.until ? "quiet" : null }, el("th", { scope: "row" }, findingKind(f.kind, say)), el("td", {}, f.device_id),
+      el("td", {}, times.when(f.since, now)), el("td", {}, f.until ? times.when(f.until, now) : "–"), el("td", { class: "reason" }, finding(f.reason, times.language))))))
     : el("p", { class: "empty", id: "suppressed" }, say("suppressed.none"));
   if (table) table.replaceWith(made); else byId("list").append(made);
 }
 
-function named(kind, say) {
+/** The name of a kind of finding; of one that is new here its own. */
+export function findingKind(kind, say) {
   const word = say(`finding.${kind}`);
   return word.startsWith("[") ? kind : word;
 }
