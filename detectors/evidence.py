@@ -114,32 +114,16 @@ def gather(group: Group, hearing: Hearing, ear: Ear, limits: EngineSettings) -> 
     terms, beyond = _terms(hearing, ear, limits), _beyond(ear)
     seen = unseen(count)
     next_ms = look(hearing.heard, group.kind, terms, beyond, seen)
-    on_ll, off_ll, gasp_ll, due_ms = seen.on_ll, seen.off_ll, seen.gasp_ll, seen.due_ms
-    missing = seen.overdue
+    asked = _unanswered(ear.asked, seen.heard_ms)
+    worth = asked.times * log(limits.ping_lost)
+    silence, alone = _in_vain(group, seen, asked, worth, terms)
+    mute, word = _clamp(group, seen, silence, hearing, ear)
+    seen.on_ll[asked.nodes[alone]] += worth[alone]
     unanswered = np.zeros(count)
-    late = seen.overdue
-    alone, alone_ll = np.zeros(0, np.int64), np.zeros(0)
-    if ear.asked is not None:
-        asked = _unanswered(ear.asked, seen.heard_ms)
-        nodes, first_ms = asked.nodes, asked.first_ms
-        unanswered[nodes] = asked.times
-        worth = asked.times * log(limits.ping_lost)
-        spoke = seen.gasp_ms[nodes] != NEVER
-        gasp_ll[nodes] -= np.where(spoke, worth, 0.0)
-        due_ms[nodes] = np.minimum(due_ms[nodes], first_ms)
-        before = first_ms <= _last_through(group.dcu, nodes, seen.heard_ms)
-        alone, alone_ll = nodes[before & ~spoke], worth[before & ~spoke]
-        shared = nodes[~before & ~spoke]
-        on_ll[shared] += worth[~before & ~spoke]
-        missing, late = missing.copy(), late.copy()
-        missing[shared] = True
-        late[shared[unanswered[shared] >= 1]] = True
-        seen.late_ms[shared] = due_ms[shared] + terms.slack_ms * seen.overdue[shared]
-    mute, word = _clamp(group, seen, (missing, late), hearing, ear)
-    on_ll[alone] += alone_ll  # their concentrator spoke after they were asked: it swallowed nothing
+    unanswered[asked.nodes] = asked.times
     return Evidence(
-        seen.known_ms, seen.gasp_ms, gasp_ll, due_ms, off_ll, on_ll, seen.overdue, seen.pending,
-        unanswered, mute, word, ear.gasping, next_ms,
+        seen.known_ms, seen.gasp_ms, seen.gasp_ll, seen.due_ms, seen.off_ll, seen.on_ll,
+        seen.overdue, seen.pending, unanswered, mute, word, ear.gasping, next_ms,
     )  # fmt: skip
 
 
@@ -179,10 +163,37 @@ def _beyond(ear: Ear) -> Beyond:
     )
 
 
-def _unanswered(asked: Asked, heard_ms: I64) -> Asked:
+def _unanswered(asked: Asked | None, heard_ms: I64) -> Asked:
     """Those who have said nothing since they were first asked."""
+    if asked is None:
+        return Asked(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))
     silent = heard_ms[asked.nodes] < asked.first_ms
     return Asked(asked.nodes[silent], asked.first_ms[silent], asked.times[silent])
+
+
+def _in_vain(
+    group: Group, seen: Seen, asked: Asked, worth: F64, terms: Terms
+) -> tuple[tuple[Bools, Bools], Bools]:
+    """Take in what it is ``worth`` that the asked did not answer.  Changes ``seen``.
+
+    Of all nodes, whether a word is missing and whether it is late; of the asked, whether their
+    concentrator spoke after the question: it swallowed nothing, so they are silent by themselves.
+    """
+    nodes = asked.nodes
+    if len(nodes) == 0:
+        return (seen.overdue, seen.overdue), np.zeros(0, np.bool_)
+    spoke = seen.gasp_ms[nodes] != NEVER
+    seen.gasp_ll[nodes] -= np.where(spoke, worth, 0.0)
+    seen.due_ms[nodes] = np.minimum(seen.due_ms[nodes], asked.first_ms)
+    through = asked.first_ms <= _last_through(group.dcu, nodes, seen.heard_ms)
+    with_it = ~through & ~spoke
+    shared = nodes[with_it]
+    seen.on_ll[shared] += worth[with_it]
+    missing, late = seen.overdue.copy(), seen.overdue.copy()
+    missing[shared] = True
+    late[shared[asked.times[with_it] >= 1]] = True
+    seen.late_ms[shared] = seen.due_ms[shared] + terms.slack_ms * seen.overdue[shared]
+    return (missing, late), through & ~spoke
 
 
 def _last_through(dcu: I32, nodes: I64, heard_ms: I64) -> I64:
