@@ -5,6 +5,8 @@ or as a process of their own.
 """
 
 import asyncio
+import contextlib
+import os
 import socket
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
@@ -41,6 +43,9 @@ FALL_S = 1.0  # what did not arrive is looked at this often, at most so many at 
 FALL_MAX = 2_000
 DEMO_HOLD_S = 10.0
 DEMO_PER_S = 400.0  # what the simulated centre takes: nobody waits for a thousand neighbours' texts
+CENTRE_PORTS = range(10_000, 30_000)
+"""Of the simulated centre.  No connection goes out from these: one could take the port that was
+found, in the seconds until the centre listens."""
 OWED_S = 300.0  # the simulated centre gives a receipt for everything; a busy machine is slow to
 
 
@@ -249,10 +254,26 @@ def simulated(settings: Settings, *, demo: bool) -> tuple[Settings, int]:
         )  # fmt: skip
     if settings.sms.url:  # a gateway of one's own, be it for a story
         return replace(settings, notices=notices), 0
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
+    port = _port_of_centre()
     sms = replace(settings.sms, url=f"smpp://127.0.0.1:{port}", receipt_owed_s=OWED_S)
     if demo:
         sms = replace(sms, per_s=DEMO_PER_S)
     return replace(settings, notices=notices, sms=sms), port
+
+
+def _port_of_centre() -> int:
+    """A free port; beginning at another for each process, for several may look at once.
+
+    Raises:
+        ConfigError: None is free.
+    """
+    begin = os.getpid() % len(CENTRE_PORTS)
+    ports: list[int] = [*CENTRE_PORTS[begin:], *CENTRE_PORTS[:begin]]
+    for port in ports:
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise ConfigError(
+        f"no port from {CENTRE_PORTS.start} to {CENTRE_PORTS.stop - 1} is free for a simulated SMS "
+        "centre; name a gateway - at $.sms.url"
+    )
