@@ -46,6 +46,8 @@ class Declared:
     lone: bool = False  # one reason alone, and others could still come
     phases: int = ALL_PHASES  # that are dead: all that it has, or these alone
     lost: int = 0  # devices that live on the other phases, and say that these are dead
+    margins: F64 = field(default_factory=lambda: np.zeros(0), compare=False)
+    """Entry a node of its subtree: the margin against outages that leave that one alive."""
 
 
 FOUND = np.dtype(
@@ -87,8 +89,11 @@ def solve(tree: Tree, evidence: Evidence, priors: Priors, now_ms: int) -> Verdic
     chosen = places(topmost(tree, first, sums.best, priors.open))
     found = np.zeros(len(chosen), FOUND)
     describe(tree, evidence, priors, now_ms, chosen, found)
-    weigh_found(tree, first, points, sums, found)
-    declared = tuple(Declared(*row) for row in found.tolist())
+    spared = np.zeros(len(first))
+    weigh_found(tree, first, points, sums, priors.open, found, spared)
+    declared = tuple(
+        Declared(*(*row, ALL_PHASES, 0, spared[row[0] : row[1]])) for row in found.tolist()
+    )
     return Verdict(declared, nodes, 1.0 - sums.through.take(nodes))
 
 
@@ -169,8 +174,25 @@ def only_child(tree: Tree, points: Bools, node: int) -> int:
 
 
 @compiled
-def weigh_found(tree: Tree, first: F64, points: Bools, sums: Sums, found: Found) -> None:
-    """How sure some nodes are that are held to be dead.
+def spare(
+    tree: Tree, first: F64, points: Bools, sums: Sums, is_open: Bools, last: int, spared: F64
+) -> None:
+    """From the margin of one node on to those of each below it: whatever is above that one is
+    closed, too, and beside the way down to it the best holds.
+    """
+    for node in range(last + 1, last + tree.size[last]):
+        up, alone = tree.parent[node], 0.0
+        if points[node]:
+            alone = max(first[node], sums.best[node])
+            alone = first[node] if is_open[node] and tree.size[node] > 1 else alone
+        spared[node] = spared[up] - (sums.best[up] - alone)
+
+
+@compiled
+def weigh_found(
+    tree: Tree, first: F64, points: Bools, sums: Sums, is_open: Bools, found: Found, spared: F64
+) -> None:
+    """How sure some nodes are that are held to be dead, and of which margin over each below alive.
 
     Devices in series that have the same meters are one: nobody can tell which of them it was.
     """
@@ -192,3 +214,5 @@ def weigh_found(tree: Tree, first: F64, points: Bools, sums: Sums, found: Found)
         one["dead"] = 1.0 - through[node]
         one["score"] = first[node]
         one["margin"] = best - (sums.best[last] - sums.loss[last])
+        spared[node : last + 1] = best
+        spare(tree, first, points, sums, is_open, last, spared)

@@ -103,6 +103,7 @@ def _carry(engine: Engine, outage: Running, to: I64) -> None:
         outage.carried |= not below.all()
         outage.fitted &= not outage.carried
     outage.members = to[outage.members]
+    outage.margins = outage.margins[:0]  # the next verdict says them of this tree
     order = np.argsort(outage.members, kind="stable")
     for name in COLUMNS_OF_MEMBERS:
         setattr(outage, name, getattr(outage, name)[order])

@@ -51,6 +51,7 @@ class PackedOutage(msgspec.Struct, frozen=True, array_like=True):
     placed_ms: int
     vouched_by: str | None
     margin: float
+    margins_from: int
     doubt_ms: int | None
     carried: bool
     phases: int
@@ -58,18 +59,19 @@ class PackedOutage(msgspec.Struct, frozen=True, array_like=True):
     arrays: tuple[bytes, ...]
 
 
+ARRAYS = (*COLUMNS_OF_MEMBERS, "margins")
 PLAIN = tuple(name for name in PackedOutage.__struct_fields__ if name != "arrays")
 
 
 def pack(outage: Running) -> PackedOutage:
     """The outage as it is now."""
-    arrays = tuple(getattr(outage, name).tobytes() for name in COLUMNS_OF_MEMBERS)
+    arrays = tuple(getattr(outage, name).tobytes() for name in ARRAYS)
     return PackedOutage(**{name: getattr(outage, name) for name in PLAIN}, arrays=arrays)
 
 
 def unpack(packed: PackedOutage) -> Running:
     """The outage that ``pack`` saw."""
     outage = Running(**{name: getattr(packed, name) for name in PLAIN})
-    for name, part in zip(COLUMNS_OF_MEMBERS, packed.arrays, strict=True):
+    for name, part in zip(ARRAYS, packed.arrays, strict=True):
         setattr(outage, name, np.frombuffer(part, getattr(outage, name).dtype).copy())
     return outage

@@ -51,7 +51,9 @@ def reconcile(scene: Scene, declared: tuple[Declared, ...]) -> Bools:
         outage.unsupported_ms = None
         if outage.node == found.node and outage.back_ms is None:  # later it is of who is left
             outage.probability = found.probability
-            outage.margin = outage.margin if outage.doubt_ms else found.margin
+            if outage.doubt_ms is None:
+                outage.margin = found.margin
+                outage.margins, outage.margins_from = found.margins.copy(), found.node
         if outage.counted != (found.gasps, found.overdue) or not outage.fitted:
             _begin(scene, outage, found)
     for outage in list(book.running.values()):

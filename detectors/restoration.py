@@ -83,7 +83,7 @@ def _hear_one(
             # heard with those who say that it ends: one more of them, and no word against it
             restored |= back & (heard >= heard[restored].min() - GUARD_MS)
     contrary = back & ~restored
-    if how_many(contrary) and _doubted(outage, now_ms):
+    if how_many(contrary) and _doubted(outage, outage.margin_with(node[contrary]), now_ms):
         return node[:0]
     outage.doubt_ms = None
     which = np.zeros(len(outage.members), np.bool_)
@@ -108,12 +108,14 @@ def _hear_one(
     return alive
 
 
-def _doubted(outage: Running, now_ms: int) -> bool:
+def _doubted(outage: Running, margin: float, now_ms: int) -> bool:
     """Whether to wait for other voices where one that was silent all along has power: it may be
     likelier that power is back than that the outage never was, and then they speak soon.
+
+    ``margin``: log-odds of the outage against those of its parts that leave this one alive.
     """
     young = now_ms - outage.since_ms <= YOUNG_MS
-    if outage.margin <= (SURE_MARGIN if young else ENDS_NOW):
+    if margin <= (SURE_MARGIN if young else ENDS_NOW):
         return False
     if outage.doubt_ms is None:
         outage.doubt_ms = now_ms

@@ -11,7 +11,7 @@ import numpy as np
 
 from detectors.compiled import compiled
 from detectors.tree import how_many
-from grid.network import ALL_PHASES, I64, Bools, Group, phase_letters
+from grid.network import ALL_PHASES, F64, I64, Bools, Group, phase_letters
 from grid.outage import Etr, Outage, OutageKind, State, Step
 from grid.reasons import Evidence
 from grid.work import Acknowledged, Progress, Stage
@@ -81,6 +81,8 @@ class Running:
     inferred: Bools = field(default_factory=lambda: np.zeros(0, np.bool_))
     inherited: Bools = field(default_factory=lambda: np.zeros(0, np.bool_))  # off since another
     not_before: I64 = field(default_factory=lambda: np.zeros(0, np.int64))  # an earlier step's end
+    margins: F64 = field(default_factory=lambda: np.zeros(0))  # were that node alive, from the ...
+    margins_from: int = 0  # ... node on that was declared
 
     @property
     def out(self) -> Bools:
@@ -118,6 +120,12 @@ class Running:
         )
         self.mute, self.inferred = self.mute[which], self.inferred[which]
         self.inherited, self.not_before = self.inherited[which], self.not_before[which]
+
+    def margin_with(self, alive: I64) -> float:
+        """Log-odds at the last verdict against outages that leave some nodes alive, at least."""
+        places = alive - self.margins_from
+        known = self.margins[places[(places >= 0) & (places < len(self.margins))]]
+        return float(known.max(initial=0.0))
 
     def begin(self, start_ms: int) -> None:
         """Move the beginning, for all who did not inherit theirs from an earlier outage."""

@@ -27,7 +27,7 @@ from grid.frame import READING, PlanEntered
 from grid.network import Group
 from grid.outage import Finding
 
-FORMAT = 19
+FORMAT = 20
 
 
 class Body(msgspec.Struct, frozen=True, array_like=True):

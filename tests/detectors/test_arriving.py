@@ -129,6 +129,37 @@ def test_nor_does_it_break_one_that_is_likelier_to_end_than_not_to_have_been(day
     assert [o.device_id for o in told.latest()] == ["B1"]
 
 
+ROW = draw("""
+source S1
+  breaker B1
+    switch W1
+      transformer T1
+        meter M1
+      switch W2
+        transformer T2
+          meter M2..M11
+        transformer T3
+          meter M12..M21
+        transformer T4
+          meter M22..M31
+""")
+
+
+def test_what_one_word_breaks_is_asked_of_who_said_it_and_not_of_the_least_sure(day) -> None:
+    """That M1 is out with the others is likely and no more; that M30 is, as sure as can be."""
+    told = day(ROW, """
+        11:28 11:43 M1 heartbeat
+        11:30 11:45 M2..M31 heartbeat
+        11:50:00 M2..M9,M12..M20,M22..M29 last_gasp
+        11:58:50 M30 heartbeat
+        11:58:52 M1..M29,M31 power_up
+        11:59:00 end
+    """, delivery=0.9)  # fmt: skip
+    assert told.at("11:58:45")[0] == "switch W1: confirmed fault"
+    assert "not part of it" not in "".join(told.log)
+    assert told.outages[0] == "switch W1: restored fault"
+
+
 def test_what_nobody_seconds_was_no_restoration(day) -> None:
     out = f"{WARM} 11:50:00 M1..M20,M41..M50,M61..M70,M81..M90 last_gasp\n"
     told = day(NETWORK, f"{out} 11:53:30 M30 heartbeat\n 11:54:30 end")

@@ -256,6 +256,14 @@ def test_the_margin_is_over_the_best_set_that_leaves_somebody_alive(seed: int) -
         best = max(weights.get(node, -np.inf) for node in series)
         expected = best - max(spared) if len(below(tree, last)) > 1 else best
         assert found.margin == pytest.approx(expected, abs=1e-6)
+        for leaf in (node for node in below(tree, last) if tree.size[node] == 1 and node != last):
+            alive = max(
+                sum(weights[node] for node in opened)
+                for count in range(len(parts) + 1)
+                for opened in combinations(parts, count)
+                if disjoint(tree, opened) and not any(leaf in below(tree, n) for n in opened)
+            )
+            assert found.margins[leaf - found.node] == pytest.approx(best - alive, abs=1e-6)
 
 
 def reasons_below(case: Case) -> set[int]:
