@@ -37,7 +37,7 @@ bench: install  ## all benchmarks, one line of JSON each
 	$(BIN)/python -m bench all
 
 FAULTS := 20
-SEED := 91000
+SEED := 95000
 NETWORKS := city:4000:1 simbench:1-MVLV-rural-all-0-sw build/mv_oberrhein.json
 GRID := p0.1 r0.1 terminals scada,p0.3 r0.1 terminals scada,p0.5 r0.1 terminals scada,p0.9 r0.1 terminals scada,p0.1 r0,p0.3 r0,p0.5 r0,p0.9 r0
 
