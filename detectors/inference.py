@@ -176,16 +176,21 @@ def only_child(tree: Tree, points: Bools, node: int) -> int:
 @compiled
 def spare(
     tree: Tree, first: F64, points: Bools, sums: Sums, is_open: Bools, last: int, spared: F64
-) -> None:
+) -> float:
     """From the margin of one node on to those of each below it: whatever is above that one is
-    closed, too, and beside the way down to it the best holds.
+    closed, too, and beside the way down to it the best holds.  The least of those with nobody
+    below them is returned.
     """
+    least = spared[last] if tree.size[last] == 1 else np.inf
     for node in range(last + 1, last + tree.size[last]):
         up, alone = tree.parent[node], 0.0
         if points[node]:
             alone = max(first[node], sums.best[node])
             alone = first[node] if is_open[node] and tree.size[node] > 1 else alone
         spared[node] = spared[up] - (sums.best[up] - alone)
+        if tree.size[node] == 1:
+            least = min(least, spared[node])
+    return least
 
 
 @compiled
@@ -213,6 +218,5 @@ def weigh_found(
         one["probability"] = min(probability, 1.0)
         one["dead"] = 1.0 - through[node]
         one["score"] = first[node]
-        one["margin"] = best - (sums.best[last] - sums.loss[last])
         spared[node : last + 1] = best
-        spare(tree, first, points, sums, is_open, last, spared)
+        one["margin"] = spare(tree, first, points, sums, is_open, last, spared)

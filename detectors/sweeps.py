@@ -17,7 +17,6 @@ class Sums(NamedTuple):
     """What nodes are worth.  One entry each."""
 
     best: F64  # of the best set of open points below each
-    loss: F64  # what that loses where somebody there is to be alive
     open_here: F64  # P(it is open | nothing above it is)
     through: F64  # P(nothing above it is open, nor is it itself)
 
@@ -37,15 +36,15 @@ def swept(tree: Tree, first: F64, odds: F64, points: Bools, is_open: Bools) -> S
         is_open: Which are so for sure: whatever is below them does not count.
     """
     parent, size, depth = tree.parent, tree.size, tree.depth
-    best, loss = np.zeros(len(first)), np.full(len(first), np.inf)
+    best = np.zeros(len(first))
     open_here, through = np.zeros(len(first)), np.ones(len(first))
     # by depth: of those of one parent, as far as they were gone through
     log_z, leaves_z = np.zeros(tree.depth_max + 2), np.ones(tree.depth_max + 2)
     for node in range(len(first) - 1, 0, -1):
         up, mine, level = parent[node], first[node], depth[node]
         if not points[node]:
-            loss[up] = 0.0
-        elif size[node] == 1:
+            continue
+        if size[node] == 1:
             z = 1.0 + odds[node]
             open_here[node] = odds[node] / z
             leaves_z[level] *= z
@@ -53,8 +52,6 @@ def swept(tree: Tree, first: F64, odds: F64, points: Bools, is_open: Bools) -> S
                 log_z[level] += log(leaves_z[level])
                 leaves_z[level] = 1.0
             best[up] += max(mine, 0.0)
-            loss[node] = 0.0
-            loss[up] = min(loss[up], max(mine, 0.0))
         else:
             z_below = log_z[level + 1] + log(leaves_z[level + 1])
             log_z[level + 1], leaves_z[level + 1] = 0.0, 1.0
@@ -63,12 +60,10 @@ def swept(tree: Tree, first: F64, odds: F64, points: Bools, is_open: Bools) -> S
             less = exp(-abs(mine - z_below))
             open_here[node] = (1.0 if mine > z_below else less) / (1.0 + less)
             log_z[level] += max(mine, z_below) + log1p(less)
-            whole = mine if is_open[node] else max(mine, best[node])
-            best[up] += whole
-            loss[up] = min(loss[up], whole - best[node] + loss[node])
+            best[up] += mine if is_open[node] else max(mine, best[node])
     for node in range(1, len(first)):
         through[node] = through[parent[node]] * (1.0 - open_here[node])
-    return Sums(best, loss, open_here, through)
+    return Sums(best, open_here, through)
 
 
 @compiled
