@@ -30,8 +30,11 @@ def moved(engine: Engine, group: Group) -> Engine:
         for name in names:
             getattr(target, name)[to[stays]] = getattr(part, name)[stays]
     dcu = _concentrators(old, group)
-    heard = engine.memory.concentrators.items()
-    new.memory.concentrators = {dcu[d]: window for d, window in heard if d in dcu}
+    known, before = engine.memory.concentrators, engine.memory.concentrators_before
+    new.memory.concentrators = {dcu[d]: n for d, n in known.items() if d in dcu}
+    new.memory.concentrators_before = {dcu[d]: n for d, n in before.items() if d in dcu}
+    booted = engine.memory.boots_before.items()
+    new.memory.boots_before = {int(to[n]): numbers for n, numbers in booted if to[n] != GONE}
     new.relays.mute = {dcu[d]: since for d, since in engine.relays.mute.items() if d in dcu}
     new.relays.past = {dcu[d]: gap for d, gap in engine.relays.past.items() if d in dcu}
     new.positions = {int(to[n]): p for n, p in engine.positions.items() if to[n] != GONE}

@@ -27,7 +27,7 @@ from grid.frame import READING, PlanEntered
 from grid.network import Group
 from grid.outage import Finding
 
-FORMAT = 20
+FORMAT = 21
 
 
 class Body(msgspec.Struct, frozen=True, array_like=True):
@@ -39,7 +39,9 @@ class Body(msgspec.Struct, frozen=True, array_like=True):
     position: int
     clock_ms: int
     columns: tuple[bytes, ...]
+    boots_before: dict[int, repeats.Numbers]
     concentrators: dict[int, tuple[int, int, bytes]]
+    concentrators_before: dict[int, tuple[int, int, bytes]]
     positions: dict[int, Position]
     loads: dict[int, Load]
     plans: dict[str, PlanEntered]
@@ -83,10 +85,9 @@ def take(engine: Engine) -> bytes:
         position=engine.position,
         clock_ms=engine.clock_ms,
         columns=tuple(column.tobytes() for column in columns),
-        concentrators={
-            dcu: (boot, high, window.to_bytes(repeats.CONCENTRATOR_WINDOW // 8, "little"))
-            for dcu, (boot, high, window) in sorted(memory.concentrators.items())
-        },
+        boots_before=memory.boots_before,  # in the order in which they are forgotten
+        concentrators=_long(memory.concentrators),
+        concentrators_before=_long(memory.concentrators_before),
         positions=dict(sorted(engine.positions.items())),
         loads=dict(sorted(engine.loads.items())),
         plans=engine.plans,
@@ -137,6 +138,23 @@ def take(engine: Engine) -> bytes:
     return zlib.compress(_encode(body), 1)
 
 
+def _long(known: dict[int, repeats.Numbers]) -> dict[int, tuple[int, int, bytes]]:
+    """What is known of concentrators; a window of theirs is longer than the numbers of msgpack."""
+    size = repeats.CONCENTRATOR_WINDOW // 8
+    return {
+        dcu: (boot, high, window.to_bytes(size, "little"))
+        for dcu, (boot, high, window) in sorted(known.items())
+    }
+
+
+def _windows(known: dict[int, tuple[int, int, bytes]]) -> dict[int, repeats.Numbers]:
+    """The inverse of ``_long``."""
+    return {
+        dcu: (boot, high, int.from_bytes(window, "little"))
+        for dcu, (boot, high, window) in known.items()
+    }
+
+
 def opened(snapshot: bytes) -> Body:
     """What is in a snapshot.
 
@@ -166,10 +184,9 @@ def restore(group: Group, body: Body) -> Engine:
     columns = [*kept(engine.hearing), *(getattr(engine.memory, n) for n in repeats.columns())]
     for column, packed in zip(columns, body.columns, strict=True):
         column[:] = np.frombuffer(packed, column.dtype)
-    engine.memory.concentrators = {
-        dcu: (boot, high, int.from_bytes(window, "little"))
-        for dcu, (boot, high, window) in body.concentrators.items()
-    }
+    engine.memory.boots_before = body.boots_before
+    engine.memory.concentrators = _windows(body.concentrators)
+    engine.memory.concentrators_before = _windows(body.concentrators_before)
     engine.positions, engine.plans, engine.loads = body.positions, body.plans, body.loads
     book = engine.book
     book.running = {packed.sequence: unpack(packed) for packed in body.running}

@@ -49,6 +49,7 @@ def on(stream, run):
                 Frame(0, position, after.version, frame.until_ms, frame.rows, frame.commands)
             )
             told.changes += outcome.changes
+            told.repeats = outcome.repeat_rows
         told.engine = engine
         return told
 
@@ -76,6 +77,23 @@ def test_who_was_heard_before_counts_and_who_is_new_does_not_yet(on) -> None:
     told = on(f"{WARM} 12:01:00 end", "12:01:30 M1..M5 last_gasp\n12:01:40 end")
     assert told.outages == ["transformer T1: confirmed fault", "  12:01:30 -: M1..M5 M19"]
     assert told.engine.book.running[1].mute.tolist() == [False] * 5 + [True]
+
+
+def test_who_has_booted_says_nothing_twice_over_the_new_network(on) -> None:
+    """Neither what it said before it booted, nor since; a concentrator neither."""
+    told = on(
+        f"""{WARM} 12:01:00 M13 heartbeat boot=a seq=4
+        12:01:01 M13 heartbeat boot=b seq=1
+        12:01:02 M1 heartbeat via=D1 boot=q seq=7
+        12:01:03 M1 heartbeat via=D1 boot=r seq=1
+        12:01:10 end""",
+        """12:01:30 M13 heartbeat boot=a seq=4
+        12:01:31 M13 heartbeat boot=b seq=1
+        12:01:32 M1 heartbeat via=D1 boot=q seq=7
+        12:01:33 M1 heartbeat via=D1 boot=r seq=1
+        12:01:40 end""",
+    )
+    assert told.repeats == (0, 1, 2, 3)
 
 
 def test_a_member_that_left_the_network_is_forgotten(on) -> None:

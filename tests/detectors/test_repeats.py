@@ -28,18 +28,21 @@ def news():
     """Which of some facts (node, boot, seq, kind, second, dcu) are new to one memory, in order."""
     memory = blank(len(NETWORK.groups[0].ids))
 
-    def of(*facts: tuple[int, ...], at_once: bool = True) -> list[bool]:
-        rows = np.zeros(len(facts), READING)
-        for name, column in zip(
-            ("node", "boot", "seq", "kind", "happened_ms", "dcu"), zip(*facts, strict=True),
-            strict=True,
-        ):  # fmt: skip
-            rows[name] = column
-        if at_once:
-            return take(memory, rows).tolist()
-        return [take(memory, rows[i : i + 1]).tolist()[0] for i in range(len(rows))]
+    def of(*facts: tuple[int, ...]) -> list[bool]:
+        return take(memory, as_rows(*facts)).tolist()
 
     return of
+
+
+def as_rows(*facts: tuple[int, ...]) -> np.ndarray:
+    """Some facts: node, boot, seq, kind, happened_ms, dcu."""
+    rows = np.zeros(len(facts), READING)
+    for i, fact in enumerate(facts):
+        for name, value in zip(
+            ("node", "boot", "seq", "kind", "happened_ms", "dcu"), fact, strict=True
+        ):
+            rows[name][i] = value
+    return rows
 
 
 def counted(node: int, boot: int, seq: int, at: int | None = None) -> tuple[int, ...]:
@@ -111,6 +114,29 @@ def test_a_concentrator_that_boots_begins_anew(news) -> None:
     assert news(relayed(M1, 9, 1), relayed(M1, 10, 1), relayed(M2, 10, 1)) == [True, True, False]
 
 
+@pytest.mark.parametrize("said", [counted, relayed], ids=["its own", "through a concentrator"])
+def test_who_has_booted_says_its_old_facts_again_beside_its_new_ones(news, said) -> None:
+    """What was committed when we were killed is not acknowledged: it is said again until it is."""
+    assert news(*(said(M1, 7, seq) for seq in (1, 2, 3, 4))) == [True] * 4
+    assert news(said(M1, 7, 4), said(M1, 8, 1), said(M1, 8, 2)) == [False, True, True]
+    again = [said(M1, boot, seq) for boot, seq in ((7, 1), (7, 2), (7, 5), (8, 1), (8, 3))]
+    assert news(*again) == [False, False, True, False, True]
+
+
+def test_of_a_third_boot_the_first_is_stored_rather_twice(news) -> None:
+    assert news(*(counted(M1, boot, 1) for boot in (7, 8, 9))) == [True] * 3
+    assert news(counted(M1, 8, 1), counted(M1, 7, 1)) == [False, True]
+
+
+def test_of_many_that_have_booted_the_latest_are_remembered(monkeypatch) -> None:
+    monkeypatch.setattr("detectors.repeats.BOOTS_BEFORE_MAX", 2)
+    memory = blank(len(NETWORK.groups[0].ids))
+    for boot in (7, 8):
+        for node in (M1, M2, M3):
+            take(memory, row(node, seq=1, boot=boot))
+    assert list(memory.boots_before) == [M2, M3]
+
+
 def test_a_concentrators_window_holds_thousands(news) -> None:
     assert news(relayed(M1, 9, 0), relayed(M2, 9, CONCENTRATOR_WINDOW - 1)) == [True, True]
     assert news(relayed(M1, 9, 0, at=5)) == [False]
@@ -128,20 +154,30 @@ FACTS = st.lists(
 
 
 @settings(deadline=None)
+@given(
+    st.sampled_from([counted, relayed]),
+    st.lists(st.tuples(st.integers(1, 2), st.integers(0, 40)), max_size=60),
+)
+def test_each_number_of_two_boots_is_new_once_in_any_order(said, numbers) -> None:
+    """Each of a time of its own, so that nothing but the numbers tells it is a repeat."""
+    memory = blank(len(NETWORK.groups[0].ids))
+    for at, (boot, seq) in enumerate(numbers):
+        fresh = (boot, seq) not in numbers[:at]
+        assert take(memory, as_rows(said(M1, boot, seq, at=100 + at))).tolist() == [fresh]
+
+
+@settings(deadline=None)
 @given(FACTS)
 def test_rows_taken_at_once_are_judged_as_if_one_by_one(facts) -> None:
-    rows = np.zeros(len(facts), READING)
-    for i, fact in enumerate(facts):
-        for name, value in zip(
-            ("node", "boot", "seq", "kind", "happened_ms", "dcu"), fact, strict=True
-        ):
-            rows[name][i] = value
+    rows = as_rows(*facts)
     nodes = len(NETWORK.groups[0].ids)
     together, apart = blank(nodes), blank(nodes)
     assert take(together, rows).tolist() == [
         bool(take(apart, rows[i : i + 1])[0]) for i in range(len(rows))
     ]
+    assert together.boots_before == apart.boots_before
     assert together.concentrators == apart.concentrators
+    assert together.concentrators_before == apart.concentrators_before
     for name in columns():
         assert getattr(together, name).tolist() == getattr(apart, name).tolist(), name
 
@@ -170,11 +206,6 @@ def test_what_was_recorded_when_columns_were_wider_is_still_taken_over() -> None
     assert take(new, row(M2, seq=5)).tolist() == [True]
 
 
-def row(node: int, *, seq: int) -> np.ndarray:
+def row(node: int, *, seq: int, boot: int = 7) -> np.ndarray:
     """One heartbeat."""
-    rows = np.zeros(1, READING)
-    for name, value in zip(
-        ("node", "boot", "seq", "kind", "happened_ms", "dcu"), counted(node, 7, seq), strict=True
-    ):
-        rows[name] = value
-    return rows
+    return as_rows(counted(node, boot, seq))

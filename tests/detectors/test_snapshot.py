@@ -35,6 +35,8 @@ EVENTFUL = """
     12:00:20 M10,M11 last_gasp
     12:00:30 B1 no_answer
     12:01:30 M7..M10 power_up
+    12:01:31 M7 heartbeat boot=b seq=1
+    12:01:32 M2 heartbeat via=D1 boot=r seq=1
     12:02:00 lost mqtt
     12:02:30 R1 close
     12:03:00 deaf mqtt from=12:02:00
@@ -44,6 +46,7 @@ EVENTFUL = """
     12:05:00 settings close_after_s=30
     12:06:00 R1 trip
     12:06:01 M2 heartbeat via=D1 boot=q seq=700
+    12:06:02 M7 heartbeat boot=a seq=4
     12:06:30 end
 """
 
