@@ -151,13 +151,11 @@ def take_facts(facts: Facts, rows: ReadRows, new: Bools, first: int) -> int:
 
 def _take_boot(memory: Memory, node: int, boot: int) -> None:
     """Let a device's known numbers be those of another boot."""
-    known = memory.boot, memory.high, memory.window
-    now = (int(memory.boot[node]), int(memory.high[node]), int(memory.window[node]))
-    other = _other_boot(memory.boots_before, node, now, boot) or (boot, 0, 0)
+    known = int(memory.boot[node]), int(memory.high[node]), int(memory.window[node])
+    other = _other_boot(memory.boots_before, node, known, boot) or (boot, 0, 0)
     if len(memory.boots_before) > BOOTS_BEFORE_MAX:
         del memory.boots_before[next(iter(memory.boots_before))]
-    for column, value in zip(known, other, strict=True):
-        column[node] = value
+    memory.boot[node], memory.high[node], memory.window[node] = other
 
 
 def _other_boot(
