@@ -273,7 +273,7 @@ class MemoryMaps:
         )  # fmt: skip
         whole = geography(graph, build(graph).network)
         drawn = whole if district is None else of_district(whole, district)[0]
-        return gzip.compress(msgspec.json.encode(drawn))
+        return gzip.compress(msgspec.json.encode(drawn), mtime=0)
 
     async def power(self, district: str | None) -> Power:
         self.desk._reach()

@@ -168,7 +168,7 @@ class StageDesk:
         return b""
 
     def drawing(self, district: str | None) -> bytes:
-        return gzip.compress(msgspec.json.encode(self.drawn))
+        return gzip.compress(msgspec.json.encode(self.drawn), mtime=0)
 
     async def power(self, district: str | None) -> Power:
         return Power(self.network.version, ago(0), self.dark, self.silent,
