@@ -277,10 +277,12 @@ def _dark_during(
 
 
 def expect(book: Book, outage: Running, hearing: Hearing, node: int, at_ms: int) -> None:
-    """From ``at_ms`` (our clock) on, everyone out below a node is expected to be heard again."""
+    """From ``at_ms`` (our clock) on, everyone out below a node is expected to be heard again, and
+    of terminals, which are no members, each whose last word may be from before the outage.
+    """
     nodes = np.arange(node, node + int(book.tree.size[node]))
     heard = hearing.on_ms[nodes] + hearing.lag(nodes)
-    dead = (hearing.off_ms[nodes] >= hearing.on_ms[nodes]) | (heard <= outage.since_ms)
+    dead = (hearing.off_ms[nodes] >= hearing.on_ms[nodes]) | (heard <= outage.since_ms + GUARD_MS)
     dead &= ~book.tree.meters[nodes]
     dead &= book.tree.phases[nodes] & ~np.uint8(outage.phases) == 0
     ours = nodes[(book.owner[nodes] == outage.sequence) | dead]

@@ -157,6 +157,25 @@ def test_after_a_failed_reclose_it_can_be_restored_like_any_other(day) -> None:
     assert told.outages == ["breaker B1: restored fault", "  12:00:10 - 12:02:00: M1..M12"]
 
 
+@pytest.mark.parametrize("word", ["12:00:11.500", "12:00:12.050", "12:00:15"])
+def test_a_terminal_heard_while_it_reclosed_is_expected_back_with_the_others(day, word) -> None:
+    """By the breaker's clock it spoke before the last trip, by its own shortly after: its regular
+    report was due in the dark, and says nothing of what it feeds when the power is back.
+    """
+    told = day(NETWORK, f"""{WARM}
+        12:00:10 B1 trip
+        12:00:11 B1 close
+        {word} T2 heartbeat
+        12:00:12 B1 trip
+        12:00:13 B1 lockout
+        12:20:00 B1 close
+        12:20:05 M1..M12 power_up
+        12:20:06 T2 power_up
+        12:20:10 end
+    """)  # fmt: skip
+    assert told.outages == ["breaker B1: restored fault", "  12:00:10 - 12:20:00: M1..M12"]
+
+
 def test_a_trip_long_after_the_restoration_is_another_outage(day) -> None:
     told = day(NETWORK, f"""{WARM}
         12:00:10 B1 trip
