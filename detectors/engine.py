@@ -32,7 +32,7 @@ from detectors.placing import fed_elsewhere
 from detectors.planning import Planned, expected, match_plan
 from detectors.positions import Moved, Position, Switching, read_position
 from detectors.priors import priors_of
-from detectors.rates import Rates, count_gasps, storms, teaches
+from detectors.rates import Rates, calm_from, count_gasps, storms, teaches
 from detectors.reconcile import reconcile
 from detectors.relays import Relays
 from detectors.repeats import Memory, blank, take
@@ -231,6 +231,7 @@ class Engine:
             gasping=self.rates.gasping(running, self.limits),
             false_gasp=self.rates.false_gasp(self.meters, self.limits),
             comms_loss=self.rates.comms_loss(running, self.relays, self.group, self.limits),
+            calm_ms=calm_from(self.book.running.values()),
             asked=self.asking.waiting(now_ms, self.limits, self.hearing.void_ms, relays),
             dark=self.book.owner >= 0,
             dismissed_ms=self.book.dismissed_ms,
@@ -298,8 +299,7 @@ class Engine:
         for outage in list(self.book.running.values()):
             found = by_node.get(outage.node)
             if found is not None and outage.back_ms is None and outage.dark:
-                rates = (ear.gasping.delivery, self.limits.comms_loss)
-                count_gasps(outage, self.hearing, self.group.dcu, rates)
+                count_gasps(outage, self.hearing, self.group.dcu, ear.gasping, self.limits)
                 explain(scene, outage, found)
             match_plan(scene, outage, plans)
             follow(self.book, outage, self.hearing, ear=ear, limits=self.limits, held=held)

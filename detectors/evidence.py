@@ -101,6 +101,7 @@ class Ear:
     gasping: Gasping  # what is known of last gasps: how many arrive, and their time
     false_gasp: float  # that a live meter gasped
     comms_loss: tuple[float, float]  # that a concentrator goes mute, in an outage and without
+    calm_ms: int = FAR  # since then no fault is near that one could have gone mute with
     relays: tuple[I64, I64] | None = None  # entry a node: its concentrator was mute from, until
     dark: Bools | None = None  # entry a node: a running outage explains its silence
     asked: Asked | None = None
@@ -117,7 +118,7 @@ def gather(group: Group, hearing: Hearing, ear: Ear, limits: EngineSettings) -> 
     asked = _unanswered(ear.asked, seen.heard_ms)
     worth = asked.times * log(limits.ping_lost)
     silence, alone = _in_vain(group, seen, asked, worth, terms)
-    mute, word = _clamp(group, seen, silence, hearing, ear)
+    mute, word = _clamp(group, seen, silence, hearing, ear, limits.prior_calm)
     seen.on_ll[asked.nodes[alone]] += worth[alone]
     unanswered = np.zeros(count)
     unanswered[asked.nodes] = asked.times
@@ -206,13 +207,20 @@ def _last_through(dcu: I32, nodes: I64, heard_ms: I64) -> I64:
 
 
 def _clamp(
-    group: Group, seen: Seen, silence: tuple[Bools, Bools], hearing: Hearing, ear: Ear
+    group: Group,
+    seen: Seen,
+    silence: tuple[Bools, Bools],
+    hearing: Hearing,
+    ear: Ear,
+    calm: float,
 ) -> tuple[Bools, I64]:
     """Let a silent concentrator explain its meters' silence, on both sides; shared out in
     proportion to what each one's is worth.  Changes ``seen``.
 
     What a concentrator was heard after, it did not swallow: only silence begun since its last word
-    is its own.  ``silence``: entry a node, whether a word is missing, and whether it is late.
+    is its own.  One that was heard when the faults were over did not go mute with them, which is
+    rarer, by ``calm``.  ``silence``: entry a node, whether a word is missing, and whether it is
+    late.
     """
     missing, late = silence
     count = len(group.dcus)
@@ -248,7 +256,8 @@ def _clamp(
     sum_on = np.bincount(dcu, weights=on_ll[member], minlength=count).astype(np.float64)
     r, r0 = ear.comms_loss
     off_ll[member] *= _share(sum_off, np.full(count, r))[dcu]
-    on_ll[member] *= _share(sum_on, np.where(said.waiting, left, r0))[dcu]
+    alone = np.where(word > ear.calm_ms, r0 * calm, r0)
+    on_ll[member] *= _share(sum_on, np.where(said.waiting, left, alone))[dcu]
     lit = member[late[member]]
     if ear.dark is not None:
         lit = lit[~ear.dark[lit]]

@@ -37,8 +37,8 @@ class PackedOutage(msgspec.Struct, frozen=True, array_like=True):
     reopened: bool
     told: float
     fitted: bool
-    taught: tuple[int, int]
-    relays: tuple[float, int]
+    taught: tuple[float, float]
+    relays: tuple[float, float]
     counted: tuple[int, int]
     etr: Etr | None
     evidence: tuple[str, ...]

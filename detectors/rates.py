@@ -15,7 +15,7 @@ from detectors.compiled import compiled
 from detectors.evidence import Evidence
 from detectors.hearing import Hearing
 from detectors.inference import Verdict
-from detectors.moments import NEVER, Heard
+from detectors.moments import FAR, NEVER, Heard
 from detectors.relays import Relays
 from detectors.running import Running
 from detectors.saying import LAST_GASP
@@ -26,7 +26,7 @@ from grid.frame import Rows
 from grid.network import F64, I32, I64, Bools, Group
 from grid.outage import State
 
-SURE = 0.98  # probability of an outage that teaches
+SURE = 0.9  # so many of its members are dead for sure: an outage that teaches
 SETTLED_MS = 60_000  # after so long all last gasps are in
 OUTAGES_KEPT = 0.9  # of what outages taught, this much weighs on after each further one
 DELIVERY_WEIGHT = 4.0  # observations that the setting is worth
@@ -140,7 +140,7 @@ class Rates:
     def learn_delivery(self, outage: Running, now_ms: int) -> None:
         """Learn from a sure outage that is over now."""
         over = outage.state is State.RESTORED and outage.ended_ms == now_ms
-        if not over or outage.parent is not None or outage.probability <= SURE:
+        if not over or outage.parent is not None or not _is_sure(outage):
             return
         self.silent = self.silent * OUTAGES_KEPT + outage.relays[0]
         self.relays = self.relays * OUTAGES_KEPT + outage.relays[1]
@@ -203,49 +203,70 @@ def _within(value: float, least: float, most: float) -> float:
 def teaches(outage: Running, now_ms: int) -> bool:
     """A sure and settled outage shows how many of the dead gasp."""
     old = now_ms - outage.since_ms > SETTLED_MS
-    return old and outage.probability > SURE and outage.parent is None
+    return old and outage.parent is None and _is_sure(outage)
+
+
+def _is_sure(outage: Running) -> bool:
+    dead = surely(outage)
+    return len(dead) > 0 and bool(dead.mean() > SURE)
+
+
+def surely(outage: Running) -> F64:
+    """P(dead) of each member, whichever device it was that failed."""
+    if outage.telemetered:
+        return np.ones(len(outage.members))
+    place = outage.members - outage.margins_from
+    known = (place >= 0) & (place < len(outage.margins))
+    dead = np.zeros(len(outage.members))
+    dead[known] = 1 / (1 + np.exp(-outage.margins[place[known]]))
+    return dead
 
 
 @compiled
-def counted(members: I64, mute: Bools, dcu: I32, heard: Heard) -> tuple[int, int, int, I64, I64]:
-    """How many of those who could say so said that they have no power, of how many, and how many of
-    these have a concentrator; of each of which that shows anything, how many could, and did.
+def counted(
+    members: I64, mute: Bools, dcu: I32, heard: Heard, dead: F64
+) -> tuple[float, float, F64, F64, F64]:
+    """How many of those who could say so said that they have no power, of how many; of each of
+    their concentrators that shows anything, how many could, and did, and how sure they are dead.
+
+    Each counts by how surely it is ``dead``, an entry a member.
     """
     first, last = len(dcu), -1  # those of an outage lie close together
     for node in members:
         if dcu[node] >= 0:
             first, last = min(first, int(dcu[node])), max(last, int(dcu[node]))
-    of = np.zeros((2, max(last - first + 1, 0)), np.int64)
-    said, able = 0, 0
+    of = np.zeros((3, max(last - first + 1, 0)))
+    said, able = 0.0, 0.0
     for place in range(len(members)):
         if not mute[place]:
             node = members[place]
-            dark = int(heard[node]["off"] > heard[node]["on"])
-            said, able = said + dark, able + 1
+            dark = 1.0 if heard[node]["off"] > heard[node]["on"] else 0.0
+            said, able = said + dark * dead[place], able + dead[place]
             if dcu[node] >= 0:
                 of[0, dcu[node] - first] += 1
                 of[1, dcu[node] - first] += dark
+                of[2, dcu[node] - first] += dead[place]
     show = np.flatnonzero(of[0] >= RELAY_MEMBERS)
-    return said, able, of[0].sum(), of[0][show], of[1][show]
+    return said, able, of[0][show], of[1][show], of[2][show] / of[0][show]
 
 
-def count_gasps(outage: Running, hearing: Hearing, dcu: I32, rates: tuple[float, float]) -> None:
+def count_gasps(
+    outage: Running, hearing: Hearing, dcu: I32, gasping: Gasping, limits: EngineSettings
+) -> None:
     """Of the members how many gasped; a power-up that tells of a lost gasp is none.
 
     Of their concentrators (``dcu``, entry a node), how many let nothing through: each by the
-    probability that it was mute and not unlucky.  ``rates``: that a gasp arrives, that a
-    concentrator is mute.
+    probability that it was mute and not unlucky, as believed before any was seen.
     """
     if outage.back_ms is None and outage.dark == len(outage.members):
-        found = counted(outage.members, outage.mute, dcu, hearing.heard)
-        said, able, relayed, members, gasps = found
+        found = counted(outage.members, outage.mute, dcu, hearing.heard, surely(outage))
+        said, able, members, gasps, dead = found
         outage.taught = (said, able)
-        if relayed == 0:
-            return
-        delivery, r = rates
-        unlucky = (1 - delivery) ** members
-        mute = np.where(gasps > 0, 0.0, r / (r + (1 - r) * unlucky))
-        outage.relays = (float(mute.sum()), len(members))
+        if len(members):
+            r = limits.comms_loss
+            unlucky = (1 - gasping.delivery) ** members
+            mute = np.where(gasps > 0, 0.0, r / (r + (1 - r) * unlucky))
+            outage.relays = (float((mute * dead).sum()), float(dead.sum()))
 
 
 def storms(running: Iterable[Running]) -> list[int]:
@@ -269,6 +290,12 @@ def storms(running: Iterable[Running]) -> list[int]:
             begin, end = one - STORM_PAUSE_MS // 2, other + STORM_PAUSE_MS // 2
             moments.update(range(begin, end, STORM_NEAR_MS))
     return sorted(moments)
+
+
+def calm_from(running: Iterable[Running]) -> int:
+    """From when on no fault is near; FAR where none is sure: there devices fail as seldom, too."""
+    moments = storms(running)
+    return moments[-1] + STORM_NEAR_MS if moments else FAR
 
 
 def _began(outage: Running) -> int:

@@ -8,7 +8,7 @@ from detectors.evidence import Evidence
 from detectors.hearing import Hearing
 from detectors.listening import STILL, Gap
 from detectors.moments import NEVER
-from grid.network import I32, I64, Group
+from grid.network import I32, I64, Bools, Group
 
 RELAY_KEPT_MS = 86_400_000  # longer than any reporting period
 
@@ -28,7 +28,7 @@ class Relays:
         back = {
             of: (since_ms, now_ms)
             for of, since_ms in self.mute.items()
-            if word_ms[of] > since_ms and _swallowed_any(evidence, group, of, since_ms)
+            if word_ms[of] > since_ms and _swallowed_any(evidence, group, group.dcu == of, since_ms)
         }
         self.mute = {of: int(word_ms[of]) for of in np.flatnonzero(evidence.mute_dcu).tolist()}
         old = now_ms - RELAY_KEPT_MS
@@ -65,18 +65,20 @@ class Relays:
         return begin[dcu], end[dcu]  # the last entry is of who has none
 
 
-def _swallowed_any(evidence: Evidence, group: Group, dcu: int, since_ms: int) -> bool:
+def _swallowed_any(evidence: Evidence, group: Group, behind: Bools, since_ms: int) -> bool:
     """Whether a concentrator that is back was mute: a report or a power-up is missing of somebody
     who was not asked in vain, nor is beside those who were.  Or else it works, and they are in the
-    dark together.
+    dark together; so they are where reports alone are missing, all behind one device, and nobody
+    else there was heard: it was mute just between the words of all the others, or that one failed.
     """
-    behind = group.dcu == dcu
     asked = evidence.unanswered > 0
     missing = behind & ~asked & (evidence.overdue | evidence.pending)
     missing &= evidence.due_ms > since_ms
     lives = group.parent[behind & (evidence.heard_ms > since_ms)]
-    dark = np.setdiff1d(group.parent[behind & asked], lives)
-    return bool((~np.isin(group.parent[missing], dark)).any())
+    missing &= ~np.isin(group.parent, np.setdiff1d(group.parent[behind & asked], lives))
+    devices = np.unique(group.parent[missing])
+    one = len(devices) == 1 and not np.isin(devices, lives).any()
+    return len(devices) > 0 and not (one and not evidence.pending[missing].any())
 
 
 def relayed_ms(since_ms: I64, relays: tuple[I64, I64] | None) -> I64:

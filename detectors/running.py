@@ -52,8 +52,8 @@ class Running:
     reopened: bool = False  # it was restored, and dark again before it was over
     told: float = 0.0  # probability last published
     fitted: bool = False  # its members are exactly the meters behind its device
-    taught: tuple[int, int] = (0, 0)  # last gasps heard, of how many members that could
-    relays: tuple[float, int] = (0.0, 0)  # concentrators that let nothing through, of how many
+    taught: tuple[float, float] = (0.0, 0.0)  # last gasps heard, of how many members that could
+    relays: tuple[float, float] = (0.0, 0.0)  # concentrators that let nothing through, of how many
     counted: tuple[int, int] = (
         NOT_EXPLAINED  # gasps and missed heartbeats when it was last explained
     )

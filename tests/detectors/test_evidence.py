@@ -6,7 +6,7 @@ import pytest
 from detectors.arriving import Gasping
 from detectors.engine import Engine
 from detectors.evidence import Asked, Ear, gather
-from detectors.moments import NEVER
+from detectors.moments import FAR, NEVER
 from detectors.settings import EngineSettings
 from grid.drawing import draw
 
@@ -30,7 +30,13 @@ FALSE, LOSS = LIMITS.false_gasp, (LIMITS.comms_loss, LIMITS.comms_loss_quiet)
 def judged(stream, at):
     """The evidence at a moment of a drawn day; ``gaps`` are stretches in which we heard nothing."""
 
-    def judge(text: str, now: str, *gaps: tuple[str, str], asked: dict[str, str] | None = None):
+    def judge(
+        text: str,
+        now: str,
+        *gaps: tuple[str, str],
+        asked: dict[str, str] | None = None,
+        calm: str | None = None,
+    ):
         engine = Engine(NETWORK.groups[0], LIMITS)
         for frame in stream(NETWORK, text).frames():
             engine.apply(frame)
@@ -39,7 +45,8 @@ def judged(stream, at):
             nodes, when = [NODE[m] for m in asked], [at(clock) for clock in asked.values()]
             in_vain = Asked(np.array(nodes), np.array(when), np.ones(len(nodes)))
         heard_nothing = tuple((at(a), at(b)) for a, b in gaps)
-        ear = Ear(at(now), heard_nothing, Gasping(DELIVERY), FALSE, LOSS, asked=in_vain)
+        calm_ms = FAR if calm is None else at(calm)
+        ear = Ear(at(now), heard_nothing, Gasping(DELIVERY), FALSE, LOSS, calm_ms, asked=in_vain)
         return gather(NETWORK.groups[0], engine.hearing, ear, LIMITS)
 
     return judge
@@ -184,6 +191,21 @@ def test_what_was_still_on_its_way_at_its_last_word_it_may_have_swallowed(judged
     told = judged("12:00 M1 heartbeat\n12:15:20 M2..M4 heartbeat", "12:31")
     assert told.mute_dcu.tolist() == [True]
     assert net(told, "M1") < -np.log(LIMITS.comms_loss_quiet)
+
+
+@pytest.mark.parametrize(
+    ("calm", "factor"),
+    [(None, 1.0), ("12:00:10", 1.0), ("11:59:50", LIMITS.prior_calm)],
+    ids=["no fault is known", "last heard before they were over", "heard when they were over"],
+)
+def test_one_that_was_heard_when_the_faults_were_over_went_mute_more_seldom(
+    judged, calm: str | None, factor: float
+) -> None:
+    told = judged(BEHIND_D1, "12:30", calm=calm)
+    nodes = [NODE[name] for name in ("M1", "M2", "M3", "M4")]
+    r0 = factor * LIMITS.comms_loss_quiet
+    missed = LIMITS.missed_beat**4
+    assert told.on_ll[nodes].sum() == pytest.approx(np.log(r0 + (1 - r0) * missed))
 
 
 def test_before_anything_is_overdue_no_concentrator_is_mute(judged) -> None:

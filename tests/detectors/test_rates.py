@@ -5,6 +5,7 @@ together.
 import pytest
 
 from detectors.engine import Engine
+from detectors.rates import teaches
 from detectors.settings import EngineSettings
 from grid.drawing import draw
 
@@ -263,6 +264,36 @@ def test_concentrators_that_let_nothing_through_in_a_sure_outage_are_believed_le
     mute = loss(f"{ALL}12:02 M1..M8 last_gasp\n{live}{back}")
     assert heard[0] < LIMITS.comms_loss < mute[0]
     assert mute[0] < 0.3, "one outage proves little"
+
+
+ONE_MORE = draw("""
+source S1
+  breaker B1
+    fuse F1
+      transformer T1
+        meter M1..M10 dcu=D1
+        meter M11..M20 dcu=D2
+        meter M21..M30 dcu=D3
+      transformer T2
+        meter M36
+    transformer T3
+      meter M31..M35 dcu=D4
+""")
+
+
+def test_who_is_dark_for_sure_teaches_though_their_device_is_not(stream) -> None:
+    """Whether the fuse failed or the transformer, by one meter that had nothing to say, thirty are
+    dark: eight of their gasps came, and nothing came through two of their concentrators.
+    """
+    made = Engine(ONE_MORE.groups[0], LIMITS)
+    text = f"{ALL}11:45 12:00 M36 heartbeat\n12:02 M1..M8 last_gasp\n12:03 M31 voltage volts=230"
+    for frame in stream(ONE_MORE, f"{text}\n12:06 end").frames():
+        made.apply(frame)
+    (outage,) = made.book.running.values()
+    assert outage.probability < 0.9
+    assert teaches(outage, made.clock_ms)
+    assert made.rates.delivery([outage], LIMITS) < 0.35
+    assert made.rates.comms_loss([outage], made.relays, made.group, LIMITS)[0] > LIMITS.comms_loss
 
 
 @pytest.mark.loops
