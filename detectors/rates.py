@@ -140,7 +140,7 @@ class Rates:
     def learn_delivery(self, outage: Running, now_ms: int) -> None:
         """Learn from a sure outage that is over now."""
         over = outage.state is State.RESTORED and outage.ended_ms == now_ms
-        if not over or outage.parent is not None or not _is_sure(outage):
+        if not over or not _is_sure(outage):
             return
         self.silent = self.silent * OUTAGES_KEPT + outage.relays[0]
         self.relays = self.relays * OUTAGES_KEPT + outage.relays[1]
@@ -203,12 +203,12 @@ def _within(value: float, least: float, most: float) -> float:
 def teaches(outage: Running, now_ms: int) -> bool:
     """A sure and settled outage shows how many of the dead gasp."""
     old = now_ms - outage.since_ms > SETTLED_MS
-    return old and outage.parent is None and _is_sure(outage)
+    return old and _is_sure(outage)
 
 
 def _is_sure(outage: Running) -> bool:
     dead = surely(outage)
-    return len(dead) > 0 and bool(dead.mean() > SURE)
+    return outage.parent is None and len(dead) > 0 and bool(dead.mean() > SURE)
 
 
 def surely(outage: Running) -> F64:
@@ -218,7 +218,7 @@ def surely(outage: Running) -> F64:
     place = outage.members - outage.margins_from
     known = (place >= 0) & (place < len(outage.margins))
     dead = np.zeros(len(outage.members))
-    dead[known] = 1 / (1 + np.exp(-outage.margins[place[known]]))
+    dead[known] = np.exp(-np.logaddexp(0, -outage.margins[place[known]]))  # however far below 0
     return dead
 
 
@@ -262,11 +262,10 @@ def count_gasps(
         found = counted(outage.members, outage.mute, dcu, hearing.heard, surely(outage))
         said, able, members, gasps, dead = found
         outage.taught = (said, able)
-        if len(members):
-            r = limits.comms_loss
-            unlucky = (1 - gasping.delivery) ** members
-            mute = np.where(gasps > 0, 0.0, r / (r + (1 - r) * unlucky))
-            outage.relays = (float((mute * dead).sum()), float(dead.sum()))
+        r = limits.comms_loss
+        unlucky = (1 - gasping.delivery) ** members
+        mute = np.where(gasps > 0, 0.0, r / (r + (1 - r) * unlucky))
+        outage.relays = (float((mute * dead).sum()), float(dead.sum()))
 
 
 def storms(running: Iterable[Running]) -> list[int]:

@@ -77,8 +77,8 @@ def _swallowed_any(evidence: Evidence, group: Group, behind: Bools, since_ms: in
     lives = group.parent[behind & (evidence.heard_ms > since_ms)]
     missing &= ~np.isin(group.parent, np.setdiff1d(group.parent[behind & asked], lives))
     devices = np.unique(group.parent[missing])
-    one = len(devices) == 1 and not np.isin(devices, lives).any()
-    return len(devices) > 0 and not (one and not evidence.pending[missing].any())
+    lit = bool(np.isin(devices, lives).any() or evidence.pending[missing].any())
+    return len(devices) > 1 or lit
 
 
 def relayed_ms(since_ms: I64, relays: tuple[I64, I64] | None) -> I64:
