@@ -3,6 +3,8 @@
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
 
+unexport PYTHONDONTWRITEBYTECODE  # tests start Python hundreds of times
+
 .DEFAULT_GOAL := help
 .PHONY: help install run services check test soak test-containers bench plots lint unit peers clean
 

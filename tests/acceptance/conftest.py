@@ -241,29 +241,7 @@ def play(
 # -- the stories, told side by side: each waits for time to pass most of the time ------------------
 
 
-STORM = """
-name = "storm"
-seed = 11
-duration_s = 75
-[field]
-delivery = 0.3
-silent = 0.0
-heartbeat_s = 20
-hello_s = 5
-holdoff_s = [1, 2]
-power_up_s = [1, 3]
-latency_s = 0.3
-skew_s = 0.1
-batch_s = 0.5
-terminal_heartbeat_s = 10
-[storm]
-faults = 12
-at_s = 12
-spread_s = 10
-kinds = ["breaker", "switch", "recloser", "transformer"]
-recloses = 1
-restore_s = [36, 46]
-"""
+STORM = Path(__file__).with_name("storm.toml").read_text()
 KILL_AFTER_S = 31.0  # of the story: all have struck, texts are on their way, none is repaired
 # told beside the demo, which takes longer still: time for all texts before power is back
 LONG_STORM = STORM.replace("[36, 46]", "[66, 76]").replace("duration_s = 75", "duration_s = 105")
@@ -348,14 +326,25 @@ def story_of() -> Callable[[Any], Story]:
     return Story
 
 
+@dataclass(frozen=True)
+class QuietDay:
+    """What is left of a day on which nothing happened.  Its service has ended: its city would speak
+    on every few seconds, while others tell their stories.
+    """
+
+    devices_heard: int
+    outages: list[tuple[Any, ...]]
+    texts: list[dict[str, Any]]
+
+
 @pytest.fixture(scope="session")
-def quiet_city() -> Callable[..., Story]:
+def quiet_city() -> Callable[..., QuietDay]:
     """A city in which nothing happens, and a service that goes away from it, each way once."""
 
     def told(
         play: Callable[..., Story], *, heartbeat_s: float, slack_s: float, away_s: float,
         leaves: Sequence[str] = ("stop", "kill"),
-    ) -> Story:  # fmt: skip
+    ) -> QuietDay:  # fmt: skip
         quiet = QUIET.format(heartbeat_s=heartbeat_s)
         story = play(
             "city:2000:7", quiet, NEVER_MIND.format(heartbeat_s=heartbeat_s, slack_s=slack_s)
@@ -366,7 +355,11 @@ def quiet_city() -> Callable[..., Story]:
             story.let_pass(away_s)
             story.service.start()
             story.let_pass(1.5 * heartbeat_s + slack_s)
-        return story
+        ((heard,),) = story.sql("SELECT count(DISTINCT device_no) FROM readings")
+        outages = story.sql("SELECT id, device_id, evidence FROM outages")
+        story.leave()
+        story.service.stop()
+        return QuietDay(heard, outages, story.texts())
 
     return told
 
@@ -374,11 +367,11 @@ def quiet_city() -> Callable[..., Story]:
 @pytest.fixture(scope="session")
 def tales(
     play: Callable[..., Story],
-    quiet_city: Callable[..., Story],
+    quiet_city: Callable[..., QuietDay],
     demo_text: tuple[str, str, str],
     other_centre: Callable[[Path], int],
     tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[dict[str, Future[Story]]]:
+) -> Iterator[dict[str, Future[Any]]]:
     """The short stories by name, told all at once."""
 
     def stormy() -> Story:  # its texts go to another house's SMS centre, which owes receipts

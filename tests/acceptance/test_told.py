@@ -73,10 +73,6 @@ def to_be_told(story: Any) -> dict[str, list[str]]:
     }
 
 
-def test_where_nothing_happened_nobody_is_texted(tales: dict[str, Future[Any]]) -> None:
-    assert tales["quiet"].result().texts() == []
-
-
 @pytest.mark.parametrize("name", ["calm", "killed"])
 def test_the_dark_were_told_once_and_once_more_when_it_was_over(
     tales: dict[str, Future[Any]], name: str

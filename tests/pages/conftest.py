@@ -51,6 +51,27 @@ WATCH_SHIFTS = """() => {
 }"""
 
 
+# -- in what it is looked at -----------------------------------------------------------------------
+
+WIDE, NARROW = (1440, 900), (390, 844)
+EACH = tuple((theme, size) for theme in ("light", "dark") for size in (WIDE, NARROW))
+IN_PAIRS = {  # each theme in each size, and each language in both; the phone last
+    "zh": (("light", WIDE), ("dark", NARROW)),
+    "en": (("dark", WIDE), ("light", NARROW)),
+}
+
+
+@pytest.fixture(
+    params=[
+        pytest.param(IN_PAIRS, id="in pairs"),
+        pytest.param({"zh": EACH, "en": EACH}, id="each with each", marks=pytest.mark.soak),
+    ]
+)
+def looks(request: pytest.FixtureRequest) -> dict[str, tuple[tuple[str, tuple[int, int]], ...]]:
+    """Themes and sizes in which a page is looked at, by language."""
+    return request.param  # type: ignore[no-any-return]
+
+
 # -- the browser -----------------------------------------------------------------------------------
 
 

@@ -87,7 +87,7 @@ def text(reader: Any, name: str) -> str:
 
 
 def test_every_phase_is_said_seen_at_once_and_right_for_assistive_technology(
-    stage: Any, mine: Show, phases: dict[str, Premises]
+    stage: Any, mine: Show, phases: dict[str, Premises], looks: dict[str, Any]
 ) -> None:
     wrong: list[str] = []
     for language in ("zh", "en"):
@@ -97,11 +97,10 @@ def test_every_phase_is_said_seen_at_once_and_right_for_assistive_technology(
             stage.tell(given)
             wanted = "planned" if name == "planned_off" else name
             reader.until(f"document.body.dataset.phase === '{wanted}'", f"phase {name}")
-            for theme in ("light", "dark"):
+            for theme, (width, height) in looks[language]:
                 reader.do("theme => { document.documentElement.dataset.theme = theme }", theme)
-                for width, height in ((1440, 900), (390, 844)):
-                    reader.page.set_viewport_size({"width": width, "height": height})
-                    wrong += [f"{language} {name} {theme} {width}: {x}" for x in reader.axe()]
+                reader.page.set_viewport_size({"width": width, "height": height})
+                wrong += [f"{language} {name} {theme} {width}: {x}" for x in reader.axe()]
             low = reader.do("document.getElementById('next').getBoundingClientRect().bottom")
             assert low < 844, "state, until and next update are above the fold"
             words = reader.do("document.body.innerText")

@@ -25,7 +25,9 @@ def phone(stage: Any, visit: Show) -> Show:
     return show
 
 
-def test_nothing_is_wrong_for_assistive_technology(stage: Any, phone: Show) -> None:
+def test_nothing_is_wrong_for_assistive_technology(
+    stage: Any, phone: Show, looks: dict[str, Any]
+) -> None:
     wrong: list[str] = []
     for language in ("zh", "en"):
         reader = phone(language=language)
@@ -38,12 +40,11 @@ def test_nothing_is_wrong_for_assistive_technology(stage: Any, phone: Show) -> N
             if state == "away":
                 reader.page.context.set_offline(True)
                 reader.until("!document.getElementById('stale').hidden")
-            for theme in ("light", "dark"):
+            for theme, (width, height) in looks[language]:
                 reader.do("theme => { document.documentElement.dataset.theme = theme }", theme)
-                for width, height in ((1440, 900), (390, 844)):
-                    reader.page.set_viewport_size({"width": width, "height": height})
-                    assert reader.do("document.documentElement.scrollWidth <= innerWidth")
-                    wrong += [f"{language} {state} {theme} {width}: {x}" for x in reader.axe()]
+                reader.page.set_viewport_size({"width": width, "height": height})
+                assert reader.do("document.documentElement.scrollWidth <= innerWidth")
+                wrong += [f"{language} {state} {theme} {width}: {x}" for x in reader.axe()]
             words = reader.do("document.body.innerText")
             assert "[" not in words.replace("[Lastgasp", ""), f"a word is missing: {words}"
         stage.phones.arrived.clear()
