@@ -17,6 +17,7 @@ from rich.table import Table
 
 from detectors.settings import EngineSettings
 from grid.errors import ConfigError
+from grid.outage import Change
 from grid.times import to_rfc3339
 from service.evaluating import evaluated, played, quiet
 from simulators.cells import Cell, cells_of
@@ -133,7 +134,9 @@ def _by_voice(row: CellLine) -> str:
 
 
 def explain(wanted: Wanted, seed: int) -> Iterator[str]:
-    """Of one seed, each fault that was not exactly right: true, heard, believed and when."""
+    """Of one seed, each fault that was not exactly right, and each outage that never was: true,
+    heard, believed and when.
+    """
     for network in wanted.networks:
         for cell in _cells(wanted.cells):
             faults = min(FAULTS_A_STORY, wanted.faults)
@@ -147,13 +150,19 @@ def explain(wanted: Wanted, seed: int) -> Iterator[str]:
                     mine = frozenset(getattr(truth, "customers", ()))
                     for change in day.changes:
                         if mine.intersection(change.customers):
-                            outage = change.outage
-                            yield (
-                                f"    {to_rfc3339(change.at_ms)} {outage.id} {outage.state} at "
-                                f"{outage.device_id}, {outage.customers_out} out, "
-                                f"{outage.probability:.2f}: {change.reason}"
-                            )
-            yield from (f"  false: {outage_id}" for outage_id in scored.false)
+                            yield _believed(change)
+            for false_id in scored.false:
+                yield f"  false: {false_id}, all of whose customers had power"
+                yield from (_believed(c) for c in day.changes if c.outage.id == false_id)
+
+
+def _believed(change: Change) -> str:
+    outage = change.outage
+    why = "; ".join(outage.evidence)
+    return (
+        f"    {to_rfc3339(change.at_ms)} {outage.id} {outage.state} at {outage.device_id}, "
+        f"{outage.customers_out} out, {outage.probability:.2f}: {change.reason} ({why})"
+    )
 
 
 def _mistake(fault: FaultScore) -> Iterator[str]:

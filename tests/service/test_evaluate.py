@@ -24,7 +24,7 @@ SURE = "p0.9 r0 terminals scada"
 
 def wanted(**other: object) -> evaluate.Wanted:
     given = {"networks": (CITY,), "cells": SURE, "faults": 4, "seed": 1, "jobs": 1}
-    return evaluate.Wanted(**(given | other), settings=EngineSettings())
+    return evaluate.Wanted(**({"settings": EngineSettings()} | given | other))
 
 
 def test_where_everything_is_heard_every_fault_is_exact_and_the_rule_is_beside_it() -> None:
@@ -68,6 +68,14 @@ def test_the_mistakes_of_a_seed_are_told_with_what_was_believed_and_when() -> No
     assert told[0].startswith(f"{CITY}, wrong topology, seed 1")
     assert any("believed" in line for line in told)
     assert any("detected" in line for line in told)
+
+
+def test_a_false_outage_is_told_with_what_was_believed_and_when() -> None:
+    rash = EngineSettings(prior_calm=1.0, prior_meter=0.2, pings_per_minute=0.0)
+    told = list(evaluate.explain(wanted(cells="false gasps", faults=2, settings=rash), 3))
+    after = told[told.index("  false: S1-3, all of whose customers had power") + 1 :]
+    assert "S1-3 predicted at" in after[0]
+    assert "1 heartbeat was due and did not come" in after[0]
 
 
 def test_a_quiet_hour_has_the_heartbeats_of_all_who_speak_in_order() -> None:
