@@ -25,7 +25,7 @@ services:  ## install the peers that tests want: as root on Debian, else say wha
 check: install  ## before every commit: style, types, imports, the fast tests; under 2 minutes
 	@$(MAKE) --no-print-directory -j2 --output-sync=target lint unit
 
-test: install lint unit peers  ## everything that this machine can run; says what it left out
+test: check peers  ## everything that this machine can run; says what it left out
 
 soak: install  ## the tests that take many minutes
 	$(PYTEST) -m soak --timeout=3600 $(ARGS)
