@@ -6,7 +6,7 @@ Whatever is not on this machine is out of the browser's reach: a page that asked
 import contextlib
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
@@ -53,6 +53,7 @@ WATCH_SHIFTS = """() => {
 
 # -- in what it is looked at -----------------------------------------------------------------------
 
+Look = tuple[str, tuple[int, int]]  # a theme, and width and height in pixels
 WIDE, NARROW = (1440, 900), (390, 844)
 EACH = tuple((theme, size) for theme in ("light", "dark") for size in (WIDE, NARROW))
 IN_PAIRS = {  # each theme in each size, and each language in both; the phone last
@@ -67,7 +68,7 @@ IN_PAIRS = {  # each theme in each size, and each language in both; the phone la
         pytest.param({"zh": EACH, "en": EACH}, id="each with each", marks=pytest.mark.soak),
     ]
 )
-def looks(request: pytest.FixtureRequest) -> dict[str, tuple[tuple[str, tuple[int, int]], ...]]:
+def looks(request: pytest.FixtureRequest) -> dict[str, tuple[Look, ...]]:
     """Themes and sizes in which a page is looked at, by language."""
     return request.param  # type: ignore[no-any-return]
 
@@ -131,6 +132,13 @@ class Reader:
         """The layout shifts added up, and in words what moved, from where, to where."""
         seen = self.do("window.shifted")
         return sum(value for value, _ in seen), "\n".join(words for _, words in seen)
+
+    def seen_in(self, looks: Iterable[Look]) -> Iterator[str]:
+        """The page as it is, in one look after the other; each one's name."""
+        for theme, (width, height) in looks:
+            self.do("theme => { document.documentElement.dataset.theme = theme }", theme)
+            self.page.set_viewport_size({"width": width, "height": height})
+            yield f"{theme} {width}"
 
     def axe(self) -> list[str]:
         """What axe finds wrong, a line each."""

@@ -35,10 +35,8 @@ def test_whom_to_call_is_told_in_both_languages_and_right_for_assistive_technolo
         reader.until(f"document.getElementById('task-button').innerText === '{word}'")
         reader.page.keyboard.press("d")
         reader.until(f"{LINES} === 2")
-        for theme, (width, height) in looks[language]:
-            reader.do("theme => { document.documentElement.dataset.theme = theme }", theme)
-            reader.page.set_viewport_size({"width": width, "height": height})
-            wrong += [f"{language} {theme} {width}: {x}" for x in reader.axe()]
+        for look in reader.seen_in(looks[language]):
+            wrong += [f"{language} {look}: {x}" for x in reader.axe()]
             assert reader.do("document.documentElement.scrollWidth <= innerWidth")
         words = reader.do("document.getElementById('task-panel').innerText")
         assert "12 Willow Lane" in words
