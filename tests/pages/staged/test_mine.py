@@ -13,6 +13,21 @@ Show = Callable[..., Any]
 pytestmark = pytest.mark.services
 WHO = "C000001"
 OWN_BYTES = 100_000
+# The next answer of the premises is read and waits for `release()`; the ones after it do not.
+HOLD_THE_NEXT_READ = """() => {
+  const asked = window.fetch;
+  window.fetch = async (path, ...more) => {
+    const held = path.endsWith("/premises");
+    if (held) window.fetch = asked;
+    const answer = await asked(path, ...more);
+    if (held) {
+      const said = await answer.json();
+      answer.json = async () => said;
+      await new Promise(go => { window.release = go });
+    }
+    return answer;
+  };
+}"""
 
 
 @pytest.fixture
@@ -139,6 +154,19 @@ def test_what_was_told_and_was_wrong_is_corrected(
     reader.until("document.body.dataset.phase === 'cancelled'")
     assert text(reader, "headline") == "未发现您家停电"
     assert "此前提示有误" in text(reader, "until")
+
+
+def test_an_answer_that_the_feed_has_overtaken_is_not_shown(
+    stage: Any, mine: Show, phases: dict[str, Premises]
+) -> None:
+    reader = mine(phases["detected"])
+    reader.do(HOLD_THE_NEXT_READ)
+    reader.do("lastgaspMine.read()")
+    reader.until("!!window.release", "the old answer on its way")
+    stage.tell(phases["on"])
+    reader.until("document.body.dataset.phase === 'cancelled'")
+    reader.do("async () => { release(); await new Promise(done => setTimeout(done)) }")
+    assert text(reader, "headline") == "未发现您家停电"
 
 
 @pytest.mark.parametrize("width", [320, 390])

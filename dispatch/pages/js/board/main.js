@@ -1,6 +1,6 @@
 /** The board: where its parts are wired together. */
 
-import { attribute, byId, debounce, el, text } from "../dom.js";
+import { Turns, attribute, byId, debounce, el, text } from "../dom.js";
 import { Feed } from "../feed.js";
 import { fill, language, words } from "../i18n.js";
 import { SignedOut, ask, feedToken } from "../session.js";
@@ -50,6 +50,8 @@ class Board {
     this.opened = null;
     this.loaded = false;
     this.redraw = debounce(() => this.draw(), 100);
+    this.powerTurns = new Turns();
+    this.crewTurns = new Turns();
     this.askPower = debounce(() => this.#power(), POWER_MS);
     this.askDetail = debounce(() => this.#detail(), 250);
   }
@@ -163,8 +165,9 @@ class Board {
   }
 
   async #power() {
+    const turn = this.powerTurns.ask();
     const power = await this.#ask("/api/power");
-    if (!power) return;
+    if (!power || !this.powerTurns.answers(turn)) return;
     if (this.model.network && power.version !== this.model.network.version) await this.#network();
     this.model.setPower(power);
     this.#powered();
@@ -183,8 +186,9 @@ class Board {
   }
 
   async #crews() {
+    const turn = this.crewTurns.ask();
     const found = await this.#ask("/api/crews");
-    if (found) { this.model.crews = found.crews; this.memo.clear(); this.redraw(); }
+    if (found && this.crewTurns.answers(turn)) { this.model.crews = found.crews; this.memo.clear(); this.redraw(); }
   }
 
   /** Whom to call; a service that keeps no such tasks has no button for them. */

@@ -1,6 +1,6 @@
 /** One customer's page: their own premises, from the feed, and two buttons that are calls. */
 
-import { attribute, byId, debounce, el, text } from "../dom.js";
+import { Turns, attribute, byId, debounce, el, text } from "../dom.js";
 import { Feed } from "../feed.js";
 import { keep, kept, language, leadToOther, words } from "../i18n.js";
 import { mark } from "../marks.js";
@@ -24,6 +24,7 @@ class Mine {
     this.heardAt = this.now();
     this.premises = null;
     this.memory = kept(`dark-${session.subject}`) || null;
+    this.turns = new Turns();
     this.read = debounce(() => this.#read(), 300);
   }
 
@@ -51,6 +52,7 @@ class Mine {
   }
 
   #status(status) {
+    this.turns.answers(this.turns.ask()); // what was asked before it and is still on its way is older
     this.heardAt = this.now();
     if (status && this.premises) this.premises = { ...this.premises, status };
     this.draw();
@@ -64,8 +66,10 @@ class Mine {
   }
 
   async #read() {
+    const turn = this.turns.ask();
     try {
       const found = await ask(`/api/customers/${encodeURIComponent(this.session.subject)}/premises`);
+      if (!this.turns.answers(turn)) return;
       this.premises = found;
       this.heardAt = this.now();
       this.draw();
