@@ -54,17 +54,23 @@ def link(service: Any, role: str, subject: str) -> str:
     return str(service.command("token", "--role", role, "--subject", subject, "--link")).strip()
 
 
-def asked_for(service: Any) -> "subprocess.Popen[str]":
+@pytest.fixture
+def asked(service: Any) -> Iterator["subprocess.Popen[str]"]:
     """A listener that ends with the topic of the first ping that a meter gets."""
-    return subprocess.Popen(
+    with subprocess.Popen(
         ["mosquitto_sub", "-p", str(service.mqtt), "-t", "lastgasp/v1/meter/+/ping",
-         "-C", "1", "-W", "60", "-F", "%t"],
+         "-C", "1", "-W", "120", "-F", "%t"],
         stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
+    ) as listener:  # fmt: skip
+        yield listener
+        listener.kill()
 
 
 def test_a_shift_with_the_keyboard_alone(
-    service: Any, meters: Callable[..., None], visit: Callable[..., Any]
+    service: Any,
+    meters: Callable[..., None],
+    visit: Callable[..., Any],
+    asked: "subprocess.Popen[str]",
 ) -> None:
     board = visit(link(service, "dispatcher", "anna"), language="en")
     board.until("location.pathname === '/board'")
@@ -74,8 +80,8 @@ def test_a_shift_with_the_keyboard_alone(
     press, outage = board.page.keyboard.press, "[...lastgaspBoard.model.outages.values()][0]"
 
     meters("last_gasp", "M1", "M2", "M3")
-    pings = asked_for(service)
     board.until("document.querySelectorAll('#list tr[data-id]').length === 1")
+    board.until(f"{outage}.state === 'confirmed'", within_s=60)  # else one has to look again
     mine.until("['detected', 'no_etr', 'confirmed'].includes(document.body.dataset.phase)")
 
     press("j")
@@ -99,9 +105,9 @@ def test_a_shift_with_the_keyboard_alone(
 
     press("p")
     board.until("/Meters pinged|Not recorded/.test(document.getElementById('toast').innerText)")
-    asked = board.do("document.getElementById('toast').innerText")
-    assert "Meters pinged" in asked, asked
-    assert re.fullmatch(r"lastgasp/v1/meter/M[123]/ping\n", pings.communicate(timeout=30)[0])
+    told = board.do("document.getElementById('toast').innerText")
+    assert "Meters pinged" in told, told
+    assert re.fullmatch(r"lastgasp/v1/meter/M[123]/ping\n", asked.communicate(timeout=30)[0])
 
     assert board.do("document.activeElement.dataset.id") == board.do(f"{outage}.id")
     meters("power_up", "M1", "M2", "M3")
