@@ -38,20 +38,3 @@ export function debounce(work, ms) {
     timer = setTimeout(() => { last = performance.now(); work(); }, wait);
   };
 }
-
-/** Answers by the order of their questions: one that a later one's has overtaken is old. */
-export class Turns {
-  #asked = 0;
-  #answered = 0;
-
-  ask() {
-    return (this.#asked += 1);
-  }
-
-  /** Whether this turn's answer is the newest so far. @param {number} turn */
-  answers(turn) {
-    if (turn < this.#answered) return false;
-    this.#answered = turn;
-    return true;
-  }
-}

@@ -40,6 +40,24 @@ export async function ask(path, { method = "GET", body, as = role } = {}) {
   throw new Answer(answer.status, said.error || `HTTP ${answer.status}`, said);
 }
 
+/** The turns of one kind of question: its answers may overtake each other on their way. */
+export class Turns {
+  #asked = 0;
+  #taken = 0;
+
+  /** The turn of a question that is asked now. */
+  ask() {
+    return (this.#asked += 1);
+  }
+
+  /** Take the answer of a turn, unless a later one's was taken before: then false. @param {number} turn */
+  take(turn) {
+    if (turn < this.#taken) return false;
+    this.#taken = turn;
+    return true;
+  }
+}
+
 /** Trade a one-time code for the cookie; who one is then. @param {string} code */
 export function signIn(code) {
   const text = code.trim();

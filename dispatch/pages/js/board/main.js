@@ -1,9 +1,9 @@
 /** The board: where its parts are wired together. */
 
-import { Turns, attribute, byId, debounce, el, text } from "../dom.js";
+import { attribute, byId, debounce, el, text } from "../dom.js";
 import { Feed } from "../feed.js";
 import { fill, language, words } from "../i18n.js";
-import { SignedOut, ask, feedToken } from "../session.js";
+import { SignedOut, Turns, ask, feedToken } from "../session.js";
 import { askForCode, enterAs } from "../signin.js";
 import { times as timesOf } from "../times.js";
 import { BOARD } from "../words/board.js";
@@ -167,7 +167,7 @@ class Board {
   async #power() {
     const turn = this.powerTurns.ask();
     const power = await this.#ask("/api/power");
-    if (!power || !this.powerTurns.answers(turn)) return;
+    if (!power || !this.powerTurns.take(turn)) return;
     if (this.model.network && power.version !== this.model.network.version) await this.#network();
     this.model.setPower(power);
     this.#powered();
@@ -188,7 +188,7 @@ class Board {
   async #crews() {
     const turn = this.crewTurns.ask();
     const found = await this.#ask("/api/crews");
-    if (found && this.crewTurns.answers(turn)) { this.model.crews = found.crews; this.memo.clear(); this.redraw(); }
+    if (found && this.crewTurns.take(turn)) { this.model.crews = found.crews; this.memo.clear(); this.redraw(); }
   }
 
   /** Whom to call; a service that keeps no such tasks has no button for them. */

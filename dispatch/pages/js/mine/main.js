@@ -1,10 +1,10 @@
 /** One customer's page: their own premises, from the feed, and two buttons that are calls. */
 
-import { Turns, attribute, byId, debounce, el, text } from "../dom.js";
+import { attribute, byId, debounce, el, text } from "../dom.js";
 import { Feed } from "../feed.js";
 import { keep, kept, language, leadToOther, words } from "../i18n.js";
 import { mark } from "../marks.js";
-import { SignedOut, ask, feedToken } from "../session.js";
+import { SignedOut, Turns, ask, feedToken } from "../session.js";
 import { askForCode, enterAs } from "../signin.js";
 import { times as timesOf } from "../times.js";
 import { MINE } from "../words/mine.js";
@@ -52,7 +52,7 @@ class Mine {
   }
 
   #status(status) {
-    this.turns.answers(this.turns.ask()); // what was asked before it and is still on its way is older
+    this.turns.take(this.turns.ask()); // what was asked before it and is still on its way is older
     this.heardAt = this.now();
     if (status && this.premises) this.premises = { ...this.premises, status };
     this.draw();
@@ -69,7 +69,7 @@ class Mine {
     const turn = this.turns.ask();
     try {
       const found = await ask(`/api/customers/${encodeURIComponent(this.session.subject)}/premises`);
-      if (!this.turns.answers(turn)) return;
+      if (!this.turns.take(turn)) return;
       this.premises = found;
       this.heardAt = this.now();
       this.draw();
